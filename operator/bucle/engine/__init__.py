@@ -1,0 +1,1 @@
+"""Runs any kind: queue, observation, apply, Kubernetes client, leadership. Knows no kind by name."""
