@@ -30,9 +30,9 @@ class Subset:
 
 SUBSETS: Mapping[str, Subset] = {
     "operator": Subset(("operator",)),
-    "worker": Subset(("ml",)),
-    "serve": Subset(("ml", "serve")),
-    "mlflow": Subset(("ml", "mlflow")),
+    # Worker and serve use one environment: two packages more, and a model is served by exactly what trained it.
+    "ml": Subset(("ml", "serve")),
+    "mlflow": Subset(("ml", "mlflow", "serve")),
     "router": Subset(("router",), package=False),
     "store": Subset(("store",), package=False),
     "dev": Subset(("demo", "dev", "ml", "mlflow", "operator", "report", "router", "serve", "store")),
