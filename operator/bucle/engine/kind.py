@@ -45,5 +45,3 @@ class Kind:
     @property
     def name(self) -> str:
         return self.resource.kind
-
-

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Generic, TypeAlias, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,6 @@ class Unavailable:
 Observation: TypeAlias = Known[T_co] | Absent | Unavailable
 
 
-def known_or(observation: Observation[T_co] | None, default: T_co) -> T_co:
+def known_or(observation: Observation[T] | None, default: T) -> T:
     """The value if known, else `default`. Only for facts that are optional to the decision."""
     return observation.value if isinstance(observation, Known) else default

@@ -1,0 +1,83 @@
+"""Columns and layout of the tables a server writes: captured predictions and feedback. Names only, no I/O.
+
+`<deployment location>/capture/version=<revision>/date=YYYY-MM-DD/hour=HH/<pod>-<sequence>.parquet`
+`<deployment location>/feedback/date=YYYY-MM-DD/<pod>-<sequence>.parquet`
+Dates and hours are those of the received time in UTC. The request's own columns stand beside ours under
+their own names with the types of the schema; ours carry the prefix `bucle_`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bucle.contracts.base import Document
+
+ID = "bucle_id"
+ROW = "bucle_row"
+REQUEST_ID = "bucle_request_id"
+RECEIVED = "bucle_received"
+ROLE = "bucle_role"
+REVISION = "bucle_revision"
+STATUS = "bucle_status"
+LATENCY_MS = "bucle_latency_ms"
+LABEL = "bucle_label"
+NUMBER = "bucle_number"
+SCORES = "bucle_scores"
+PREFIX = "bucle_"
+
+CAPTURE_TYPES: dict[str, str] = {
+    ID: "string",
+    ROW: "int32",
+    REQUEST_ID: "string",
+    RECEIVED: "timestamp[us, UTC]",
+    ROLE: "string",
+    REVISION: "string",
+    STATUS: "int16",
+    LATENCY_MS: "float32",
+    LABEL: "string",
+    NUMBER: "float64",
+    SCORES: "list<float64>",
+}
+
+FEEDBACK_TYPES: dict[str, str] = {
+    "id": "string",
+    "request_id": "string",
+    "row": "int32",
+    "label": "string",
+    "label_time": "timestamp[us, UTC]",
+    RECEIVED: "timestamp[us, UTC]",
+}
+
+FEEDBACK_ROWS_LIMIT = 10_000
+
+
+class FeedbackRow(Document):
+    """One true outcome. Either `id` (the value of the schema's Id column) or `request_id` with `row`."""
+
+    model_config = Document.model_config | {"alias_generator": None}
+
+    id: str | int | None = None
+    request_id: str | None = None
+    row: int = 0
+    label: str | int | float | bool
+    label_time: str | None = None
+
+
+class FeedbackBody(Document):
+    """POST /v1/models/{m}/feedback"""
+
+    rows: tuple[FeedbackRow, ...] = Field(max_length=FEEDBACK_ROWS_LIMIT)
+
+
+class Watermark(Document):
+    """GET /v1/models/{m}/watermark of one server pod: what it has stored since it started."""
+
+    started_at: str
+    captured_rows: int
+    feedback_rows: int
+    dropped_rows: int
+
+
+Role = Literal["stable", "candidate", "shadow"]

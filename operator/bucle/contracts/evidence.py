@@ -1,0 +1,49 @@
+"""What the judge offers while a rollout runs: cumulative sums per group, from which any look is valid."""
+
+from __future__ import annotations
+
+from bucle.contracts.base import Document
+
+
+class Query(Document):
+    """What the operator asks for; the judge echoes it, so an answer to an older question is seen as such."""
+
+    rollout: str
+    step: int
+    started_at: str
+    stable: str
+    candidate: str
+
+
+class GroupSums(Document):
+    """One closed group of labelled, paired rows. Losses are per-row losses of the metric (smaller is better).
+
+    n: pairs; x: Σ(candidate − stable); p: Σ(candidate − constant predictor); c: Σ candidate; s: Σ stable.
+    """
+
+    group: str
+    n: int
+    x: float
+    p: float
+    c: float
+    s: float
+
+
+class Evidence(Document):
+    """`missing`: labelled rows that stable answered and the candidate did not (or not yet, within `watermark`).
+
+    A missing candidate answer is charged the constant predictor's loss, so losing rows never helps.
+    `open_rows`: labelled pairs in groups that are not closed yet.
+    """
+
+    query: Query
+    metric: str
+    watermark: str
+    requests: int
+    pairs: int
+    labelled: int
+    missing: int
+    dropped: int
+    open_rows: int
+    ungrouped: int
+    groups: tuple[GroupSums, ...]

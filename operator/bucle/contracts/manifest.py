@@ -1,0 +1,39 @@
+"""`manifest.json` of one dataset version: its content, its files with checksums, and which group fell into which split."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bucle.contracts.base import Document
+from bucle.contracts.table import GroupBy, TableSchema
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+class DataFile(Document):
+    path: str
+    sha256: str
+    bytes: int
+    rows: int
+
+
+class SplitManifest(Document):
+    rows: int
+    digest: str
+    files: tuple[DataFile, ...]
+
+
+class DatasetManifest(Document):
+    """`digest` is over canonical content (format v1), never over Parquet bytes, whose footer names the writer."""
+
+    format: Literal["v1"] = "v1"
+    digest: str
+    table: TableSchema
+    rows: int
+    splits: dict[SplitName, SplitManifest]
+    group_by: GroupBy | None = None
+    groups: dict[str, int] = {}
+
+
+MANIFEST_FILE = "manifest.json"

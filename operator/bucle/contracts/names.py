@@ -1,0 +1,113 @@
+"""Names both sides must agree on: labels, annotations, tags, environment, child names, store layout. Pure."""
+
+from __future__ import annotations
+
+DOMAIN = "bucle.dev"
+
+# Labels on every child; the pods of a Job or Deployment carry them too.
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED_BY = "bucle"
+LABEL_KIND = f"{DOMAIN}/kind"
+LABEL_NAME = f"{DOMAIN}/name"
+LABEL_UID = f"{DOMAIN}/uid"
+LABEL_COMPONENT = f"{DOMAIN}/component"
+LABEL_REVISION = f"{DOMAIN}/revision"
+LABEL_TRIAL = f"{DOMAIN}/trial"
+
+ANNOTATION_APPLIED = f"{DOMAIN}/applied"
+ANNOTATION_TASK = f"{DOMAIN}/task"
+ANNOTATION_TOUCHED = f"{DOMAIN}/touched"
+ANNOTATION_SCHEMA_HASH = f"{DOMAIN}/schema-hash"
+
+# Tags on MLflow runs and model versions: facts that must outlive `status`.
+TAG_KEY = f"{DOMAIN}/key"
+TAG_OWNER = f"{DOMAIN}/owner"
+TAG_TRIAL = f"{DOMAIN}/trial"
+TAG_DATASET_NAME = f"{DOMAIN}/dataset"
+TAG_DATASET_DIGEST = f"{DOMAIN}/dataset-digest"
+TAG_MODEL_DIGEST = f"{DOMAIN}/model-digest"
+TAG_SPEC_HASH = f"{DOMAIN}/spec-hash"
+TAG_OUTCOME = f"{DOMAIN}/outcome"
+TAG_REJECTED = f"{DOMAIN}/rejected"
+TAG_PROMOTED_AT = f"{DOMAIN}/promoted-at"
+TAG_REFERENCE = f"{DOMAIN}/reference"
+
+ENV_TASK_SHA256 = "BUCLE_TASK_SHA256"
+TASK_PATH = "/bucle/task.json"
+TERMINATION_PATH = "/dev/termination-log"
+TASK_LIMIT_BYTES = 16 * 1024
+RESULT_LIMIT_BYTES = 3 * 1024
+
+# Headers set by the router; a client's values are overwritten.
+HEADER_ID = "x-bucle-id"
+HEADER_ROLE = "x-bucle-role"
+ROLE_STABLE = "stable"
+ROLE_CANDIDATE = "candidate"
+ROLE_SHADOW = "shadow"
+
+PORT_HTTP = 8080
+PORT_ROUTER_STATUS = 8082
+PORT_JUDGE = 8083
+
+
+def uid6(uid: str) -> str:
+    """Six characters of an owner's uid: a deleted and re-created namesake never adopts old Jobs."""
+    return uid.replace("-", "")[:6]
+
+
+def trial_job(name: str, uid: str, index: int, attempt: int) -> str:
+    """`<name>-<uid6>-t<i>a<n>`; names are at most 38 characters, so this fits a pod label (63)."""
+    return f"{name}-{uid6(uid)}-t{index}a{attempt}"
+
+
+def final_job(name: str, uid: str, attempt: int) -> str:
+    return f"{name}-{uid6(uid)}-fa{attempt}"
+
+
+def data_job(name: str, uid: str, spec_hash: str, attempt: int) -> str:
+    return f"{name}-{uid6(uid)}-d{spec_hash[:8]}a{attempt}"
+
+
+def evaluate_job(name: str, uid: str, look: str, attempt: int) -> str:
+    return f"{name}-{uid6(uid)}-e{look[:8]}a{attempt}"
+
+
+def revision_name(name: str, revision: str) -> str:
+    """Deployment and Service of one revision of a ModelDeployment."""
+    return f"{name}-r{revision[:10]}"
+
+
+def router_name(name: str) -> str:
+    return f"{name}-router"
+
+
+def judge_name(name: str) -> str:
+    return f"{name}-judge"
+
+
+def shadow_cluster(revision: str) -> str:
+    """The mirror's own Envoy cluster, so that its counters do not mix with the callers'."""
+    return f"{revision}-shadow"
+
+
+def dataset_location(store: str, namespace: str, name: str, digest: str) -> str:
+    return f"{store}/{namespace}/datasets/{name}/{digest.removeprefix('sha256:')}"
+
+
+def deployment_location(store: str, namespace: str, name: str) -> str:
+    """Root of `capture/version=…/date=…/hour=…/`, `feedback/date=…/` and `evidence/`."""
+    return f"{store}/{namespace}/deployments/{name}"
+
+
+def policy_location(store: str, namespace: str, name: str) -> str:
+    return f"{store}/{namespace}/policies/{name}"
+
+
+def model_location(store: str, namespace: str, experiment: str, uid: str) -> str:
+    """Where the final fit of one Experiment puts its model; the digest becomes the last path element."""
+    return f"{store}/mlflow/{namespace}/{experiment}-{uid6(uid)}"
+
+
+def registered_model(namespace: str, name: str) -> str:
+    """`{namespace}.{name}`: two namespaces never share a model by accident."""
+    return f"{namespace}.{name}"

@@ -1,0 +1,126 @@
+"""What a pod answers: one ASCII JSON document of at most 3 KiB, written as the container's termination message."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bucle.contracts.base import DecimalText, Document
+from bucle.contracts.canonical import canonical_json
+from bucle.contracts.names import RESULT_LIMIT_BYTES
+
+
+class Failure(Document):
+    """`reason` is from the closed list in `reasons`; `message` says what was tried, on what, and what to do."""
+
+    reason: str
+    message: str
+
+
+class SplitResult(Document):
+    rows: int
+    digest: str
+
+
+class FailedExpectation(Document):
+    """Counts only: values can be personal data."""
+
+    name: str
+    dimension: str
+    severity: str
+    observed: str
+    limit: str
+    rows: int
+
+
+class DataResult(Document):
+    """`accepted` is false when an expectation of severity Error failed; the files are written all the same."""
+
+    digest: str
+    accepted: bool
+    rows: int
+    bytes: int
+    location: str
+    splits: dict[str, SplitResult]
+    quality: dict[str, DecimalText]
+    source_revision: str
+    failed: tuple[FailedExpectation, ...] = ()
+
+
+class TrialResult(Document):
+    metrics: dict[str, DecimalText]
+    rows: int
+    seconds: DecimalText
+
+
+class Estimate(Document):
+    """A mean with its standard error, taken over groups of rows that hang together."""
+
+    metric: str
+    value: DecimalText
+    standard_error: DecimalText
+    groups: int
+    rows: int
+
+
+class ChampionResult(Document):
+    """`difference` is challenger minus champion, as a loss (negative: the challenger is better), paired by row."""
+
+    version: str
+    state: Literal["Compared", "Incompatible", "Undecided"]
+    message: str = ""
+    on: Literal["Newest", "Test"] | None = None
+    difference: DecimalText | None = None
+    standard_error: DecimalText | None = None
+    groups: int | None = None
+    rows: int | None = None
+
+
+class FinalResult(Document):
+    """`metrics` are those of the test split; `out_of_fold` is the model's reference from now on."""
+
+    metrics: dict[str, DecimalText]
+    out_of_fold: Estimate
+    uri: str
+    digest: str
+    schema_digest: str
+    champion: ChampionResult | None = None
+
+
+class WindowResult(Document):
+    """One full window: `first` and `last` are the received times of its first and last labelled row."""
+
+    index: int
+    first: str
+    last: str
+    rows: int
+    groups: int
+    value: DecimalText
+    standard_error: DecimalText | None = None
+
+
+class EvaluateResult(Document):
+    """At most 20 windows per run (`more` says that there are others); `labelled` counts all labelled rows seen."""
+
+    windows: tuple[WindowResult, ...]
+    labelled: int
+    more: bool = False
+
+
+class Result(Document):
+    """Exactly one of failure and a program's own part."""
+
+    version: Literal["v1"] = "v1"
+    program: str
+    task_sha256: str
+    failure: Failure | None = None
+    data: DataResult | None = None
+    trial: TrialResult | None = None
+    final: FinalResult | None = None
+    evaluate: EvaluateResult | None = None
+
+    def message(self) -> str:
+        """The termination message; raises ValueError when it would be cut by the kubelet."""
+        text = canonical_json(self.as_json())
+        if len(text) > RESULT_LIMIT_BYTES:
+            raise ValueError(f"a result must fit {RESULT_LIMIT_BYTES} bytes, this one has {len(text)}")
+        return text

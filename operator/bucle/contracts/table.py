@@ -1,0 +1,113 @@
+"""How a table is described to a pod: columns, target, expectations, splits. Mirrors the Dataset's spec field by field."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bucle.contracts.base import DecimalText, Document
+
+ColumnType = Literal["Integer", "Number", "Boolean", "Category", "Text", "Timestamp"]
+Role = Literal["Feature", "Id", "Time", "Group", "Weight"]
+Nullable = Literal["Never", "Allowed"]
+Unknown = Literal["Error", "AsNull"]
+Dimension = Literal["Accuracy", "Completeness", "Consistency", "Timeliness"]
+Severity = Literal["Error", "Warning"]
+Unit = Literal["Hour", "Day", "Week"]
+Task = Literal["Binary", "MultiClass", "Regression"]
+
+
+class Column(Document):
+    """One column. `unknown` says what a category that training never saw becomes at prediction time."""
+
+    name: str
+    type: ColumnType
+    role: Role = "Feature"
+    nullable: Nullable = "Never"
+    unknown: Unknown = "AsNull"
+    minimum: DecimalText | None = None
+    maximum: DecimalText | None = None
+
+
+class Target(Document):
+    name: str
+    task: Task
+    positive: str | None = None
+    classes: tuple[str, ...] = ()
+
+
+class TableSchema(Document):
+    """Order of `columns` is the order of the signature; the target is not among them."""
+
+    target: Target
+    columns: tuple[Column, ...]
+
+    def with_role(self, role: Role) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.role == role)
+
+
+class Range(Document):
+    column: str
+    minimum: DecimalText | None = None
+    maximum: DecimalText | None = None
+
+
+class Nulls(Document):
+    column: str
+    max_percent: int
+
+
+class Unique(Document):
+    columns: tuple[str, ...]
+
+
+class Allowed(Document):
+    column: str
+    values: tuple[str, ...]
+
+
+class Expectation(Document):
+    """Exactly one of range, nulls, unique, allowed."""
+
+    name: str
+    dimension: Dimension
+    severity: Severity = "Error"
+    range: Range | None = None
+    nulls: Nulls | None = None
+    unique: Unique | None = None
+    allowed: Allowed | None = None
+
+
+class GroupBy(Document):
+    """Rows that hang together. Without `unit` the column's value itself is the group."""
+
+    column: str
+    unit: Unit | None = None
+    time_zone: str = "Etc/UTC"
+
+
+class HashSplit(Document):
+    key: str
+    group: GroupBy | None = None
+
+
+class Splits(Document):
+    """Percentages add up to 100; a row's split depends on the seed and its group (or key) alone."""
+
+    hash: HashSplit
+    train: int
+    validation: int
+    test: int
+    seed: int = 0
+
+
+class Deduplicate(Document):
+    keys: tuple[str, ...]
+    keep: Literal["First", "Last"] = "Last"
+
+
+class Labels(Document):
+    """How feedback rows become labels; one home for it is the ModelDeployment's `feedback` block."""
+
+    key: Literal["Id", "RequestId"] = "Id"
+    maturity_seconds: int = 0
+    duplicates: Literal["First", "Last"] = "Last"

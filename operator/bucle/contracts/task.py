@@ -1,0 +1,224 @@
+"""What the operator tells a pod to do: one JSON document of at most 16 KiB, mounted at /bucle/task.json.
+
+The pod checks the document's sha256 against BUCLE_TASK_SHA256 before it believes it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from bucle.contracts.base import Document
+from bucle.contracts.table import (
+    Deduplicate,
+    Expectation,
+    GroupBy,
+    Labels,
+    Splits,
+    TableSchema,
+)
+
+ParameterValue: TypeAlias = str | int | float | bool | list[Any] | dict[str, Any] | None
+
+
+class Csv(Document):
+    delimiter: str = ","
+    header: Literal["Present", "Absent"] = "Present"
+    nulls: tuple[str, ...] = ("",)
+
+
+class UriSource(Document):
+    """`location` may hold a glob in its last path element. Exactly one of parquet and csv."""
+
+    location: str
+    parquet: dict[str, Any] | None = None
+    csv: Csv | None = None
+
+
+class FeedbackSource(Document):
+    """Served rows joined with their labels: the newest `rows` of them within both bounds (RFC 3339)."""
+
+    location: str
+    rows: int
+    received_before: str
+    labels_received_before: str
+    labels: Labels = Labels()
+
+
+class DatasetSource(Document):
+    """All splits of another version, in the order train, validation, test."""
+
+    location: str
+    digest: str
+
+
+class SourceItem(Document):
+    """Exactly one of the three."""
+
+    uri: UriSource | None = None
+    feedback: FeedbackSource | None = None
+    dataset: DatasetSource | None = None
+
+
+class DataTask(Document):
+    """Build one version of a Dataset under `location`/<digest>/."""
+
+    program: Literal["data"] = "data"
+    name: str
+    location: str
+    table: TableSchema
+    sources: tuple[SourceItem, ...]
+    expectations: tuple[Expectation, ...] = ()
+    deduplicate: Deduplicate | None = None
+    splits: Splits
+
+
+class DatasetVersion(Document):
+    """One version in the store. `location` ends with the digest."""
+
+    name: str
+    digest: str
+    location: str
+
+
+class Step(Document):
+    """One scikit-learn class by its import path, and its constructor's arguments as JSON values."""
+
+    class_: str = Field(alias="class")
+    params: dict[str, ParameterValue] = {}
+
+
+class Preprocessing(Document):
+    """Steps for the feature columns of these types (or these names)."""
+
+    types: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    steps: tuple[Step, ...]
+
+
+class SklearnTrainer(Document):
+    estimator: Step
+    preprocessing: tuple[Preprocessing, ...] = ()
+
+
+class TrialTask(Document):
+    """Fit on train, score on validation. Parameters are named `estimator__x` or `preprocessing__<i>__<step>__x`."""
+
+    program: Literal["train"] = "train"
+    phase: Literal["trial"] = "trial"
+    name: str
+    index: int
+    dataset: DatasetVersion
+    trainer: SklearnTrainer
+    params: dict[str, ParameterValue]
+    seed: int
+    metric: str
+
+
+class ChampionModel(Document):
+    """The model to beat: its version in the registry, its artifact, and what it was trained on."""
+
+    version: str
+    uri: str
+    digest: str
+    dataset_location: str | None = None
+    metric: str
+    on: Literal["Newest", "Test"] = "Newest"
+
+
+class FinalTask(Document):
+    """Refit on train + validation, score once on test, predict out of fold over all groups, compare, store the model.
+
+    `model_location` is a prefix; the model lands at `<model_location>/<digest>`.
+    """
+
+    program: Literal["train"] = "train"
+    phase: Literal["final"] = "final"
+    name: str
+    dataset: DatasetVersion
+    trainer: SklearnTrainer
+    params: dict[str, ParameterValue]
+    seed: int
+    metric: str
+    folds: int = 5
+    group_by: GroupBy | None = None
+    champion: ChampionModel | None = None
+    model_location: str
+
+
+class Windows(Document):
+    rows: int
+
+
+class EvaluateTask(Document):
+    """Close all full windows of one served version since `since`, oldest first, skipping `closed` rows already judged.
+
+    A window is the next `windows.rows` labelled rows in order (received time, x-bucle-id, row).
+    """
+
+    program: Literal["evaluate"] = "evaluate"
+    name: str
+    location: str
+    version: str
+    since: str
+    closed: int
+    until: str
+    windows: Windows
+    metric: str
+    group_by: GroupBy | None = None
+    labels: Labels = Labels()
+    table: TableSchema | None = None
+    result_location: str
+
+
+class Model(Document):
+    """A model artifact in the store and what its content must hash to."""
+
+    uri: str
+    digest: str
+
+
+class Capture(Document):
+    sample_percent: int = 100
+    drop: tuple[str, ...] = ()
+
+
+class ServeTask(Document):
+    """Load, verify, warm and serve one revision; capture what it answers. Holds no role: the router says it per request."""
+
+    program: Literal["serve"] = "serve"
+    name: str
+    revision: str
+    model: Model
+    location: str
+    max_batch: int = 64
+    capture: Capture = Capture()
+
+
+class JudgeTask(Document):
+    """Offer cumulative paired evidence of one ModelDeployment; which rollout is asked for stands in the query."""
+
+    program: Literal["judge"] = "judge"
+    name: str
+    location: str
+    metric: str
+    group_by: GroupBy | None = None
+    labels: Labels = Labels()
+
+
+TrainTask = Annotated[TrialTask | FinalTask, Field(discriminator="phase")]
+Task: TypeAlias = DataTask | TrialTask | FinalTask | EvaluateTask | ServeTask | JudgeTask
+
+_BY_PROGRAM: dict[str, TypeAdapter[Any]] = {
+    "data": TypeAdapter(DataTask),
+    "train": TypeAdapter(TrainTask),
+    "evaluate": TypeAdapter(EvaluateTask),
+    "serve": TypeAdapter(ServeTask),
+    "judge": TypeAdapter(JudgeTask),
+}
+
+
+def parse_task(program: str, text: str | bytes) -> Any:
+    """The task document for that program; raises pydantic.ValidationError naming the wrong field."""
+    return _BY_PROGRAM[program].validate_json(text)

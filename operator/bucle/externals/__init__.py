@@ -1,0 +1,1 @@
+"""Systems outside Kubernetes (registry, router, judge, sampler): values and reads are pure, clients do I/O."""

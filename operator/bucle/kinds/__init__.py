@@ -1,0 +1,1 @@
+"""One room per kind: a frozen World, a pure plan, builders of children. No I/O, no clock, no other kind."""

@@ -1,0 +1,1 @@
+"""What the programs in pods share: store, frames, digests, capture tables."""

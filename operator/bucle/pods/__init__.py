@@ -1,0 +1,1 @@
+"""Programs that run in pods; each is `python -m bucle.pods.<program>`."""

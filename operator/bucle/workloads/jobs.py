@@ -1,0 +1,184 @@
+"""One attempt of one program as a Job, and what became of it. Pure builder and pure verdict.
+
+The operator owns retries, so a Job has exactly one pod to lose (`backoffLimit: 0`, `restartPolicy: Never`) and
+no TTL until its result has been read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from bucle.contracts import exits
+from bucle.contracts.result import Failure, Result
+from bucle.contracts.task import Task
+from bucle.engine.objects import JOB, JsonObject
+from bucle.engine.plan import Child
+from bucle.workloads.platform import Platform
+from bucle.workloads.pods import Owner, PodSettings, task_pod
+from bucle.workloads.trouble import pod_trouble
+
+HARVESTED_TTL = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One attempt: its name and image are in the owner's status before the Job exists."""
+
+    name: str
+    component: str
+    image: str
+    task: Task
+    deadline: timedelta
+    settings: PodSettings = PodSettings()
+    harvested: bool = False
+
+
+def task_job(platform: Platform, owner: Owner, job: JobSpec) -> Child:
+    """The child for this attempt. Once harvested, only a TTL is added: Jobs are never patched otherwise."""
+    labels = owner.labels(job.component)
+    template = task_pod(platform, job.task, job.image, job.settings, labels)
+    template["spec"]["restartPolicy"] = "Never"
+    template["spec"]["terminationGracePeriodSeconds"] = 10
+    manifest: JsonObject = {
+        "apiVersion": JOB.api_version,
+        "kind": JOB.kind,
+        "metadata": owner.metadata(job.name, labels),
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "activeDeadlineSeconds": max(1, int(job.deadline.total_seconds())),
+            "podReplacementPolicy": "Failed",
+            "template": template,
+        },
+    }
+    adjust = {"spec": {"ttlSecondsAfterFinished": int(HARVESTED_TTL.total_seconds())}} if job.harvested else None
+    return Child(JOB, manifest, adjust)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Not finished. `trouble` is the pod's real reason for waiting, lifted for the condition, if it has one."""
+
+    trouble: Failure | None = None
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The pod reported a result without a failure."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """kind: Retry = try another attempt; Parameters = tell the sampler; Fatal = a person must act; User = counts as a failed attempt."""
+
+    kind: Literal["Retry", "Parameters", "Fatal", "User"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The Job is complete (or gone) and nobody can say with what: run it again, every program is safe to run twice."""
+
+    message: str
+
+
+Outcome = Running | Finished | Failed | Lost
+
+
+def outcome(
+    job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]], task_sha256: str | None = None
+) -> Outcome:
+    """What became of the attempt, from the Job (None: it no longer exists) and all pods of its owner.
+
+    Pods are matched by owner uid or by the Job's name label, so a pod that outlives its Job still counts.
+    """
+    name = job["metadata"]["name"] if job else None
+    mine = [pod for pod in pods if name is None or pod["metadata"].get("labels", {}).get("job-name") == name]
+    for pod in mine:
+        ended = _terminated(pod)
+        if ended is not None:
+            told = _from_container(pod, ended, task_sha256)
+            if told is not None:
+                return told
+    if job is None:
+        return Lost("the Job no longer exists and left no result")
+    conditions = {c["type"]: c for c in job.get("status", {}).get("conditions") or () if c.get("status") == "True"}
+    if "Complete" in conditions or "SuccessCriteriaMet" in conditions:
+        return Lost("the Job completed but its pod and message are gone")
+    if "Failed" in conditions or "FailureTarget" in conditions:
+        return _from_job_failure(conditions.get("Failed") or conditions["FailureTarget"], mine)
+    trouble = next((found for pod in mine if (found := pod_trouble(pod)) is not None), None)
+    return Running(trouble, started=any(pod.get("status", {}).get("phase") == "Running" for pod in mine))
+
+
+def _terminated(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    for status in pod.get("status", {}).get("containerStatuses") or ():
+        ended = status.get("state", {}).get("terminated")
+        if ended:
+            return ended  # type: ignore[no-any-return]
+    return None
+
+
+def _disrupted(pod: Mapping[str, Any]) -> bool:
+    return any(
+        c.get("type") == "DisruptionTarget" and c.get("status") == "True"
+        for c in pod.get("status", {}).get("conditions") or ()
+    )
+
+
+def _from_container(pod: Mapping[str, Any], ended: Mapping[str, Any], task_sha256: str | None) -> Outcome | None:
+    if _disrupted(pod):
+        return Failed("Retry", "Disrupted", f"pod {pod['metadata']['name']} was evicted or its node went away")
+    code = int(ended.get("exitCode", -1))
+    if ended.get("reason") == "OOMKilled":
+        return Failed(
+            "User",
+            "OutOfMemory",
+            "the container was killed for using more memory than its limit: raise `resources.limits.memory`",
+        )
+    result = _parse(ended.get("message") or "")
+    if result is not None and task_sha256 is not None and result.task_sha256 != task_sha256:
+        result = None
+    if code == exits.OK:
+        return Finished(result) if result is not None and result.failure is None else None
+    failure = result.failure if result is not None else None
+    reason = failure.reason if failure else "ProgramFailed"
+    message = (
+        failure.message
+        if failure
+        else f"the program ended with exit code {code} and left no message: see the pod's log"
+    )
+    kinds: dict[int, Literal["Retry", "Parameters", "Fatal"]] = {
+        exits.BAD_PARAMETERS: "Parameters",
+        exits.TRY_AGAIN: "Retry",
+        exits.BAD_CONFIGURATION: "Fatal",
+    }
+    if code in (137, 143) and failure is None and pod.get("metadata", {}).get("deletionTimestamp"):
+        return None
+    return Failed(kinds.get(code, "User"), reason, message)
+
+
+def _parse(message: str) -> Result | None:
+    try:
+        return Result.from_json(message)
+    except ValidationError:
+        return None
+
+
+def _from_job_failure(condition: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Outcome:
+    if condition.get("reason") == "DeadlineExceeded":
+        trouble = next((found for pod in pods if (found := pod_trouble(pod)) is not None), None)
+        if trouble is not None:
+            return Failed("User", trouble.reason, trouble.message)
+        return Failed("User", "DeadlineExceeded", "the pod was still running at its deadline and was stopped")
+    return Lost(f"the Job failed ({condition.get('reason', 'no reason')}) and its pod is gone")

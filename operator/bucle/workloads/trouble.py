@@ -1,0 +1,72 @@
+"""The real reason why a pod does not run, in our closed list of reasons. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bucle.contracts.result import Failure, Result
+
+_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+
+
+def pod_trouble(pod: Mapping[str, Any]) -> Failure | None:
+    """Why this pod is not (or not yet) doing its work; None when nothing is wrong so far."""
+    name = pod["metadata"]["name"]
+    status = pod.get("status", {})
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return Failure(
+                reason="Unschedulable",
+                message=f"no node takes pod {name}: {condition.get('message', '')}. Lower its requests or add a node",
+            )
+    if status.get("reason") == "Evicted":
+        return Failure(reason="Disrupted", message=f"pod {name} was evicted: {status.get('message', '')}")
+    for container in status.get("containerStatuses") or ():
+        found = _container_trouble(name, container)
+        if found is not None:
+            return found
+    return None
+
+
+def _container_trouble(pod: str, container: Mapping[str, Any]) -> Failure | None:
+    waiting = container.get("state", {}).get("waiting") or {}
+    reason, text = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _IMAGE:
+        image = container.get("image", "")
+        return Failure(
+            reason="ImagePullFailed",
+            message=f"pod {pod} cannot get image {image}: {text or reason}. Correct the image or its pull secret",
+        )
+    if reason == "CreateContainerConfigError" and "secret" in text:
+        return Failure(
+            reason="SecretMissing",
+            message=f"pod {pod} waits for a Secret: {text}. Create it: kubectl create secret generic bucle-storage "
+            "--from-literal=AWS_ACCESS_KEY_ID=… --from-literal=AWS_SECRET_ACCESS_KEY=… "
+            "--from-literal=AWS_ENDPOINT_URL_S3=… --from-literal=AWS_REGION=…",
+        )
+    if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
+        return Failure(reason="ContainerRefused", message=f"pod {pod} cannot start its container: {text}")
+    if reason == "CrashLoopBackOff":
+        return _last_words(pod, container)
+    return None
+
+
+def _last_words(pod: str, container: Mapping[str, Any]) -> Failure:
+    """A restarting program's own explanation, if its last run left one."""
+    last = container.get("lastState", {}).get("terminated") or {}
+    if last.get("reason") == "OOMKilled":
+        return Failure(
+            reason="OutOfMemory",
+            message=f"pod {pod} was killed for using more memory than its limit: raise `resources.limits.memory`",
+        )
+    try:
+        failure = Result.from_json(last.get("message") or "").failure
+    except ValueError:
+        failure = None
+    if failure is not None:
+        return failure
+    return Failure(
+        reason="CrashLooping",
+        message=f"pod {pod} ends again and again with exit code {last.get('exitCode')}: see its log",
+    )
