@@ -1,0 +1,314 @@
+"""What every resource type is made of: the frozen base model, scalar types, schema markers, conditions.
+
+Knows pydantic and nothing else of this project. A marker is data that the CRD generator (`crd`) turns into
+`x-kubernetes-*` words; Python itself checks only what a single value can break, the API server checks the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+GROUP: Final = "bucle.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "bucle"
+
+NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"
+DECIMAL_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]{1,3})?$"
+DURATION_PATTERN: Final = r"^([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h)){1,4}$"
+MESSAGE_LIMIT: Final = 4096
+SHORT_LIMIT: Final = 256
+
+
+def wire_name(field: str) -> str:
+    """The name in YAML: camelCase, and without the underscore that keeps a Python word free (`from_` → `from`)."""
+    return to_camel(field.rstrip("_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One CEL rule (`x-kubernetes-validations`). `message` says what must hold."""
+
+    rule: str
+    message: str
+
+    def as_schema(self) -> dict[str, str]:
+        return {"rule": self.rule, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class ListType:
+    """How the server merges a list: atomic, set, or map by `keys` (which also makes the server refuse duplicates)."""
+
+    kind: Literal["atomic", "set", "map"] = "atomic"
+    keys: tuple[str, ...] = ()
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        schema["x-kubernetes-list-type"] = self.kind
+        if self.keys:
+            schema["x-kubernetes-list-map-keys"] = list(self.keys)
+        return schema
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Replaces the generated schema of a scalar by exactly these words."""
+
+    words: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return dict(self.words)
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self.words)))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One printer column of `kubectl get`; `wide` ones show only with `-o wide`."""
+
+    name: str
+    path: str
+    type: Literal["string", "integer", "date"] = "string"
+    wide: bool = False
+    description: str = ""
+
+
+class Model(BaseModel):
+    """Frozen, camelCase in YAML, blind to unknown fields: a live object may come from a newer schema."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=wire_name,
+        populate_by_name=True,
+        use_attribute_docstrings=False,
+    )
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        if cls.rules:
+            resolved = handler.resolve_ref_schema(schema)
+            resolved["x-kubernetes-validations"] = [rule.as_schema() for rule in cls.rules]
+        return schema
+
+
+# --- scalars -------------------------------------------------------------------------------------------------
+
+
+def parse_duration(text: str) -> timedelta:
+    """A Go duration without days (`1h30m`, `500ms`, `0s`) as a timedelta; ValueError when it is not one."""
+    if not re.fullmatch(DURATION_PATTERN, text):
+        raise ValueError(f"{text!r} is no duration: it must look like 90s, 10m, 1h30m or 500ms")
+    unit_ms = {"ms": Decimal(1), "s": Decimal(1000), "m": Decimal(60_000), "h": Decimal(3_600_000)}
+    parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
+    milliseconds = sum((Decimal(number) * unit_ms[unit] for number, unit in parts), Decimal(0))
+    return timedelta(microseconds=int(milliseconds * 1000))
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _quantity(value: Any) -> Any:
+    """The API server takes `cpu: 1` as well as `cpu: "1"`."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _cut(limit: int) -> BeforeValidator:
+    """Text made by machines is cut, not refused: a long error message must not keep a status from being written."""
+    return BeforeValidator(lambda value: value[:limit] if isinstance(value, str) else value)
+
+
+DecimalString = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=32)]
+"""A number as text, such as "0.05": floats do not survive every client."""
+
+Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=40)]
+"""Go syntax without days; see `parse_duration`."""
+
+Quantity = Annotated[
+    str,
+    BeforeValidator(_quantity),
+    Field(max_length=32),
+    Schema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": 32,
+            "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$",
+            "x-kubernetes-int-or-string": True,
+        }
+    ),
+]
+"""A Kubernetes quantity, such as 500m or 2Gi."""
+
+ObjectName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=38)]
+"""The name of one of the four kinds: short enough that every child's name fits in 63 characters."""
+
+DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+"""An RFC 1123 label."""
+
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]*$", max_length=128)]
+AliasName = Annotated[str, Field(pattern=r"^[A-Za-z][-_A-Za-z0-9]*$", max_length=64)]
+MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+ColumnName = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=128)]
+ClassPath = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$", max_length=256)]
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+TimeZone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$", max_length=64)]
+"""An IANA time zone, such as America/New_York."""
+
+StoreUri = Annotated[str, Field(pattern=r"^s3://[^/\s]+(/\S*)?$", max_length=1024)]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+Timestamp = Annotated[
+    AwareDatetime, AfterValidator(_utc), Schema({"type": "string", "format": "date-time", "maxLength": 40})
+]
+"""RFC 3339; always UTC in Python."""
+
+Short = Annotated[str, _cut(SHORT_LIMIT), Field(max_length=SHORT_LIMIT)]
+"""A name, state or reason written by the operator."""
+
+Text = Annotated[str, _cut(MESSAGE_LIMIT), Field(max_length=MESSAGE_LIMIT)]
+"""A sentence written by the operator."""
+
+Uri = Annotated[str, Field(max_length=1024)]
+Params = Annotated[
+    dict[
+        Annotated[str, Field(max_length=128)],
+        Annotated[str, Field(max_length=1024, description="A JSON literal, else a plain string.")],
+    ],
+    Field(max_length=64),
+]
+"""Constructor arguments: each value is parsed as a JSON literal, else taken as a string."""
+
+Metrics = Annotated[
+    dict[
+        Annotated[str, Field(max_length=64)],
+        Annotated[DecimalString, Field(description="The metric's value.")],
+    ],
+    Field(max_length=64),
+]
+
+
+# --- shared parts --------------------------------------------------------------------------------------------
+
+
+class Condition(Model):
+    """One aspect of the state, as in the Kubernetes API conventions."""
+
+    type: Annotated[str, Field(max_length=316, description="Ready, Reconciling, Stalled or a kind's own type.")]
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: Short = Field(default="", description="One word from the documented list of reasons.")
+    message: Text = Field(default="", description="What was tried, on what, and what to do next.")
+    last_transition_time: Timestamp | None = Field(default=None, description="When `status` last changed.")
+    observed_generation: int | None = Field(default=None, description="The generation this was judged on.")
+
+
+Conditions = Annotated[
+    tuple[Condition, ...],
+    ListType("map", ("type",)),
+    Field(max_length=32, description="Current conditions, one of each type."),
+]
+
+
+class Status(Model):
+    """What all kinds report. The default −1 makes a new object \"in progress\" for every tool that waits."""
+
+    observed_generation: int = Field(default=-1, description="The generation this status speaks of.")
+    conditions: Conditions = ()
+
+
+class GroupBy(Model):
+    """Rows that hang together, such as those of one day; they are split, paired and judged as one."""
+
+    column: ColumnName = Field(description="The column that tells the group.")
+    unit: Literal["Hour", "Day", "Week"] | None = Field(
+        default=None, description="Cuts a timestamp into groups; left out, the value itself is the group."
+    )
+    time_zone: TimeZone = Field(default="Etc/UTC", description="The IANA time zone in which a unit begins.")
+
+
+class Interval(Model):
+    """A confidence interval."""
+
+    lower: DecimalString | None = Field(default=None, description="Lower end; left out when there is none.")
+    upper: DecimalString | None = Field(default=None, description="Upper end; left out when there is none.")
+
+
+class ModelReference(Model):
+    """One model: where it is registered and what its artifact hashes to."""
+
+    name: Short | None = Field(default=None, description="Registered name.")
+    version: int | None = Field(default=None, description="Version in the registry.")
+    uri: Uri | None = Field(default=None, description="The artifact in the store; enough to load it.")
+    digest: Short | None = Field(default=None, description="Digest of the artifact's files.")
+
+
+class ObjectMeta(Model):
+    """The parts of Kubernetes metadata that plans read; the API server owns the rest."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    creation_timestamp: Timestamp | None = None
+    deletion_timestamp: Timestamp | None = None
+
+
+class Resource(Model):
+    """One object of a kind. Subclasses add `spec` and `status` and say how the kind is called."""
+
+    kind_name: ClassVar[str] = ""
+    plural: ClassVar[str] = ""
+    short_name: ClassVar[str] = ""
+    columns: ClassVar[tuple[Column, ...]] = ()
+
+    api_version: str = API_VERSION
+    kind: str = ""
+    metadata: ObjectMeta = ObjectMeta()
+
+
+def named_rule() -> Rule:
+    """The root rule of every kind: its children's names are made from its own."""
+    return Rule(
+        f"self.metadata.name.matches('{NAME_PATTERN}')",
+        "`metadata.name` must be at most 38 characters: lower-case letters, digits and hyphens, "
+        "starting with a letter and ending with a letter or digit",
+    )
+
+
+def exactly_one(*members: str) -> Rule:
+    """The rule of a union: one of the sibling objects is set, and no other."""
+    total = " + ".join(f"(has(self.{member}) ? 1 : 0)" for member in members)
+    return Rule(f"{total} == 1", "exactly one of " + ", ".join(f"`{m}`" for m in members) + " must be set")
+
+
+READY_COLUMN = Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Does what the spec says.")
+REASON_COLUMN = Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', description="Why, in one word.")
+AGE_COLUMN = Column("Age", ".metadata.creationTimestamp", "date", description="Time since creation.")

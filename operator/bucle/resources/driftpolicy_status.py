@@ -1,0 +1,187 @@
+"""DriftPolicy: what the windows said, and what was done about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bucle.resources.base import (
+    DecimalString,
+    Interval,
+    ListType,
+    Model,
+    Short,
+    Status,
+    Text,
+    Timestamp,
+    Uri,
+)
+
+
+class ReferenceModel(Model):
+    """The model the reference belongs to."""
+
+    name: Short | None = Field(default=None, description="Registered name.")
+    version: int | None = Field(default=None, description="Version in the registry.")
+
+
+class DriftReference(Model):
+    """What windows are compared with."""
+
+    model: ReferenceModel | None = Field(default=None, description="The model it belongs to.")
+    digest: Short | None = Field(default=None, description="Digest of the model's artifact.")
+    metric: Short | None = Field(default=None, description="Name of the metric.")
+    value: DecimalString | None = Field(default=None, description="The metric's value.")
+    standard_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
+    at: Timestamp | None = Field(default=None, description="When it was taken.")
+
+
+class Cursor(Model):
+    """Where the next window begins."""
+
+    version: Short | None = Field(default=None, description="The served version the windows belong to.")
+    since: Timestamp | None = Field(default=None, description="When that version was promoted.")
+    window: int | None = Field(default=None, description="Index of the next window, from 0.")
+    feedback_rows: int | None = Field(default=None, description="The server's label count at the last look.")
+
+
+class Streak(Model):
+    """The verdict on one window."""
+
+    window: int | None = Field(default=None, description="Index of the window.")
+    verdict: Short | None = Field(default=None, description="Healthy, Breached, Inconclusive, NoData or Error.")
+
+
+class EvaluatedWindow(Model):
+    """One window."""
+
+    index: int | None = Field(default=None, description="Its index, from 0.")
+    from_: Timestamp | None = Field(default=None, description="Received time of its first row.")
+    to: Timestamp | None = Field(default=None, description="Received time of its last row.")
+
+
+class SignalStatus(Model):
+    """One signal on the window."""
+
+    name: Short | None = Field(default=None, description="Name of the signal.")
+    verdict: Short | None = Field(default=None, description="Its verdict.")
+    value: DecimalString | None = Field(default=None, description="What was measured.")
+    limit: DecimalString | None = Field(default=None, description="What is allowed.")
+    interval: Interval | None = Field(default=None, description="Where the truth lies.")
+
+
+class Evaluation(Model):
+    """The last window that was judged."""
+
+    id: Short | None = Field(default=None, description="Names the evaluation.")
+    window: EvaluatedWindow | None = Field(default=None, description="The window.")
+    rows: int | None = Field(default=None, description="Its rows.")
+    labels: int | None = Field(default=None, description="Its labelled rows.")
+    groups: int | None = Field(default=None, description="Its groups.")
+    verdict: Short | None = Field(default=None, description="Healthy, Breached, Inconclusive, NoData or Error.")
+    message: Text | None = Field(default=None, description="The verdict in words.")
+    signals: Annotated[tuple[SignalStatus, ...], ListType(), Field(max_length=16)] = Field(
+        default=(), description="Its signals."
+    )
+    result: Uri | None = Field(default=None, description="Where the full result lies in the store.")
+    at: Timestamp | None = Field(default=None, description="When it was judged.")
+
+
+class EvaluationJob(Model):
+    """The running Job, written before it is created."""
+
+    job: Short | None = Field(default=None, description="Name of the Job.")
+    attempt: int | None = Field(default=None, description="Which attempt, from 0.")
+    state: Short | None = Field(default=None, description="What is known of it.")
+    reason: Text | None = Field(default=None, description="Why it failed or waits.")
+    image: Uri | None = Field(default=None, description="Image of the Job, pinned.")
+    version: Short | None = Field(default=None, description="The served version it looks at.")
+    window: int | None = Field(default=None, description="Index of the first window it looks for.")
+    until: Timestamp | None = Field(default=None, description="Rows and labels received before this are read.")
+    started_at: Timestamp | None = Field(default=None, description="When it was decided.")
+    finished_at: Timestamp | None = Field(default=None, description="When its outcome was seen.")
+
+
+class ActionStatus(Model):
+    """What is wanted, and what came of it."""
+
+    wanted: Short | None = Field(default=None, description="Alert, Retrain or None.")
+    outcome: Short | None = Field(default=None, description="Done, Suppressed or Waiting.")
+    reason: Short | None = Field(default=None, description="Why, in one word.")
+    message: Text | None = Field(default=None, description="Why, in a sentence.")
+    at: Timestamp | None = Field(default=None, description="When.")
+
+
+class FeedbackBounds(Model):
+    """The bounds of the served rows, fixed before the Dataset is created."""
+
+    received_before: Timestamp | None = Field(default=None, description="Only requests received before.")
+    labels_received_before: Timestamp | None = Field(default=None, description="Only labels received before.")
+
+
+class OpenRetrain(Model):
+    """The retrain that is under way."""
+
+    name: Short | None = Field(default=None, description="Names it and its children.")
+    dataset: Short | None = Field(default=None, description="Its Dataset.")
+    experiment: Short | None = Field(default=None, description="Its Experiment.")
+    window: int | None = Field(default=None, description="The window that started it.")
+    model_version: int | None = Field(default=None, description="The version it registered.")
+    feedback_bounds: FeedbackBounds | None = Field(default=None, description="The rows it adds.")
+    state: Short | None = Field(default=None, description="What is known of it.")
+    started_at: Timestamp | None = Field(default=None, description="When it was decided.")
+
+
+class PastRetrain(Model):
+    """One finished retrain."""
+
+    name: Short | None = Field(default=None, description="Names it and its children.")
+    dataset: Short | None = Field(default=None, description="Its Dataset.")
+    experiment: Short | None = Field(default=None, description="Its Experiment.")
+    window: int | None = Field(default=None, description="The window that started it.")
+    model_version: int | None = Field(default=None, description="The version it registered.")
+    outcome: Short | None = Field(default=None, description="Promoted, Refused or Failed.")
+    reason: Short | None = Field(default=None, description="Why.")
+    started_at: Timestamp | None = Field(default=None, description="When it was decided.")
+    finished_at: Timestamp | None = Field(default=None, description="When it ended.")
+
+
+class Retrains(Model):
+    """Retrains under way and before."""
+
+    total: int | None = Field(default=None, description="Retrains begun so far.")
+    in_flight: OpenRetrain | None = Field(default=None, description="The one under way.")
+    recent: Annotated[tuple[PastRetrain, ...], ListType(), Field(max_length=20)] = Field(
+        default=(), description="Finished ones, newest first."
+    )
+
+
+class PastEvaluation(Model):
+    """One earlier window."""
+
+    id: Short | None = Field(default=None, description="Names the evaluation.")
+    version: Short | None = Field(default=None, description="The served version.")
+    window: EvaluatedWindow | None = Field(default=None, description="The window.")
+    verdict: Short | None = Field(default=None, description="Its verdict.")
+    value: DecimalString | None = Field(default=None, description="What was measured.")
+    rows: int | None = Field(default=None, description="Its rows.")
+    groups: int | None = Field(default=None, description="Its groups.")
+    at: Timestamp | None = Field(default=None, description="When it was judged.")
+
+
+class DriftPolicyStatus(Status):
+    """What the windows said, and what was done."""
+
+    reference: DriftReference | None = Field(default=None, description="What windows are compared with.")
+    cursor: Cursor | None = Field(default=None, description="Where the next window begins.")
+    streak: Annotated[tuple[Streak, ...], ListType(), Field(max_length=20)] = Field(
+        default=(), description="Verdicts of the last windows, oldest first."
+    )
+    evaluation: EvaluationJob | None = Field(default=None, description="The running Job.")
+    last_evaluation: Evaluation | None = Field(default=None, description="The last window that was judged.")
+    action: ActionStatus | None = Field(default=None, description="What is wanted, and what came of it.")
+    retrains: Retrains | None = Field(default=None, description="Retrains under way and before.")
+    history: Annotated[tuple[PastEvaluation, ...], ListType(), Field(max_length=20)] = Field(
+        default=(), description="Earlier windows, newest first."
+    )

@@ -1,0 +1,303 @@
+"""ModelDeployment: a stable address, and a judged way to change what answers there. What a person writes."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from bucle.resources.base import (
+    AGE_COLUMN,
+    READY_COLUMN,
+    REASON_COLUMN,
+    AliasName,
+    Column,
+    ColumnName,
+    Count,
+    DecimalString,
+    Digest,
+    Duration,
+    GroupBy,
+    ListType,
+    MetricName,
+    Model,
+    ModelName,
+    Percent,
+    Positive,
+    Resource,
+    Rule,
+    StoreUri,
+    exactly_one,
+    named_rule,
+)
+from bucle.resources.modeldeployment_status import ModelDeploymentStatus
+from bucle.resources.pod import PodSettings
+
+GateName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63, description="Name of a gate.")
+]
+GateNames = Annotated[tuple[GateName, ...], ListType("set"), Field(max_length=16)]
+OneTo100 = Annotated[int, Field(ge=1, le=100)]
+
+
+class RegisteredModel(Model):
+    """A model of the registry: what an alias points to (followed), or one version (pinned)."""
+
+    rules: ClassVar = (exactly_one("alias", "version"),)
+
+    name: ModelName = Field(description="Registered name; the namespace is put before it.")
+    alias: AliasName | None = Field(default=None, description="Follows this alias.")
+    version: Positive | None = Field(default=None, description="Stays at this version.")
+
+
+class Artifact(Model):
+    """A model in the store, without a registry."""
+
+    uri: StoreUri = Field(description="Folder of the model.")
+    digest: Digest = Field(description="Digest its files must have.")
+
+
+class ModelSource(Model):
+    """The model to serve; exactly one of registered and artifact is set."""
+
+    rules: ClassVar = (exactly_one("registered", "artifact"),)
+
+    registered: RegisteredModel | None = Field(default=None, description="From the registry.")
+    artifact: Artifact | None = Field(default=None, description="From the store.")
+
+
+class Promote(Model):
+    """What is told to the registry after a promotion."""
+
+    alias: AliasName = Field(default="champion", description="Alias moved once, after the soak.")
+
+
+class Batching(Model):
+    """Requests that wait together are predicted together; no request waits for a timer."""
+
+    max_size: Annotated[int, Field(ge=1, le=4096)] = Field(default=64, description="Rows per prediction at most.")
+
+
+class BuiltinServer(Model):
+    """The operator's own model server."""
+
+    batching: Batching = Field(default=Batching(), description="How requests are put together.")
+
+
+class Serving(PodSettings):
+    """What serves the model."""
+
+    builtin: BuiltinServer = Field(description="The operator's own model server.")
+    replicas: Annotated[int, Field(ge=1, le=1000)] = Field(default=2, description="Pods at full weight.")
+    load_timeout: Duration = Field(default="5m", description="Longest time until a new revision is ready.")
+
+
+class RouterSettings(PodSettings):
+    """Envoy pods behind the stable Service name."""
+
+    replicas: Annotated[int, Field(ge=1, le=50)] = Field(default=2, description="Router pods.")
+
+
+class Traffic(Model):
+    """What splits and mirrors requests."""
+
+    router: RouterSettings = Field(description="The operator's own router.")
+
+
+class Capture(Model):
+    """What is kept of requests and answers."""
+
+    sample_percent: Percent = Field(default=100, description="Share of requests kept, in percent.")
+    drop: Annotated[
+        tuple[Annotated[ColumnName, Field(description="A column's name.")], ...], ListType("set"), Field(max_length=256)
+    ] = Field(default=(), description="Columns never written down.")
+
+
+class Feedback(Model):
+    """How labels that come back are joined with what was served; gates, policies and feedback sources inherit it."""
+
+    key: Literal["Id", "RequestId"] = Field(
+        default="Id", description="Id: the value of the Id column; RequestId: the id in the answer."
+    )
+    maturity: Duration = Field(default="0s", description="A row counts as labelled only so long after it was served.")
+    duplicates: Literal["First", "Last"] = Field(default="Last", description="Which label wins when several come.")
+
+
+class Until(Model):
+    """When a step has seen enough, and when it has taken too long."""
+
+    rules: ClassVar = (
+        Rule(
+            "duration(self.minDuration) <= duration(self.maxDuration)",
+            "`minDuration` must not be longer than `maxDuration`",
+        ),
+    )
+
+    samples: Positive | None = Field(default=None, description="Requests or labelled rows that must be seen.")
+    groups: Positive | None = Field(default=None, description="Closed groups that must be seen.")
+    min_duration: Duration = Field(default="0s", description="It takes at least so long.")
+    max_duration: Duration = Field(default="24h", description="Then it is decided by what was seen.")
+
+
+class ShadowStep(Model):
+    """The candidate gets copies of requests; nobody sees its answers."""
+
+    percent: OneTo100 = Field(default=100, description="Share of requests copied.")
+    until: Until = Field(default=Until(), description="How long.")
+    gates: GateNames = Field(default=(), description="Gates that must pass.")
+
+
+class WeightStep(Model):
+    """The candidate answers a share of requests."""
+
+    rules: ClassVar = (Rule("!has(self.until.groups)", "`until.groups` must only be set in shadow steps"),)
+
+    percent: OneTo100 = Field(description="Share of requests it answers.")
+    until: Until = Field(default=Until(), description="How long.")
+    gates: GateNames = Field(default=(), description="Gates that must pass.")
+
+
+class Step(Model):
+    """One step; exactly one of shadow and weight is set."""
+
+    rules: ClassVar = (exactly_one("shadow", "weight"),)
+
+    shadow: ShadowStep | None = Field(default=None, description="Copies of requests.")
+    weight: WeightStep | None = Field(default=None, description="A share of requests.")
+
+
+class Soak(Model):
+    """After full weight: the former revision is kept warm, and the way back is automatic."""
+
+    duration: Duration = Field(default="10m", description="How long.")
+    gates: GateNames = Field(default=(), description="Gates that must keep passing.")
+
+
+_WEIGHTS = "self.steps.filter(s, has(s.weight)).map(s, s.weight.percent)"
+
+
+class Rollout(Model):
+    """The way from one version to the next."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.steps.map(s, has(s.weight) ? s.weight.percent : 0).isSorted()"
+            f" && {_WEIGHTS}.all(w, {_WEIGHTS}.exists_one(v, v == w))",
+            "shadow steps must come before weight steps, and every weight must be greater than the one before",
+        ),
+    )
+
+    steps: Annotated[tuple[Step, ...], ListType(), Field(max_length=20)] = Field(
+        default=(), description="In order; after the last one the candidate gets all requests."
+    )
+    soak: Soak = Field(default=Soak(), description="What follows full weight.")
+    on_no_data: Literal["Hold", "Abort"] = Field(
+        default="Hold", description="When a step's time is over and too little was seen."
+    )
+    on_undecided: Literal["Hold", "Abort"] = Field(
+        default="Abort", description="When a step's time is over and what was seen says neither."
+    )
+    on_error: Literal["Hold", "Abort"] = Field(default="Hold", description="When a gate cannot be read.")
+    supersede: Literal["Queue", "Replace"] = Field(
+        default="Queue", description="Whether a newer version waits for a running rollout or replaces it."
+    )
+    attempt: Count = Field(default=0, description="Raise it to try a refused version again.")
+    paused: bool = Field(default=False, description="Holds the rollout at its step; an abort still works.")
+
+
+class ErrorRateGate(Model):
+    """Failed requests counted at the router, candidate against stable."""
+
+    rules: ClassVar = (
+        Rule(
+            "double(self.maxIncrease) >= 0.0 && double(self.maxIncrease) < 1.0",
+            "`maxIncrease` must be at least 0 and less than 1",
+        ),
+    )
+
+    max_increase: DecimalString = Field(description="Greatest allowed rise of the error rate, such as 0.005.")
+
+
+class QualityGate(Model):
+    """A metric on labelled requests, candidate and stable paired row by row."""
+
+    rules: ClassVar = (Rule("double(self.margin) >= 0.0", "`margin` must not be negative"),)
+
+    metric: MetricName = Field(description="Name of a metric.")
+    margin: DecimalString = Field(default="0", description="The candidate may be worse by less than this.")
+    group_by: GroupBy | None = Field(default=None, description="Which rows hang together; left out: none do.")
+    beats: Literal["Prior"] | None = Field(default=None, description="Prior: it must also beat the constant predictor.")
+
+
+class Gate(Model):
+    """One named test of a candidate; exactly one of errorRate and quality is set."""
+
+    rules: ClassVar = (exactly_one("errorRate", "quality"),)
+
+    name: GateName = Field(description="Unique name; steps refer to it.")
+    error_rate: ErrorRateGate | None = Field(default=None, description="Failed requests.")
+    quality: QualityGate | None = Field(
+        default=None, description="A metric on labelled requests; in shadow steps only."
+    )
+
+
+_KNOWN = "self.gates.exists(x, x.name == g)"
+_NO_QUALITY = "!self.gates.exists(x, x.name == g && has(x.quality))"
+
+
+class ModelDeploymentSpec(Model):
+    """Which model answers, and how it changes."""
+
+    rules: ClassVar = (
+        Rule(
+            f"self.rollout.steps.all(s, (!has(s.shadow) || s.shadow.gates.all(g, {_KNOWN}))"
+            f" && (!has(s.weight) || s.weight.gates.all(g, {_KNOWN})))",
+            "`rollout.steps` must only name gates listed under `gates`",
+        ),
+        Rule(
+            f"self.rollout.soak.gates.all(g, {_KNOWN})",
+            "`rollout.soak.gates` must only name gates listed under `gates`",
+        ),
+        Rule(
+            f"self.rollout.steps.all(s, !has(s.weight) || s.weight.gates.all(g, {_NO_QUALITY}))"
+            f" && self.rollout.soak.gates.all(g, {_NO_QUALITY})",
+            "a quality gate must only be used in shadow steps: a weight gives no pairs",
+        ),
+        Rule(
+            "!has(self.promote) || has(self.model.registered)",
+            "`promote` must only be set with `model.registered`",
+        ),
+    )
+
+    model: ModelSource = Field(description="The model to serve.")
+    promote: Promote | None = Field(default=None, description="Moves an alias after a promotion.")
+    serving: Serving = Field(default=Serving(builtin=BuiltinServer()), description="What serves the model.")
+    traffic: Traffic = Field(default=Traffic(router=RouterSettings()), description="What splits requests.")
+    capture: Capture = Field(default=Capture(), description="What is kept of requests and answers.")
+    feedback: Feedback = Field(default=Feedback(), description="How labels are joined.")
+    rollout: Rollout = Field(default=Rollout(), description="The way from one version to the next.")
+    gates: Annotated[tuple[Gate, ...], ListType("map", ("name",)), Field(max_length=16)] = Field(
+        default=(), description="Named tests of a candidate."
+    )
+
+
+class ModelDeployment(Resource):
+    """A stable address at which a model answers, and a judged way to replace that model."""
+
+    kind_name: ClassVar = "ModelDeployment"
+    plural: ClassVar = "modeldeployments"
+    short_name: ClassVar = "mldep"
+    rules: ClassVar = (named_rule(),)
+    columns: ClassVar = (
+        READY_COLUMN,
+        Column("Stable", ".status.stable.model.version", "integer", description="Version that answers."),
+        Column("Candidate", ".status.candidate.model.version", "integer", description="Version on trial."),
+        Column("Weight", ".status.candidate.weight", "integer", description="Share of the candidate, in percent."),
+        Column("Step", ".status.rollout.step", "integer", description="Step of the rollout, from 0."),
+        REASON_COLUMN,
+        AGE_COLUMN,
+    )
+
+    kind: str = "ModelDeployment"
+    spec: ModelDeploymentSpec = Field(description="Which model answers, and how it changes.")
+    status: ModelDeploymentStatus = Field(default=ModelDeploymentStatus(), description="Written by the operator.")

@@ -1,0 +1,159 @@
+"""ModelDeployment: what answers, what is on trial, how far the rollout is, and what was refused."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bucle.resources.base import (
+    DecimalString,
+    Interval,
+    ListType,
+    Model,
+    ModelReference,
+    Short,
+    Status,
+    Text,
+    Timestamp,
+    Uri,
+)
+
+
+class StableRevision(Model):
+    """What answers."""
+
+    revision: Short | None = Field(default=None, description="Hash of model digest, serving and image.")
+    model: ModelReference | None = Field(default=None, description="Its model.")
+    image: Uri | None = Field(default=None, description="Image of its pods, pinned.")
+    ready_replicas: int | None = Field(default=None, description="Pods that are ready.")
+    weight: int | None = Field(default=None, description="Share of requests it answers, in percent.")
+
+
+class Load(Model):
+    """How far loading is."""
+
+    state: Short | None = Field(default=None, description="Pending, Loading, Loaded or Failed.")
+    seconds: int | None = Field(default=None, description="Whole seconds it took.")
+    message: Text | None = Field(default=None, description="Why it waits or failed.")
+
+
+class CandidateRevision(Model):
+    """What is on trial."""
+
+    revision: Short | None = Field(default=None, description="Hash of model digest, serving and image.")
+    model: ModelReference | None = Field(default=None, description="Its model.")
+    image: Uri | None = Field(default=None, description="Image of its pods, pinned.")
+    load: Load | None = Field(default=None, description="How far loading is.")
+    ready_replicas: int | None = Field(default=None, description="Pods that are ready.")
+    weight: int | None = Field(default=None, description="Share of requests it answers, in percent.")
+    shadow: int | None = Field(default=None, description="Share of requests copied to it, in percent.")
+
+
+class Weight(Model):
+    """The candidate's share, wanted and in force, in percent."""
+
+    desired: int | None = Field(default=None, description="What the step asks for.")
+    programmed: int | None = Field(default=None, description="What every living router pod has confirmed.")
+
+
+class AliasMove(Model):
+    """The one move of the alias after a promotion, written before it is done."""
+
+    alias: Short | None = Field(default=None, description="The alias.")
+    version: int | None = Field(default=None, description="Where it goes.")
+    previous_version: int | None = Field(default=None, description="Where it was.")
+    state: Short | None = Field(default=None, description="Wanted, Done or Refused.")
+    message: Text | None = Field(default=None, description="Why it waits or was refused.")
+
+
+class Counter(Model):
+    """What a router pod had counted when this rollout began to count there."""
+
+    router: Short | None = Field(default=None, description="uid of the router pod.")
+    revision: Short | None = Field(default=None, description="The revision counted.")
+    requests: int | None = Field(default=None, description="Requests.")
+    errors: int | None = Field(default=None, description="Failed requests.")
+
+
+class RolloutStatus(Model):
+    """The running rollout."""
+
+    id: Short | None = Field(default=None, description="Names this rollout.")
+    plan_hash: Short | None = Field(default=None, description="Hash of steps, gates and attempt.")
+    state: Short | None = Field(default=None, description="Loading, Stepping, Soaking, Promoting or Aborting.")
+    started_at: Timestamp | None = Field(default=None, description="When it began.")
+    stable_revision: Short | None = Field(default=None, description="Revision it started from.")
+    candidate_revision: Short | None = Field(default=None, description="Revision on trial.")
+    step: int | None = Field(default=None, description="Index of the step, from 0.")
+    step_started_at: Timestamp | None = Field(default=None, description="When the step was in force.")
+    waiting_for: Text | None = Field(default=None, description="What the step waits for.")
+    weight: Weight | None = Field(default=None, description="The candidate's share.")
+    alias_move: AliasMove | None = Field(default=None, description="The alias move after the soak.")
+    counters: Annotated[tuple[Counter, ...], ListType(), Field(max_length=256)] = Field(
+        default=(), description="Bases of the router's counters."
+    )
+
+
+class Needs(Model):
+    """What it takes for a gate to be able to pass."""
+
+    samples: int | None = Field(default=None, description="Samples needed in all.")
+    groups: int | None = Field(default=None, description="Groups needed in all.")
+    message: Text | None = Field(default=None, description="The same in words, with the time it will take.")
+
+
+class GateStatus(Model):
+    """The last look at one gate."""
+
+    name: Short | None = Field(default=None, description="Name of the gate.")
+    step: int | None = Field(default=None, description="Step it was looked at in.")
+    verdict: Short | None = Field(default=None, description="Pass, Fail, Inconclusive, NoData or Error.")
+    message: Text | None = Field(default=None, description="The verdict in words.")
+    unit: Short | None = Field(default=None, description="What a sample is: requests or labelled pairs.")
+    samples: int | None = Field(default=None, description="Samples of the candidate.")
+    groups: int | None = Field(default=None, description="Closed groups.")
+    needs: Needs | None = Field(default=None, description="What is missing.")
+    estimate: DecimalString | None = Field(default=None, description="Candidate against stable.")
+    interval: Interval | None = Field(default=None, description="Where the truth lies, valid at every look.")
+    limit: DecimalString | None = Field(default=None, description="What is allowed.")
+    at: Timestamp | None = Field(default=None, description="When it was looked at.")
+
+
+class Refused(Model):
+    """The version refused last; not tried again until `attempt` is raised or the plan changes."""
+
+    version: int | None = Field(default=None, description="Version in the registry.")
+    digest: Short | None = Field(default=None, description="Digest of its artifact.")
+    revision: Short | None = Field(default=None, description="Its revision.")
+    plan_hash: Short | None = Field(default=None, description="The plan that refused it.")
+    attempt: int | None = Field(default=None, description="The `attempt` that refused it.")
+    reason: Short | None = Field(default=None, description="Why, in one word.")
+    message: Text | None = Field(default=None, description="Why, in a sentence.")
+    at: Timestamp | None = Field(default=None, description="When.")
+
+
+class PastRollout(Model):
+    """One finished rollout."""
+
+    revision: Short | None = Field(default=None, description="Revision that was on trial.")
+    model: ModelReference | None = Field(default=None, description="Its model.")
+    outcome: Short | None = Field(default=None, description="Promoted, Aborted or Superseded.")
+    reason: Short | None = Field(default=None, description="Why.")
+    started_at: Timestamp | None = Field(default=None, description="When it began.")
+    finished_at: Timestamp | None = Field(default=None, description="When it ended.")
+
+
+class ModelDeploymentStatus(Status):
+    """What answers and what is on trial."""
+
+    stable: StableRevision | None = Field(default=None, description="What answers.")
+    candidate: CandidateRevision | None = Field(default=None, description="What is on trial.")
+    rollout: RolloutStatus | None = Field(default=None, description="The running rollout.")
+    gates: Annotated[tuple[GateStatus, ...], ListType(), Field(max_length=64)] = Field(
+        default=(), description="The last look at each gate."
+    )
+    rejected: Refused | None = Field(default=None, description="The version refused last.")
+    history: Annotated[tuple[PastRollout, ...], ListType(), Field(max_length=20)] = Field(
+        default=(), description="Finished rollouts, newest first."
+    )
