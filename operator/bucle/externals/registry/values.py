@@ -1,0 +1,161 @@
+"""What the model registry can be asked and told. Pure values; the client that speaks HTTP lives beside it.
+
+Names follow MLflow: a registered model has numbered versions, aliases point to versions, runs belong to an
+experiment. Facts that must outlive a Kubernetes `status` are tags (`contracts.names.TAG_*`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""A mapping as a hashable value, sorted by key; see `pairs`."""
+
+RunStatus = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
+
+REGISTRY_SCOPE = "registry"
+"""The scope of a `Ref` to a registered model."""
+
+
+def pairs(mapping: dict[str, str]) -> Pairs:
+    """The mapping as sorted pairs."""
+    return tuple(sorted(mapping.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One registered version. `source` is the artifact's URI in the store: enough to load it without the registry."""
+
+    model: str
+    version: int
+    source: str
+    run_id: str | None = None
+    aliases: tuple[str, ...] = ()
+    tags: Pairs = ()
+
+    def tag(self, key: str) -> str | None:
+        return dict(self.tags).get(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run. `tags` leaves out MLflow's own."""
+
+    run_id: str
+    name: str
+    status: RunStatus
+    tags: Pairs = ()
+
+    def tag(self, key: str) -> str | None:
+        return dict(self.tags).get(key)
+
+    @property
+    def open(self) -> bool:
+        return self.status in ("RUNNING", "SCHEDULED")
+
+
+# --- reads ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VersionByAlias:
+    """Answers the ModelVersion an alias points to; Absent when model or alias does not exist."""
+
+    model: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionByNumber:
+    """Answers that ModelVersion; Absent when it does not exist."""
+
+    model: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsByTag:
+    """Answers a tuple of ModelVersion, lowest version first; empty when there is none, also without the model."""
+
+    model: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunsByTag:
+    """Answers a tuple of Run, oldest first (at most 1000); empty when there is none, also without the experiment."""
+
+    experiment: str
+    key: str
+    value: str
+
+
+# --- effects: each is safe to run twice ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureRun:
+    """Creates the run unless one with this value of `bucle.dev/key` exists; creates the experiment when needed."""
+
+    experiment: str
+    key: str
+    name: str
+    tags: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRun:
+    """Logs parameters and metrics (decimal text), sets tags, then ends the run with that status."""
+
+    run_id: str
+    status: Literal["FINISHED", "FAILED", "KILLED"]
+    params: Pairs = ()
+    metrics: Pairs = ()
+    tags: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterVersion:
+    """Registers `source` as the next version unless a version tagged `bucle.dev/key` = `key` exists."""
+
+    model: str
+    source: str
+    key: str
+    run_id: str | None = None
+    tags: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetAlias:
+    """Points the alias to the version.
+
+    `only_forward`: leave it alone when it already points to that version or a higher one; MLflow has no
+    compare-and-set, so the executor looks once more right before it writes. With `only_forward=False` the alias
+    moves in either direction (a person pinned an older version).
+    """
+
+    model: str
+    alias: str
+    version: int
+    only_forward: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TagVersion:
+    """Sets one tag of a version; the last value wins."""
+
+    model: str
+    version: int
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagRun:
+    """Sets one tag of a run; the last value wins. Works on a closed run too."""
+
+    run_id: str
+    key: str
+    value: str
