@@ -106,7 +106,7 @@ class Target(Model):
             "has(self.positive) == (self.task == 'Binary')", "`positive` must be set for Binary and for no other task"
         ),
         Rule(
-            "(size(self.classes) > 0) == (self.task == 'MultiClass')",
+            "(has(self.classes) && size(self.classes) > 0) == (self.task == 'MultiClass')",
             "`classes` must be listed for MultiClass and for no other task",
         ),
     )

@@ -126,18 +126,14 @@ class RetrainLimits(Model):
     )
 
 
-_RETRAINS = "self.actions.exists(a, a.do == 'Retrain')"
+_RETRAINS = "has(self.actions) && self.actions.exists(a, a.do == 'Retrain')"
 
 
 class DriftPolicySpec(Model):
     """What is watched, how it is judged, and what is done."""
 
     rules: ClassVar = (
-        Rule(f"!{_RETRAINS} || has(self.retrain)", "`retrain` must be set when an action does Retrain"),
-        Rule(
-            "!has(self.signals.performance) ? !self.actions.exists(a, 'performance' in a.when) : true",
-            "`actions.when` must only name signals listed under `signals`",
-        ),
+        Rule(f"!({_RETRAINS}) || has(self.retrain)", "`retrain` must be set when an action does Retrain"),
         Rule("duration(self.schedule.every) > duration('0s')", "`schedule.every` must be greater than zero"),
     )
 

@@ -62,7 +62,7 @@ class Preprocessing(Model):
 
     rules: ClassVar = (
         Rule(
-            "(size(self.types) > 0) != (size(self.columns) > 0)",
+            "(has(self.types) && size(self.types) > 0) != (has(self.columns) && size(self.columns) > 0)",
             "exactly one of `types` and `columns` must be listed",
         ),
     )

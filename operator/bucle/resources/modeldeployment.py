@@ -181,8 +181,8 @@ class Rollout(Model):
 
     rules: ClassVar = (
         Rule(
-            "self.steps.map(s, has(s.weight) ? s.weight.percent : 0).isSorted()"
-            f" && {_WEIGHTS}.all(w, {_WEIGHTS}.exists_one(v, v == w))",
+            "!has(self.steps) || (self.steps.map(s, has(s.weight) ? s.weight.percent : 0).isSorted()"
+            f" && {_WEIGHTS}.all(w, {_WEIGHTS}.exists_one(v, v == w)))",
             "shadow steps must come before weight steps, and every weight must be greater than the one before",
         ),
     )
@@ -241,8 +241,17 @@ class Gate(Model):
     )
 
 
-_KNOWN = "self.gates.exists(x, x.name == g)"
-_NO_QUALITY = "!self.gates.exists(x, x.name == g && has(x.quality))"
+_KNOWN = "has(self.gates) && self.gates.exists(x, x.name == g)"
+_NO_QUALITY = "!has(self.gates) || !self.gates.exists(x, x.name == g && has(x.quality))"
+
+
+def _all_gates(owner: str, predicate: str) -> str:
+    return f"(!has({owner}.gates) || {owner}.gates.all(g, {predicate}))"
+
+
+def _all_steps(member: str, predicate: str) -> str:
+    gates = _all_gates(f"s.{member}", predicate)
+    return f"(!has(self.rollout.steps) || self.rollout.steps.all(s, !has(s.{member}) || {gates}))"
 
 
 class ModelDeploymentSpec(Model):
@@ -250,17 +259,15 @@ class ModelDeploymentSpec(Model):
 
     rules: ClassVar = (
         Rule(
-            f"self.rollout.steps.all(s, (!has(s.shadow) || s.shadow.gates.all(g, {_KNOWN}))"
-            f" && (!has(s.weight) || s.weight.gates.all(g, {_KNOWN})))",
+            f"{_all_steps('shadow', _KNOWN)} && {_all_steps('weight', _KNOWN)}",
             "`rollout.steps` must only name gates listed under `gates`",
         ),
         Rule(
-            f"self.rollout.soak.gates.all(g, {_KNOWN})",
+            _all_gates("self.rollout.soak", _KNOWN),
             "`rollout.soak.gates` must only name gates listed under `gates`",
         ),
         Rule(
-            f"self.rollout.steps.all(s, !has(s.weight) || s.weight.gates.all(g, {_NO_QUALITY}))"
-            f" && self.rollout.soak.gates.all(g, {_NO_QUALITY})",
+            f"{_all_steps('weight', _NO_QUALITY)} && {_all_gates('self.rollout.soak', _NO_QUALITY)}",
             "a quality gate must only be used in shadow steps: a weight gives no pairs",
         ),
         Rule(
