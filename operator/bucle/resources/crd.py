@@ -43,18 +43,23 @@ _ROOT = {
 }
 
 
-class _ShortDefaults(GenerateJsonSchema):
-    """An object's default says only what the defaults of its own fields do not say already."""
+class _FullDefaults(GenerateJsonSchema):
+    """An object's default is written out in full: the server tries CEL rules on it before it fills in anything."""
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, BaseModel):
-            return dft.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            return _without_empty(dft.model_dump(mode="json", by_alias=True, exclude_none=True))
         return super().encode_default(dft)
+
+
+def _without_empty(value: JsonObject) -> JsonObject:
+    short = {key: _without_empty(item) if isinstance(item, dict) else item for key, item in value.items()}
+    return {key: item for key, item in short.items() if item not in ({}, [])}
 
 
 def structural_schema(model: type[BaseModel]) -> JsonObject:
     """The structural schema of one type, with all types it uses put in place."""
-    schema = model.model_json_schema(by_alias=True, schema_generator=_ShortDefaults)
+    schema = model.model_json_schema(by_alias=True, schema_generator=_FullDefaults)
     return _structural(schema, schema.get("$defs", {}))
 
 
@@ -93,10 +98,7 @@ def _resolved(node: JsonObject, definitions: JsonObject) -> JsonObject:
 
 def _with_default(schema: JsonObject, source: JsonObject) -> JsonObject:
     default = source.get("default")
-    fills_itself = any("default" in child for child in schema.get("properties", {}).values())
-    if default is None or (default in ([], {}) and not fills_itself):
-        return schema
-    return {**schema, "default": default}
+    return schema if default in (None, [], {}) else {**schema, "default": default}
 
 
 def root_schema(kind: type[Resource]) -> JsonObject:

@@ -245,10 +245,19 @@ class ExperimentSpec(Model):
 
 _MUTABLE = ("limits", "run")
 _STARTED = "!has(oldSelf.status) || !has(oldSelf.status.inputs)"
+
+
+def _unchanged(name: str, *, optional: bool) -> str:
+    # Optional equality (`?name == ?name`) has no cost bound for the server's estimate, so absence is asked for.
+    same = f"self.spec.{name} == oldSelf.spec.{name}"
+    present, was_present = f"has(self.spec.{name})", f"has(oldSelf.spec.{name})"
+    return f"{present} == {was_present} && (!{present} || {same})" if optional else same
+
+
 _SAME = " && ".join(
-    f"self.spec.?{name} == oldSelf.spec.?{name}"
-    for name in (field.alias for field in ExperimentSpec.model_fields.values())
-    if name not in _MUTABLE
+    _unchanged(str(field.alias), optional=not field.is_required())
+    for field in ExperimentSpec.model_fields.values()
+    if field.alias not in _MUTABLE
 )
 _SAME_LIMITS = " && ".join(
     f"self.spec.limits.{name} == oldSelf.spec.limits.{name}"
