@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMON = ("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--python-version", "3.11", "--quiet")
+COMMON = (
+    "--generate-hashes",
+    "--no-emit-index-url",
+    "--no-annotate",
+    "--no-header",
+    "--python-version",
+    "3.11",
+    "--quiet",
+)
 
 
 @dataclass(frozen=True)
@@ -90,20 +98,32 @@ def find_uv() -> list[str]:
     beside = Path(sys.executable).with_name("uv")
     if beside.exists():
         return [str(beside)]
-    raise SystemExit("uv is not on PATH: install it with `pip install --require-hashes -r requirements/uv.txt`, then try again")
+    raise SystemExit(
+        "uv is not on PATH: install it with `pip install --require-hashes -r requirements/uv.txt`, then try again"
+    )
 
 
 def resolve(uv: Sequence[str], arguments: Sequence[str], lines: Sequence[str], target: Path) -> None:
     """Write one requirement file with uv; raises SystemExit with uv's own words if it cannot be resolved."""
     command = [*uv, "pip", "compile", *arguments, *COMMON, "-o", str(target)]
-    done = subprocess.run(command, input="\n".join(lines), text=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        command,
+        input="\n".join(lines),
+        text=True,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(f"{target.name}: uv could not resolve it:\n{done.stderr}")
 
 
 def main(argv: Sequence[str]) -> int:
     """Command line; returns 1 when `--check` finds a difference."""
-    parser = argparse.ArgumentParser(description="Regenerate requirements/*.txt from the one lock, or check that they agree.")
+    parser = argparse.ArgumentParser(
+        description="Regenerate requirements/*.txt from the one lock, or check that they agree."
+    )
     parser.add_argument("--check", action="store_true", help="only compare, change nothing, needs no network")
     parser.add_argument("--upgrade", action="store_true", help="resolve requirements/all.txt anew first")
     options = parser.parse_args(argv)

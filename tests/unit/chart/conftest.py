@@ -1,0 +1,51 @@
+"""What the chart tests share: the repository root, the helm command and a way to render."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from manifests.render import find_helm
+
+ROOT = Path(__file__).resolve().parents[3]
+
+Call = Callable[[Mapping[str, object]], subprocess.CompletedProcess[str]]
+Render = Callable[[Mapping[str, object]], list[dict[str, object]]]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def helm() -> str:
+    return find_helm()
+
+
+@pytest.fixture(scope="session")
+def chart_call(helm: str, tmp_path_factory: pytest.TempPathFactory) -> Call:
+    """Run `helm template` on given values; the caller looks at the exit code."""
+
+    def call(values: Mapping[str, object]) -> subprocess.CompletedProcess[str]:
+        path = tmp_path_factory.mktemp("values") / "values.yaml"
+        path.write_text(yaml.safe_dump(dict(values)))
+        command = [helm, "template", "bucle", str(ROOT), "--namespace", "bucle-system", "--values", str(path)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def render(chart_call: Call) -> Render:
+    """Render the chart and return its objects; fails with helm's words."""
+
+    def call(values: Mapping[str, object]) -> list[dict[str, object]]:
+        done = chart_call(values)
+        assert done.returncode == 0, done.stderr
+        return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+    return call

@@ -1,0 +1,187 @@
+"""Rules that hold for every rendering of the chart: strict values, restricted pods, least rights, a small package."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+Objects = list[dict[str, Any]]
+Render = Callable[[Mapping[str, object]], Objects]
+Call = Callable[[Mapping[str, object]], subprocess.CompletedProcess[str]]
+CASES = sorted((Path(__file__).resolve().parents[2] / "golden/chart").iterdir())
+PACKAGED = (
+    ".helmignore",
+    "Chart.yaml",
+    "LICENSE",
+    "NOTICE",
+    "README.md",
+    "templates/",
+    "values.schema.json",
+    "values.yaml",
+)
+KINDS = ("datasets", "experiments", "modeldeployments", "driftpolicies")
+NEVER = {"secrets", "pods/exec", "pods/log", "roles", "clusterroles", "serviceaccounts", "nodes"}
+PACKAGE_LIMIT_BYTES = 256 * 1024
+
+
+def case_values(case: Path) -> dict[str, Any]:
+    loaded = yaml.safe_load((case / "values.yaml").read_text())
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def pod_specs(objects: Objects) -> Iterator[tuple[str, dict[str, Any]]]:
+    for thing in objects:
+        template = thing.get("spec", {}).get("template")
+        if template:
+            yield f"{thing['kind']}/{thing['metadata']['name']}", template["spec"]
+
+
+def rules(objects: Objects) -> Iterator[tuple[str, str, str]]:
+    """Every right the operator's account gets, as (group, resource, verb)."""
+    for thing in objects:
+        for_users = thing["metadata"]["name"].endswith(("-edit", "-view"))
+        if thing["kind"] in ("Role", "ClusterRole") and not for_users:
+            for rule in thing["rules"]:
+                yield from ((g, r, v) for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"])
+
+
+def test_lint_is_clean(helm: str, root: Path) -> None:
+    done = subprocess.run([helm, "lint", "--strict", str(root)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"replicCount": 1}, "'replicCount' not allowed"),
+        ({"operator": {"replica": 1}}, "'replica' not allowed"),
+        ({"operator": {"replicas": 6}}, "maximum"),
+        ({"image": {"tag": "latest"}}, "/image/tag"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+        ({"storage": {"uri": "gs://bucket"}}, "/storage/uri"),
+        ({"watchNamespaces": ["Team A"]}, "/watchNamespaces/0"),
+        ({"store": {"resources": {"limits": {"memory": "lots"}}}}, "/store/resources/limits/memory"),
+        (
+            {"storage": {"endpoint": "http://s3.example.com"}},
+            "storage.endpoint must be empty while store.enabled is true",
+        ),
+        ({"mlflow": {"uri": "http://mlflow.example.com"}}, "mlflow.uri must be empty while mlflow.enabled is true"),
+        ({"mlflow": {"enabled": False}}, "mlflow.uri must be set when mlflow.enabled is false"),
+        ({"store": {"enabled": False}}, "storage.credentials.accessKey and secretKey must both be set"),
+    ],
+)
+def test_a_mistake_in_values_is_refused_in_plain_words(
+    chart_call: Call, values: Mapping[str, object], words: str
+) -> None:
+    done = chart_call(values)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_global_values_of_a_parent_chart_are_let_through(render: Render) -> None:
+    assert render({"global": {"anything": 1}})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_pod_is_restricted(case: Path, render: Render) -> None:
+    for name, spec in pod_specs(render(case_values(case))):
+        pod = spec["securityContext"]
+        assert pod["runAsNonRoot"] is True and pod["runAsUser"] == 65532, name
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert spec.get("automountServiceAccountToken") is (None if "serviceAccountName" in spec else False), name
+        assert ("serviceAccountName" in spec) is name.endswith("-operator"), name
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True and security["allowPrivilegeEscalation"] is False, name
+            assert security["capabilities"] == {"drop": ["ALL"]}, name
+            assert "memory" in container["resources"]["limits"], name
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_operator_may_do_only_what_it_does(case: Path, render: Render) -> None:
+    granted = set(rules(render(case_values(case))))
+    assert not any("*" in right for right in granted)
+    assert not {resource for _, resource, _ in granted} & NEVER
+    own = {(resource, verb) for group, resource, verb in granted if group == "bucle.dev"}
+    writes = {(resource, verb) for resource, verb in own if verb not in ("get", "list", "watch")}
+    status = {(f"{kind}/status", verb) for kind in KINDS for verb in ("update", "patch")}
+    assert writes == {("datasets", "create"), ("experiments", "create")} | status
+
+
+def test_watched_namespaces_need_no_right_over_the_cluster(render: Render) -> None:
+    objects = render({"watchNamespaces": ["team-a", "team-b"], "rbac": {"aggregateToUserRoles": False}})
+    assert not [thing for thing in objects if thing["kind"].startswith("ClusterRole")]
+    roles = [thing["metadata"] for thing in objects if thing["kind"] == "Role"]
+    assert {role["namespace"] for role in roles if not role["name"].endswith("-lease")} == {"team-a", "team-b"}
+
+
+def test_all_secrets_of_one_rendering_carry_the_same_keys(render: Render) -> None:
+    objects = render({"storage": {"namespaces": ["team-a", "team-b"]}})
+    secrets = [thing for thing in objects if thing["kind"] == "Secret"]
+    assert {secret["metadata"]["namespace"] for secret in secrets} == {"bucle-system", "team-a", "team-b"}
+    assert len({yaml.safe_dump(secret["stringData"]) for secret in secrets}) == 1
+    keys = secrets[0]["stringData"]
+    assert set(keys) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION"}
+    assert len(keys["AWS_SECRET_ACCESS_KEY"]) == 40
+
+
+def test_two_installs_do_not_share_keys(render: Render) -> None:
+    first, second = (next(t["stringData"] for t in render({}) if t["kind"] == "Secret") for _ in range(2))
+    assert first["AWS_SECRET_ACCESS_KEY"] != second["AWS_SECRET_ACCESS_KEY"]
+
+
+def test_with_set_keys_two_renderings_are_equal(chart_call: Call) -> None:
+    values = {"storage": {"credentials": {"accessKey": "a", "secretKey": "b"}}}
+    assert chart_call(values).stdout == chart_call(values).stdout
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ({}, {}, True),
+        ({}, {"operator": {"logFormat": "text"}}, True),
+        ({}, {"storage": {"uri": "s3://other"}}, False),
+        ({}, {"image": {"tag": "2"}}, False),
+        ({}, {"store": {"nodeSelector": {"disk": "ssd"}}}, False),
+    ],
+)
+def test_the_bucket_job_is_renamed_only_when_it_changes(
+    render: Render, first: Mapping[str, object], second: Mapping[str, object], same: bool
+) -> None:
+    names = [next(t["metadata"]["name"] for t in render(values) if t["kind"] == "Job") for values in (first, second)]
+    assert (names[0] == names[1]) is same
+
+
+def test_mlflow_answers_to_each_form_of_its_name(render: Render) -> None:
+    server = next(spec for name, spec in pod_specs(render({})) if name == "StatefulSet/bucle-mlflow")
+    argument = next(a for a in server["containers"][0]["args"] if a.startswith("--allowed-hosts="))
+    hosts = set(argument.removeprefix("--allowed-hosts=").split(","))
+    for suffix in ("", ".bucle-system", ".bucle-system.svc", ".bucle-system.svc.cluster.local"):
+        name = f"bucle-mlflow{suffix}"
+        assert {name, f"{name}:*"} <= hosts
+
+
+def test_data_outlives_the_release(render: Render) -> None:
+    claims = [thing for thing in render({}) if thing["kind"] == "PersistentVolumeClaim"]
+    assert {claim["metadata"]["name"] for claim in claims} == {"bucle-store", "bucle-mlflow"}
+    assert all(claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for claim in claims)
+
+
+def test_the_package_holds_the_chart_and_nothing_else(helm: str, root: Path, tmp_path: Path) -> None:
+    command = [helm, "package", str(root), "--destination", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    archive = next(tmp_path.glob("bucle-*.tgz"))
+    with tarfile.open(archive) as package:
+        names = [member.name.removeprefix("bucle/") for member in package.getmembers()]
+    strangers = [name for name in names if not name.startswith(PACKAGED)]
+    assert strangers == [], "add them to .helmignore, or to PACKAGED if the chart needs them"
+    assert {"Chart.yaml", "values.yaml", "values.schema.json"} <= set(names)
+    assert archive.stat().st_size < PACKAGE_LIMIT_BYTES
