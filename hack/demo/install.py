@@ -1,0 +1,165 @@
+"""Brings up what the story needs: cluster, images, chart, data; and removes it again. Knows kubectl, helm and the other scripts in hack/."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flights
+from pyarrow import fs
+from shell import Failure, Logged, run, run_logged
+from steps import Steps
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASE = "bucle"
+SYSTEM = "bucle-system"
+NAMESPACE = "flights"
+SAMPLES = ROOT / "manifests" / "samples" / "flights"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where things are. `existing` means a cluster that the person named; it is never taken because a KUBECONFIG is exported."""
+
+    cache: Path
+    kubeconfig: Path
+    existing: bool
+    registry: str
+
+    @classmethod
+    def from_environment(cls) -> Installation:
+        cache = Path(os.environ.get("BUCLE_CACHE", str(Path.home() / ".cache" / "bucle")))
+        existing = os.environ.get("CLUSTER", "parts") == "existing"
+        if existing and not (os.environ.get("KUBECONFIG") and os.environ.get("REGISTRY")):
+            raise Failure(
+                "CLUSTER=existing needs KUBECONFIG=<file> and REGISTRY=<host/path> that the cluster can pull from"
+            )
+        kubeconfig = Path(os.environ["KUBECONFIG"]) if existing else cache / "kubeconfig"
+        return cls(cache, kubeconfig, existing, os.environ.get("REGISTRY", "localhost"))
+
+    # ---- programs
+
+    def program(self, name: str) -> str:
+        """The one we built, else the one on PATH (an existing cluster comes with its own kubectl)."""
+        own = self.cache / "bin" / name
+        found = str(own) if own.exists() else shutil.which(name)
+        if not found:
+            raise Failure(f"cannot find {name}: run `make tools`")
+        return found
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        command = [self.program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
+        return run(command, f"run kubectl {' '.join(arguments[:4])}", stdin=stdin)
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """The JSON of `kubectl get`; an empty dict when there is nothing."""
+        text = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text.strip() else {}
+
+    def helm(self, *arguments: str) -> str:
+        command = [self.program("helm"), f"--kubeconfig={self.kubeconfig}", "-n", SYSTEM, *arguments]
+        return run(command, f"run helm {' '.join(arguments[:3])}")
+
+    def script(self, steps: Steps, name: str, *arguments: str) -> None:
+        """One of our other scripts, its words in a log file."""
+        log = self.cache / "log" / f"demo-{name}-{arguments[0]}.log"
+        run_logged(
+            [sys.executable, str(ROOT / "hack" / name), *arguments],
+            f"{arguments[0]} {name}",
+            Logged(log, steps.note),
+        )
+
+    # ---- steps
+
+    def prepare(self, steps: Steps) -> None:
+        """Cluster, tools and images; everything that is there already is kept."""
+        with steps.step("cluster up (parts from source, once)", 900):
+            if not self.existing:
+                self.script(steps, "cluster", "up")
+        with steps.step("helm", 300):
+            self.script(steps, "tools", "helm")
+        with steps.step("images: base, build", 900):
+            self.script(steps, "images", "build")
+        with steps.step("images: load into the cluster", 180):
+            self.script(steps, "images", "load")
+
+    def remove(self, steps: Steps) -> None:
+        """The release and both namespaces with everything in them; the cluster stays."""
+        with steps.step("remove the demo's release and namespaces", 120):
+            if "bucle" in self.helm("list", "-q", "--all-namespaces") if self.kubeconfig.exists() else "":
+                self.helm("uninstall", RELEASE, "--wait", "--timeout", "90s")
+            for namespace in (NAMESPACE, SYSTEM):
+                self.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=90s")
+            if not self.existing:
+                self.script(steps, "cluster", "up")
+
+    def install_fresh(self, steps: Steps) -> None:
+        """A new release in new namespaces: bucket, registry and objects start empty."""
+        self.remove(steps)
+        with steps.step("helm install (operator, embedded store, MLflow)", 240):
+            for namespace in (SYSTEM, NAMESPACE):
+                self.kubectl("create", "namespace", namespace)
+            self.helm(
+                "install", RELEASE, str(ROOT), "--wait", "--timeout", "4m",
+                "--set", f"storage.namespaces={{{NAMESPACE}}}",
+                "--set", f"image.registry={self.registry}",
+                "--set", f"image.tag={os.environ.get('BUCLE_TAG', 'dev')}",
+                "--set", "clusterName=demo",
+            )  # fmt: skip
+        with steps.step("January and February into the store", 60):
+            self.upload_months(steps)
+
+    def upload_months(self, steps: Steps) -> None:
+        """Two Parquet files under s3://bucle/raw/flights/."""
+        frame = flights.load()
+        store = self.object_store()
+        for month in (1, 2):
+            rows = frame[(frame["month"] == month)].drop(columns=["month", "day"])
+            path = f"bucle/raw/flights/2013-{month:02d}.parquet"
+            with store.open_output_stream(path) as sink:
+                rows.to_parquet(sink, index=False)
+            steps.note(f"s3://{path}: {len(rows):,} flights")
+
+    def secret(self) -> dict[str, str]:
+        data = self.get("secret", "bucle-storage", "-n", NAMESPACE).get("data", {})
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def object_store(self) -> fs.S3FileSystem:
+        """The embedded store, reached from this machine by its cluster address."""
+        keys = self.secret()
+        host, _, port = keys["AWS_ENDPOINT_URL_S3"].removeprefix("http://").partition(":")
+        return fs.S3FileSystem(
+            access_key=keys["AWS_ACCESS_KEY_ID"],
+            secret_key=keys["AWS_SECRET_ACCESS_KEY"],
+            endpoint_override=f"{self.service_ip(host)}:{port}",
+            scheme="http",
+            region=keys.get("AWS_REGION", "us-east-1"),
+        )
+
+    def service_ip(self, host: str) -> str:
+        """ClusterIP of `<service>.<namespace>…`; the node routes it, so this machine reaches it."""
+        service, namespace = host.split(".")[:2]
+        return str(self.get("service", service, "-n", namespace)["spec"]["clusterIP"])
+
+    def stable_address(self) -> str:
+        """The address that callers use for the whole story."""
+        return f"http://{self.service_ip(f'flights.{NAMESPACE}')}"
+
+    def how_to_look(self) -> str:
+        kubectl = f"{self.program('kubectl')} --kubeconfig={self.kubeconfig}"
+        return "\n".join(
+            [
+                "Everything is still up. Look at it:",
+                f"  {kubectl} get bucle -n {NAMESPACE}",
+                f"  {kubectl} describe modeldeployment flights -n {NAMESPACE}",
+                f"  MLflow:  {kubectl} port-forward -n {SYSTEM} service/bucle-mlflow 5000:5000   then http://localhost:5000",
+                f"  Model:   {self.stable_address()}/v2/models/flights",
+                "Remove it: make demo-down; make cluster-down",
+            ]
+        )

@@ -1,0 +1,151 @@
+"""Turns what was seen into the story's timeline and summary. Pure but for reading the judge's evidence at the end."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from install import NAMESPACE, Installation
+from replay import Replay, Tally
+
+if TYPE_CHECKING:
+    from story import Seen
+
+Z95 = 1.96
+
+
+@dataclass
+class Report:
+    """Collects changes of conditions, verdicts and steps, with seconds since the story began."""
+
+    began: float = field(default_factory=time.monotonic)
+    tally: Tally = field(default_factory=Tally)
+    children: list[dict[str, Any]] = field(default_factory=list)
+    events: list[tuple[float, str]] = field(default_factory=list)
+    moments: dict[str, float] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
+    _known: set[str] = field(default_factory=set)
+
+    def notice(self, seen: Seen, replay: Replay | None) -> list[str]:
+        """New lines since the last look, for the person who watches."""
+        now = time.monotonic() - self.began
+        day = f" [{replay.day}, {replay.tally.rows:,} flights]" if replay and replay.day else ""
+        fresh = []
+        for line in self._lines(seen):
+            if line not in self._known:
+                self._known.add(line)
+                self.events.append((now, line))
+                fresh.append(f"{now:6.0f} s{day}  {line}")
+        self._moments(seen, now)
+        return fresh
+
+    def _lines(self, seen: Seen) -> list[str]:
+        lines = []
+        for obj in (seen.dataset, seen.experiment, seen.deployment, seen.policy, *self.children):
+            for c in (obj.get("status") or {}).get("conditions") or []:
+                if c["type"] == "Ready":
+                    text = f": {c['message']}" if c.get("message") else ""
+                    name = f"{obj['kind']} {obj['metadata']['name']}"
+                    lines.append(f"{name}: Ready={c['status']} {c['reason']}{text}"[:240])
+        for window in (seen.policy.get("status") or {}).get("history") or []:
+            lines.append(f"window {json.dumps(window, sort_keys=True)}"[:400])
+        rollout = (seen.deployment.get("status") or {}).get("rollout") or {}
+        if rollout:
+            lines.append(
+                f"rollout {rollout.get('id')}: step {rollout.get('step')}, weight {json.dumps(rollout.get('weight'))}"
+            )
+        for gate in (seen.deployment.get("status") or {}).get("gates") or []:
+            if gate.get("verdict") in ("Pass", "Fail"):
+                shown = {k: gate[k] for k in ("samples", "groups", "estimate", "interval", "limit") if k in gate}
+                self.moments.setdefault(f"gate {gate['name']} step {gate.get('step')} {gate['verdict']}", 0.0)
+                key = f"gate {gate['name']} at step {gate.get('step')}: {gate['verdict']}"
+                if not any(e[1].startswith(key) for e in self.events):
+                    lines.append(f"{key} {json.dumps(shown)}")
+        return lines
+
+    def _moments(self, seen: Seen, now: float) -> None:
+        status = seen.policy.get("status") or {}
+        if (status.get("retrains") or {}).get("inFlight"):
+            self.moments.setdefault("breach", now)
+        for child in self.children:
+            if child["kind"] == "Experiment" and any(
+                c["type"] == "Succeeded" and c["status"] == "True"
+                for c in (child.get("status") or {}).get("conditions") or []
+            ):
+                self.moments.setdefault("retrained", now)
+        deployment = seen.deployment.get("status") or {}
+        if (deployment.get("candidate") or {}).get("readyReplicas"):
+            self.moments.setdefault("candidate", now)
+        if "breach" in self.moments and len(deployment.get("history") or []) >= 2:
+            self.moments.setdefault("promoted", now)
+
+    def state(self, seen: Seen) -> str:
+        """All conditions, for the person who must find out why nothing moves."""
+        lines = []
+        for obj in (seen.dataset, seen.experiment, seen.deployment, seen.policy, *self.children):
+            if not obj:
+                continue
+            lines.append(f"{obj['kind']} {obj['metadata']['name']}")
+            for c in (obj.get("status") or {}).get("conditions") or []:
+                lines.append(f"    {c['type']}={c['status']} {c['reason']} {c.get('message', '')}")
+        return "\n".join(lines) or "no object exists"
+
+    def finish(self, installation: Installation, seen: Seen) -> None:
+        """Read the judge's evidence: both versions on the same flights, sums per day."""
+        store = installation.object_store()
+        from pyarrow import fs
+
+        base = f"bucle/{NAMESPACE}/deployments/flights/evidence"
+        for info in store.get_file_info(fs.FileSelector(base, allow_not_found=True)):
+            if not info.path.endswith(".json"):
+                continue
+            with store.open_input_stream(info.path) as source:
+                evidence = json.loads(source.read())
+            groups = evidence.get("groups") or []
+            if groups:
+                self.losses += [
+                    f"  stable:    {_mean(groups, 's')}",
+                    f"  candidate: {_mean(groups, 'c')}",
+                    f"  paired difference: {_mean(groups, 'x')}",
+                ]
+
+    def text(self) -> str:
+        """The summary a person reads at the end."""
+        tally = self.tally
+        since = self.moments.get("breach")
+        lines = [
+            "",
+            "The loop turned once",
+            f"  prediction requests: {tally.sent:,} sent, {tally.failed} failed, {tally.rows:,} flights, "
+            f"{tally.sent / max(tally.seconds, 1):.1f} requests/s",
+            f"  feedback posts: {tally.feedback_sent:,} sent, {tally.feedback_failed} failed "
+            f"({tally.feedback_retries} retried), {tally.feedback_rows:,} labels",
+            f"  answered by revision: {json.dumps(tally.by_revision)}",
+            *(f"  FAILED: {failure}" for failure in tally.failures),
+            "Log loss on the same replayed flights (95 % interval, grouped by day)",
+            *(self.losses or ["  no evidence was stored"]),
+            "Verdicts and turns",
+            *(f"  {at:6.0f} s  {line}" for at, line in self.events),
+        ]
+        if since is not None:
+            for name, what in (
+                ("retrained", "retraining done"),
+                ("candidate", "candidate ready"),
+                ("promoted", "promoted"),
+            ):
+                if name in self.moments:
+                    lines.append(f"  breach to {what}: {self.moments[name] - since:.0f} s")
+        return "\n".join(lines)
+
+
+def _mean(groups: list[dict[str, Any]], key: str) -> str:
+    """Ratio of sums over days with its grouped standard error (linearisation, see docs/contracts)."""
+    t = len(groups)
+    n = sum(g["n"] for g in groups)
+    mean = sum(g[key] for g in groups) / n
+    residuals = [(g[key] - mean * g["n"]) / (n / t) for g in groups]
+    error = math.sqrt(sum(r * r for r in residuals) / max(t - 1, 1) / t)
+    return f"{mean:+.4f} ± {Z95 * error:.4f} ({n:,} flights, {t} days)"
