@@ -1,0 +1,51 @@
+"""The real cluster: one installation and one played story for the whole tier; bad days share them. Never skips: what cannot run fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "hack"), str(ROOT / "hack" / "demo")]
+
+from install import NAMESPACE, Installation  # noqa: E402 - the scripts in hack/ are no package
+from report import Report  # noqa: E402
+from steps import Steps, table  # noqa: E402
+from story import Story  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Played:
+    """The story as it ended: its report, and the four objects as the person's manifests left them."""
+
+    installation: Installation
+    report: Report
+
+    def object(self, plural: str, name: str = "flights", namespace: str = NAMESPACE) -> dict[str, Any]:
+        return self.installation.get(plural, name, "-n", namespace)
+
+
+@pytest.fixture(scope="session")
+def installation() -> Installation:
+    """The cluster with images and a fresh release; every part says what it does on the terminal."""
+    found = Installation.from_environment()
+    steps = Steps(out=sys.__stdout__ or sys.stdout)
+    found.prepare(steps)
+    found.install_fresh(steps)
+    return found
+
+
+@pytest.fixture(scope="session")
+def story(installation: Installation) -> Iterator[Played]:
+    """Played once: about ten minutes of real flights."""
+    steps = Steps(out=sys.__stdout__ or sys.stdout)
+    report = Report()
+    asyncio.run(Story(installation, report, steps).play())
+    print(report.text(), table(steps.records), sep="\n", file=sys.__stdout__)
+    yield Played(installation, report)
