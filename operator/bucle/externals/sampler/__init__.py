@@ -1,0 +1,1 @@
+"""Suggestions for a search: values, and the one place that knows Optuna."""
