@@ -25,7 +25,10 @@ class SplitManifest(Document):
 
 
 class DatasetManifest(Document):
-    """`digest` is over canonical content (format v1), never over Parquet bytes, whose footer names the writer."""
+    """`digest` is over canonical content (format v1), never over Parquet bytes, whose footer names the writer.
+
+    `groups`: group → index into SPLITS of the split that has all its rows; empty without `group_by`.
+    """
 
     format: Literal["v1"] = "v1"
     digest: str

@@ -20,7 +20,11 @@ class FeatureProfile(Document):
 
 
 class Reference(Document):
-    """`prior`: class → share in training (or {"mean": value}): the constant predictor a model must beat."""
+    """`prior`: class → share in training (or {"mean": value}): the constant predictor a model must beat.
+
+    `classes`: order of the scores; for Binary the positive class is the last. `categories`: all values that
+    training saw, per Category column. `scores`: quantiles of out-of-fold scores (Binary) or numbers (Regression).
+    """
 
     version: str = "v1"
     table: TableSchema
@@ -30,6 +34,7 @@ class Reference(Document):
     estimate: Estimate
     dataset: DatasetVersion
     features: tuple[FeatureProfile, ...] = ()
+    categories: dict[str, tuple[str, ...]] = {}
     scores: tuple[float, ...] = ()
     trusted_types: tuple[str, ...] = ()
     environment: dict[str, str] = {}

@@ -33,7 +33,10 @@ class FailedExpectation(Document):
 
 
 class DataResult(Document):
-    """`accepted` is false when an expectation of severity Error failed; the files are written all the same."""
+    """`accepted` is false when an expectation of severity Error failed; the files are written all the same.
+
+    `failed_more` counts failed expectations that did not fit the message.
+    """
 
     digest: str
     accepted: bool
@@ -44,6 +47,7 @@ class DataResult(Document):
     quality: dict[str, DecimalText]
     source_revision: str
     failed: tuple[FailedExpectation, ...] = ()
+    failed_more: int = 0
 
 
 class TrialResult(Document):

@@ -1,0 +1,103 @@
+"""Values per row of the metrics in `contracts.metrics`, from what a model answered and what came true. Pure numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bucle.contracts.metrics import METRICS, PROBABILITY_FLOOR, TaskName
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model said about n rows: `scores` n × k probabilities with `labels` n class codes, or `numbers` n."""
+
+    scores: Floats | None = None
+    labels: NDArray[np.int64] | None = None
+    numbers: Floats | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> Answers:
+        return Answers(
+            scores=None if self.scores is None else self.scores[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            numbers=None if self.numbers is None else self.numbers[rows],
+        )
+
+
+def codes_of(labels: NDArray[np.object_], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Index of each label text in `classes`, −1 for others."""
+    index = {name: code for code, name in enumerate(classes)}
+    return np.fromiter((index.get(label, -1) for label in labels), dtype=np.int64, count=len(labels))
+
+
+def per_row(metric: str, truth: NDArray[np.float64] | NDArray[np.int64], answers: Answers) -> Floats:
+    """The metric's value of each row: `truth` holds class codes, or numbers for Regression.
+
+    Raises ValueError for a metric that is not a mean over rows or does not fit the answers.
+    """
+    if answers.numbers is not None and metric in ("mae", "mse"):
+        error = answers.numbers - truth
+        return np.asarray(np.abs(error) if metric == "mae" else error**2)
+    if answers.scores is not None and metric in ("log_loss", "brier"):
+        of_truth = answers.scores[np.arange(len(truth)), truth.astype(np.int64)]
+        if metric == "brier":
+            return np.asarray((1.0 - of_truth) ** 2)
+        return np.asarray(-np.log(np.clip(of_truth, PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)))
+    if answers.labels is not None and metric == "accuracy":
+        return np.asarray(answers.labels == truth, dtype=np.float64)
+    raise ValueError(f"metric {metric} has no value per row for these answers")
+
+
+def summary(task: TaskName, truth: NDArray[np.float64] | NDArray[np.int64], answers: Answers) -> dict[str, float]:
+    """Every metric that applies to the task and is defined on these rows."""
+    values: dict[str, float] = {}
+    for metric in METRICS.values():
+        if task not in metric.tasks:
+            continue
+        if metric.per_row:
+            values[metric.name] = float(np.mean(per_row(metric.name, truth, answers)))
+        elif answers.scores is not None and 0 < truth.sum() < len(truth):
+            values[metric.name] = roc_auc(truth.astype(np.int64), answers.scores[:, -1])
+    return values
+
+
+def roc_auc(truth: NDArray[np.int64], scores: Floats) -> float:
+    """Probability that a positive row scores above a negative one, ties counting half (Mann–Whitney U)."""
+    order = np.argsort(scores, kind="stable")
+    ordered = scores[order]
+    _, first, inverse, counts = np.unique(ordered, return_index=True, return_inverse=True, return_counts=True)
+    ranks = np.empty(len(scores))
+    ranks[order] = (first + (counts + 1) / 2.0)[inverse]
+    positives = int(truth.sum())
+    negatives = len(truth) - positives
+    return float((ranks[truth == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedMean:
+    """Mean over rows with the standard error that the groups allow; NaN with fewer than two groups."""
+
+    value: float
+    standard_error: float
+    groups: int
+    rows: int
+
+
+def grouped_mean(values: Floats, groups: NDArray[np.int64]) -> GroupedMean:
+    """Ratio of sums, linearised over groups: m = Σx/Σn, r_g = (x_g − m·n_g)/mean(n), se = sd(r, ddof 1)/√t.
+
+    Rows of one group hang together, so the groups are what is counted. `groups` holds one code ≥ 0 per row.
+    Source: Cochran, Sampling Techniques (3rd ed.), ch. 6, ratio estimators.
+    """
+    _, codes = np.unique(groups, return_inverse=True)
+    n = np.bincount(codes).astype(np.float64)
+    x = np.bincount(codes, weights=values)
+    mean = float(x.sum() / n.sum())
+    if len(n) < 2:
+        return GroupedMean(mean, float("nan"), len(n), len(values))
+    residuals = (x - mean * n) / n.mean()
+    return GroupedMean(mean, float(residuals.std(ddof=1) / np.sqrt(len(n))), len(n), len(values))

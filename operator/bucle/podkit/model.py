@@ -1,0 +1,163 @@
+"""A model in the store: verified before it is loaded, and asked the same way in training, serving and comparison.
+
+May know skops, pandas and the reference contract. Imports scikit-learn only through what the model itself holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from bucle.contracts.canonical import digest as digest_of
+from bucle.contracts.reference import MODEL_REFERENCE_PATH, Reference
+from bucle.contracts.table import Column, TableSchema
+from bucle.podkit import store
+from bucle.podkit.frames import InvalidRequest, request_frame, without_unknown
+from bucle.podkit.metrics import Answers
+from bucle.podkit.program import bad_configuration
+
+MODEL_FILE = "model.skops"
+TRUSTED_PREFIXES = ("sklearn.", "numpy.")
+DEFAULT_THRESHOLD = 0.5
+LOCKED = ("scikit-learn", "numpy")
+"""Libraries whose version decides what a stored model does; a change of the patch number does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """`labels` n texts and `scores` n × k in the order of `reference.classes`, or `numbers` n."""
+
+    labels: NDArray[np.object_] | None = None
+    scores: NDArray[np.float64] | None = None
+    numbers: NDArray[np.float64] | None = None
+
+
+def feature_columns(table: TableSchema) -> tuple[Column, ...]:
+    return table.with_role("Feature")
+
+
+def decide(scores: NDArray[np.float64], threshold: float | None) -> NDArray[np.int64]:
+    """Class codes n from scores n × k: of two classes the last when its score reaches the threshold, else the greatest."""
+    if threshold is not None and scores.shape[1] == 2:
+        return np.asarray(scores[:, 1] >= threshold).astype(np.int64)
+    return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+
+
+def answers_of(pipeline: Any, frame: pd.DataFrame, classes: Sequence[str], threshold: float | None) -> Answers:
+    """What a fitted pipeline says. It was fitted on class codes; a class that its rows lacked has score 0."""
+    if not classes:
+        return Answers(numbers=np.asarray(pipeline.predict(frame), dtype=np.float64).ravel())
+    known = np.asarray(pipeline.classes_, dtype=np.int64)
+    scores = np.zeros((len(frame), len(classes)))
+    scores[:, known] = pipeline.predict_proba(frame)
+    return Answers(scores=scores, labels=decide(scores, threshold))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A verified model with its reference."""
+
+    reference: Reference
+    pipeline: Any
+
+    def frame(self, columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+        """The features of a request, typed; other columns are ignored. Raises InvalidRequest(column, problem)."""
+        features = feature_columns(self.reference.table)
+        frame = request_frame(columns, features)
+        for column in features:
+            if column.unknown == "Error" and column.name in self.reference.categories:
+                values = frame[column.name]
+                if (~values.isin(self.reference.categories[column.name]) & values.notna()).any():
+                    raise InvalidRequest(column.name, "has a value that training never saw")
+        return frame
+
+    def answers(self, frame: pd.DataFrame) -> Answers:
+        """Class codes and scores, or numbers, for a frame of features."""
+        known = without_unknown(frame, self.reference.categories)
+        return answers_of(self.pipeline, known, self.reference.classes, self.reference.threshold)
+
+    def predict(self, frame: pd.DataFrame) -> Prediction:
+        """What callers are told about each row of a frame of features."""
+        answers = self.answers(frame)
+        if answers.labels is None:
+            return Prediction(numbers=answers.numbers)
+        names = np.asarray(self.reference.classes, dtype=object)
+        return Prediction(labels=names[answers.labels], scores=answers.scores)
+
+
+def files_digest(files: Mapping[str, bytes]) -> str:
+    """`sha256:<hex>` over the sorted pairs of path and sha256 of a model's files."""
+    return digest_of([[path, store.sha256(files[path])] for path in sorted(files)])
+
+
+def environment() -> dict[str, str]:
+    """Versions of the libraries that a model depends on, as installed here."""
+    found: dict[str, str] = {}
+    for name in ("scikit-learn", "numpy", "scipy", "pandas", "skops"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def untrusted(types: Sequence[str]) -> list[str]:
+    """Types outside the prefixes that we trust without looking."""
+    return [name for name in types if not name.startswith(TRUSTED_PREFIXES)]
+
+
+def load_model(uri: str, digest: str) -> LoadedModel:
+    """Downloads, verifies and loads one model.
+
+    Raises ProgramError (78) ModelMissing, DigestMismatch, EnvironmentMismatch, UntrustedType or LoadFailed, and what
+    the store raises.
+    """
+    files = {file.uri[len(uri.rstrip("/")) + 1 :]: store.read_bytes(file.uri) for file in store.list_files(uri)}
+    if not files:
+        raise bad_configuration("ModelMissing", f"there is no model at {uri}: restore it or register another version")
+    found = files_digest(files)
+    if found != digest:
+        raise bad_configuration(
+            "DigestMismatch", f"the files at {uri} hash to {found}, not to {digest}: register the model anew"
+        )
+    try:
+        reference = Reference.from_json(files[MODEL_REFERENCE_PATH])
+        archive = files[MODEL_FILE]
+    except (KeyError, ValidationError) as error:
+        raise bad_configuration(
+            "LoadFailed", f"the model at {uri} was not made by this release ({type(error).__name__}): retrain it"
+        ) from error
+    _require_environment(uri, reference)
+    return LoadedModel(reference, _loaded(uri, archive, reference))
+
+
+def _require_environment(uri: str, reference: Reference) -> None:
+    here = environment()
+    for name in LOCKED:
+        made, have = reference.environment.get(name), here.get(name)
+        if made is None or have is None or made.split(".")[:2] != have.split(".")[:2]:
+            raise bad_configuration(
+                "EnvironmentMismatch",
+                f"the model at {uri} was made with {name} {made}, here is {have}: retrain it with the current images",
+            )
+
+
+def _loaded(uri: str, archive: bytes, reference: Reference) -> Any:
+    import skops.io
+
+    needed = skops.io.get_untrusted_types(data=archive)
+    # The model's own list cannot make a type trusted: both must agree, ours by prefix.
+    wrong = untrusted(needed) + sorted(set(needed) - set(reference.trusted_types))
+    if wrong:
+        raise bad_configuration(
+            "UntrustedType",
+            f"the model at {uri} holds {', '.join(wrong[:3])}, which is not trusted: use scikit-learn's",
+        )
+    return skops.io.loads(archive, trusted=list(needed))

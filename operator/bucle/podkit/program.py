@@ -1,0 +1,152 @@
+"""The frame of every program in a pod: task in, one termination message and one exit code out.
+
+May know the contracts and the process it runs in; knows nothing of data, models or the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from bucle.contracts import exits, names
+from bucle.contracts.result import ChampionResult, Failure, Result
+from bucle.contracts.task import parse_task
+
+ENV_TASK_PATH = "BUCLE_TASK_PATH"
+ENV_TERMINATION_PATH = "BUCLE_TERMINATION_PATH"
+USER_ERROR = 1
+MESSAGE_LIMIT = 1000
+TERMINATED = 128 + signal.SIGTERM
+
+log = logging.getLogger("bucle")
+
+Message = TypeVar("Message", Failure, ChampionResult)
+
+Part = dict[str, Any]
+"""The program's own part of a Result, such as {"data": DataResult(...)}."""
+
+
+class ProgramError(Exception):
+    """A failure we understand: `reason` is of the closed list, `message` says what was tried, on what, what to do."""
+
+    def __init__(self, exit_code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.reason = reason
+        self.message = message
+
+
+def bad_configuration(reason: str, message: str) -> ProgramError:
+    """No attempt can work until a person changes something."""
+    return ProgramError(exits.BAD_CONFIGURATION, reason, message)
+
+
+def end_on_sigterm() -> None:
+    """Ends the process at SIGTERM, also while native code runs.
+
+    As PID 1 a process has no default action for SIGTERM, and a Python handler waits until native code returns to
+    the main thread; a thread that waits for the signal does neither.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def wait() -> None:
+        signal.sigwait({signal.SIGTERM})
+        os._exit(TERMINATED)
+
+    threading.Thread(target=wait, name="sigterm", daemon=True).start()
+
+
+def read_task(program: str) -> tuple[Any, str]:
+    """The verified task document and its sha256; raises ProgramError (78) when it is missing, altered or unreadable."""
+    path = Path(os.environ.get(ENV_TASK_PATH, names.TASK_PATH))
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise bad_configuration("ProgramFailed", f"cannot read the task at {path}: {error.strerror}") from error
+    found, wanted = hashlib.sha256(text).hexdigest(), os.environ.get(names.ENV_TASK_SHA256, "")
+    if found != wanted:
+        raise bad_configuration(
+            "ProgramFailed",
+            f"the task at {path} has sha256 {found}, but {names.ENV_TASK_SHA256} says {wanted or 'nothing'}: "
+            "it was altered after the pod was made; delete the pod's Job",
+        )
+    try:
+        return parse_task(program, text), found
+    except ValidationError as error:
+        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+        raise bad_configuration(
+            "ProgramFailed", f"the task of {program} is not of this version: {where}; use one release of all images"
+        ) from error
+
+
+def failure_of(error: BaseException) -> tuple[int, Failure]:
+    """Exit code and failure for an exception: ours say themselves, of others only type and text leave the pod."""
+    if isinstance(error, ProgramError):
+        return error.exit_code, Failure(reason=error.reason, message=_cut(error.message))
+    text = " ".join(str(error).split())
+    return USER_ERROR, Failure(reason="ProgramFailed", message=_cut(f"{type(error).__name__}: {text}"))
+
+
+def termination_message(result: Result) -> str:
+    """The result as it fits the contract's limit: trailing list entries give way to a count, then texts are cut."""
+    while True:
+        try:
+            return result.message()
+        except ValueError:
+            smaller = _smaller(result)
+            if smaller == result:
+                raise
+            result = smaller
+
+
+def main(program: str, run: Callable[[Any], Part]) -> int:
+    """Runs one program to its end and returns the exit code; never raises."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    end_on_sigterm()
+    sha256 = os.environ.get(names.ENV_TASK_SHA256, "")
+    try:
+        task, sha256 = read_task(program)
+        result, code = Result(program=program, task_sha256=sha256, **run(task)), exits.OK
+    except Exception as error:  # noqa: BLE001 the frame is the one place where any error becomes an answer
+        traceback.print_exc(file=sys.stderr)
+        code, failure = failure_of(error)
+        result = Result(program=program, task_sha256=sha256, failure=failure)
+    path = Path(os.environ.get(ENV_TERMINATION_PATH, names.TERMINATION_PATH))
+    path.write_text(termination_message(result), encoding="ascii")
+    return code
+
+
+def _cut(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _smaller(result: Result) -> Result:
+    if result.data is not None and result.data.failed:
+        data = result.data.model_copy(
+            update={"failed": result.data.failed[:-1], "failed_more": result.data.failed_more + 1}
+        )
+        return result.model_copy(update={"data": data})
+    if result.evaluate is not None and len(result.evaluate.windows) > 1:
+        # Windows are closed oldest first, so the ones cut here are found again by the next run.
+        evaluate = result.evaluate.model_copy(update={"windows": result.evaluate.windows[:-1], "more": True})
+        return result.model_copy(update={"evaluate": evaluate})
+    if result.failure is not None:
+        return result.model_copy(update={"failure": _shorter(result.failure)})
+    champion = result.final.champion if result.final is not None else None
+    if result.final is not None and champion is not None:
+        return result.model_copy(update={"final": result.final.model_copy(update={"champion": _shorter(champion)})})
+    return result
+
+
+def _shorter(document: Message) -> Message:
+    return document.model_copy(update={"message": document.message[: len(document.message) // 2]})
