@@ -33,6 +33,7 @@ CATEGORY: Final = "bucle"
 
 NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"
 DECIMAL_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]{1,3})?$"
+QUANTITY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$"
 DURATION_PATTERN: Final = r"^([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h)){1,4}$"
 MESSAGE_LIMIT: Final = 4096
 SHORT_LIMIT: Final = 256
@@ -150,12 +151,13 @@ Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=40)]
 Quantity = Annotated[
     str,
     BeforeValidator(_quantity),
-    Field(max_length=32),
+    Field(pattern=QUANTITY_PATTERN, max_length=32),
     Schema(
         {
+            "description": "Amount of the resource, such as 500m or 2Gi.",
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "maxLength": 32,
-            "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$",
+            "pattern": QUANTITY_PATTERN,
             "x-kubernetes-int-or-string": True,
         }
     ),

@@ -60,10 +60,17 @@ def parse(kind: str | type[Resource], obj: Mapping[str, Any]) -> Resource:
     try:
         return model.model_validate(obj)
     except ValidationError as error:
-        problems = tuple(Problem(_path(item["loc"]), item["msg"]) for item in error.errors(include_url=False))
+        problems = _problems(error)
         metadata = obj.get("metadata")
         name = metadata.get("name", "(unnamed)") if isinstance(metadata, Mapping) else "(unnamed)"
         raise InvalidResource(model.kind_name, str(name), problems) from error
+
+
+def _problems(error: ValidationError) -> tuple[Problem, ...]:
+    found = [(item["loc"], item["msg"]) for item in error.errors(include_url=False)]
+    # A list whose items are wrong is also reported as too short: only the innermost places help a person.
+    outer = {loc[:depth] for loc, _ in found for depth in range(len(loc))}
+    return tuple(Problem(_path(loc), message) for loc, message in found if loc not in outer)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

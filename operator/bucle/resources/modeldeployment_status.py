@@ -28,6 +28,7 @@ class StableRevision(Model):
     image: Uri | None = Field(default=None, description="Image of its pods, pinned.")
     ready_replicas: int | None = Field(default=None, description="Pods that are ready.")
     weight: int | None = Field(default=None, description="Share of requests it answers, in percent.")
+    since: Timestamp | None = Field(default=None, description="When it became the stable revision.")
 
 
 class Load(Model):
@@ -76,6 +77,17 @@ class Counter(Model):
     errors: int | None = Field(default=None, description="Failed requests.")
 
 
+class RealisedMetric(Model):
+    """The candidate's metric on the labelled rows it was promoted on; it becomes a tag of the version."""
+
+    metric: Short | None = Field(default=None, description="Name of the metric.")
+    value: DecimalString | None = Field(default=None, description="The metric's value.")
+    standard_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
+    groups: int | None = Field(default=None, description="Groups it was taken over.")
+    rows: int | None = Field(default=None, description="Labelled rows it was taken over.")
+    at: Timestamp | None = Field(default=None, description="When it was taken.")
+
+
 class RolloutStatus(Model):
     """The running rollout."""
 
@@ -90,6 +102,10 @@ class RolloutStatus(Model):
     waiting_for: Text | None = Field(default=None, description="What the step waits for.")
     weight: Weight | None = Field(default=None, description="The candidate's share.")
     alias_move: AliasMove | None = Field(default=None, description="The alias move after the soak.")
+    reference: RealisedMetric | None = Field(default=None, description="What the candidate is promoted on.")
+    outcome: Short | None = Field(default=None, description="What an ending rollout ends with.")
+    reason: Short | None = Field(default=None, description="Why it ends, in one word.")
+    message: Text | None = Field(default=None, description="Why it ends, in a sentence.")
     counters: Annotated[tuple[Counter, ...], ListType(), Field(max_length=256)] = Field(
         default=(), description="Bases of the router's counters."
     )
@@ -149,6 +165,7 @@ class ModelDeploymentStatus(Status):
 
     stable: StableRevision | None = Field(default=None, description="What answers.")
     candidate: CandidateRevision | None = Field(default=None, description="What is on trial.")
+    previous: StableRevision | None = Field(default=None, description="What answered before; kept warm for the soak.")
     rollout: RolloutStatus | None = Field(default=None, description="The running rollout.")
     gates: Annotated[tuple[GateStatus, ...], ListType(), Field(max_length=64)] = Field(
         default=(), description="The last look at each gate."

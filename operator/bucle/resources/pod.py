@@ -11,7 +11,7 @@ from bucle.resources.base import DnsName, ListType, Model, Quantity
 LabelKey = Annotated[str, Field(max_length=317)]
 LabelValue = Annotated[str, Field(max_length=63, description="The label's value.")]
 Amounts = Annotated[
-    dict[Annotated[str, Field(max_length=317)], Annotated[Quantity, Field(description="Amount of the resource.")]],
+    dict[Annotated[str, Field(max_length=317)], Quantity],
     Field(max_length=16),
 ]
 

@@ -1,0 +1,150 @@
+"""The CRDs on a real API server: every CEL rule accepts what it should and refuses what it should.
+
+Needs a cluster: KUBECONFIG in BUCLE_TEST_KUBECONFIG and kubectl in BUCLE_TEST_KUBECTL, or both where `hack/cluster`
+puts them. Without a cluster these tests fail: a skipped rule is an untested rule.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.resources.objects import valid
+from tests.unit.resources.rule_case import RuleCase
+from tests.unit.resources.rule_cases import RULE_CASES
+
+from bucle.resources import KINDS
+from bucle.resources.crd import crd_name, schema_hash
+
+pytestmark = pytest.mark.cluster
+
+CRDS = Path(__file__).parents[2] / "crds"
+HOME = Path.home() / ".cache" / "bucle"
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    path = Path(os.environ.get("BUCLE_TEST_KUBECONFIG") or HOME / "kubeconfig")
+    assert path.is_file(), f"no cluster: {path} is missing; start one, or set BUCLE_TEST_KUBECONFIG"
+    return path
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubeconfig: Path) -> Kubectl:
+    program = os.environ.get("BUCLE_TEST_KUBECTL") or str(HOME / "bin" / "kubectl")
+
+    def run(*arguments: str, obj: Any = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, "--kubeconfig", str(kubeconfig), *arguments],
+            input=None if obj is None else json.dumps(obj),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def done(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(kubectl: Kubectl) -> Kubectl:
+    done(kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS)))
+    done(kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS)))
+    return kubectl
+
+
+@pytest.fixture(scope="module")
+def namespace(installed: Kubectl) -> Iterator[str]:
+    name = f"crds-{uuid.uuid4().hex[:8]}"
+    done(installed("create", "namespace", name))
+    yield name
+    done(installed("delete", "namespace", name, "--wait=false"))
+
+
+@pytest.fixture(scope="module")
+def started(installed: Kubectl, namespace: str) -> str:
+    """The resourceVersion of a stored Experiment that has begun."""
+    done(installed("create", "-n", namespace, "-f", "-", obj=valid("Experiment")))
+    begun = json.dumps({"status": {"inputs": {"datasetDigest": "sha256:1"}}})
+    patch = ("patch", "mlexp", "flights", "-n", namespace, "--subresource=status", "--type=merge", "-p", begun)
+    return str(json.loads(done(installed(*patch, "-o", "json")))["metadata"]["resourceVersion"])
+
+
+def dry_run(kubectl: Kubectl, verb: str, namespace: str, obj: Any) -> subprocess.CompletedProcess[str]:
+    return kubectl(verb, "-n", namespace, "--dry-run=server", "--validate=strict", "-f", "-", obj=obj)
+
+
+CREATED = [case for case in RULE_CASES if not case.started]
+CHANGED = [case for case in RULE_CASES if case.started]
+
+
+@pytest.mark.parametrize("case", CREATED, ids=str)
+def test_a_rule_accepts_and_refuses_new_objects(installed: Kubectl, namespace: str, case: RuleCase) -> None:
+    obj = {**valid(case.kind, case.accepted)}
+    obj["metadata"]["name"] = "new" if obj["metadata"]["name"] == "flights" else obj["metadata"]["name"]
+    done(dry_run(installed, "create", namespace, obj))
+    obj = valid(case.kind, case.refused)
+    refused = dry_run(installed, "create", namespace, obj)
+    assert refused.returncode != 0
+    assert case.message in refused.stderr
+
+
+@pytest.mark.parametrize("case", CHANGED, ids=lambda case: f"{case} {list(case.refused)}")
+def test_a_rule_accepts_and_refuses_changes(installed: Kubectl, namespace: str, started: str, case: RuleCase) -> None:
+    done(dry_run(installed, "replace", namespace, valid(case.kind, case.accepted)))
+    refused = dry_run(installed, "replace", namespace, valid(case.kind, case.refused))
+    assert refused.returncode != 0
+    assert case.message in refused.stderr
+
+
+def test_an_experiment_that_has_not_begun_may_change(installed: Kubectl, namespace: str) -> None:
+    done(installed("create", "-n", namespace, "-f", "-", obj=valid("Experiment", {"metadata.name": "fresh"})))
+    changed = valid("Experiment", {"metadata.name": "fresh", "spec.objective.metric": "brier", "spec.run": 0})
+    done(dry_run(installed, "replace", namespace, changed))
+
+
+REPEATED = [
+    ("Dataset", {"spec.schema.columns.3": {"name": "hour", "type": "Number"}}),
+    ("Dataset", {"spec.expectations.1": valid("Dataset")["spec"]["expectations"][0]}),
+    ("Experiment", {"spec.parameters.1": valid("Experiment")["spec"]["parameters"][0]}),
+    ("ModelDeployment", {"spec.gates.2": valid("ModelDeployment")["spec"]["gates"][0]}),
+]
+
+
+@pytest.mark.parametrize(("kind", "changes"), REPEATED, ids=lambda value: str(value)[:40])
+def test_names_in_a_list_are_unique(installed: Kubectl, namespace: str, kind: str, changes: dict[str, Any]) -> None:
+    refused = dry_run(installed, "create", namespace, valid(kind, {"metadata.name": "twice", **changes}))
+    assert refused.returncode != 0
+    assert "Duplicate value" in refused.stderr
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_new_object_is_in_progress_and_has_the_defaults_of_the_types(
+    installed: Kubectl, namespace: str, kind: str
+) -> None:
+    done(installed("create", "-n", namespace, "-f", "-", obj=valid(kind, {"metadata.name": "defaults"})))
+    stored = json.loads(done(installed("get", KINDS[kind].plural, "defaults", "-n", namespace, "-o", "json")))
+    assert stored["status"] == {"observedGeneration": -1}
+    assert KINDS[kind].model_validate(stored).spec == KINDS[kind].model_validate(valid(kind)).spec  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_served_crd_is_structural_and_carries_the_schema_hash(installed: Kubectl, kind: str) -> None:
+    crd = json.loads(done(installed("get", "crd", crd_name(KINDS[kind]), "-o", "json")))
+    assert crd["metadata"]["annotations"]["bucle.dev/schema-hash"] == schema_hash(KINDS[kind])
+    conditions = {c["type"]: c["status"] for c in crd["status"]["conditions"]}
+    assert conditions["Established"] == "True"
+    assert conditions["NamesAccepted"] == "True"
+    assert "NonStructuralSchema" not in conditions

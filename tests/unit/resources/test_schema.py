@@ -1,0 +1,151 @@
+"""The CRDs as documents: structural, bounded, described, small, and the same as the committed files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.unit.resources.rule_cases import RULE_CASES
+
+from bucle.__main__ import main
+from bucle.resources import KINDS
+from bucle.resources.base import Resource
+from bucle.resources.crd import crd_document, expected_hashes, root_schema, schema_hash
+from bucle.resources.files import plain_files, template_files
+
+ROOT = Path(__file__).parents[3]
+ALLOWED = {
+    "type", "format", "description", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems",
+    "maxItems", "maxProperties", "required", "anyOf", "default", "items", "properties", "additionalProperties",
+    "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string",
+}  # fmt: skip
+kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, child in schema.get("properties", {}).items():
+        yield from nodes(child, f"{path}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from nodes(schema["additionalProperties"], f"{path}{{}}")
+
+
+def own_nodes(kind: type[Resource]) -> list[tuple[str, dict[str, Any]]]:
+    return [(path, node) for path, node in nodes(root_schema(kind)) if path != ".metadata"]
+
+
+def unbounded(node: dict[str, Any]) -> bool:
+    """Whether a value of this node may be of any size."""
+    if node.get("x-kubernetes-int-or-string"):
+        return "maxLength" not in node
+    if node["type"] == "string":
+        return "maxLength" not in node and "enum" not in node
+    if node["type"] == "array":
+        return "maxItems" not in node
+    return "additionalProperties" in node and "maxProperties" not in node
+
+
+@kinds
+def test_only_words_that_a_structural_schema_takes(kind: type[Resource]) -> None:
+    assert {word for _, node in own_nodes(kind) for word in node} <= ALLOWED
+
+
+@kinds
+def test_every_node_has_a_known_type_and_no_floats(kind: type[Resource]) -> None:
+    types = {path: node.get("type") for path, node in own_nodes(kind) if "x-kubernetes-int-or-string" not in node}
+    assert set(types.values()) <= {"object", "array", "string", "integer", "boolean"}
+
+
+@kinds
+def test_every_field_is_described_in_a_sentence(kind: type[Resource]) -> None:
+    silent = [path for path, node in own_nodes(kind) if not node.get("description", "").endswith((".", "..."))]
+    assert silent == []
+
+
+@kinds
+def test_everything_is_bounded(kind: type[Resource]) -> None:
+    free = [path for path, node in own_nodes(kind) if path not in (".apiVersion", ".kind") and unbounded(node)]
+    assert free == []
+
+
+@kinds
+def test_every_list_says_how_it_is_merged(kind: type[Resource]) -> None:
+    lists = {path: node.get("x-kubernetes-list-type") for path, node in own_nodes(kind) if node.get("type") == "array"}
+    assert set(lists.values()) <= {"atomic", "set", "map"}
+    assert lists[".status.conditions"] == "map"
+
+
+@kinds
+def test_patterns_are_anchored_and_need_no_look_around(kind: type[Resource]) -> None:
+    patterns = [node["pattern"] for _, node in own_nodes(kind) if "pattern" in node]
+    assert all(p.startswith("^") and p.endswith("$") and not re.search(r"\(\?[=!<]", p) for p in patterns)
+
+
+@kinds
+def test_small_enough_for_client_side_apply(kind: type[Resource]) -> None:
+    assert len(json.dumps(crd_document(kind), separators=(",", ":"))) < 200 * 1024
+
+
+@kinds
+def test_printer_columns_end_with_the_reason_and_the_age(kind: type[Resource]) -> None:
+    names = [column["name"] for column in crd_document(kind)["spec"]["versions"][0]["additionalPrinterColumns"]]
+    assert (names[0], *names[-2:]) == ("Ready", "Reason", "Age")
+
+
+def test_every_rule_says_must_and_is_tried_both_ways() -> None:
+    rules = [
+        (kind.kind_name, path, rule["message"])
+        for kind in KINDS.values()
+        for path, node in nodes(root_schema(kind))
+        for rule in node.get("x-kubernetes-validations", ())
+    ]
+    assert all(" must " in message for _, _, message in rules)
+    assert len(rules) == len(set(rules)), "two rules with one message at one place cannot be told apart"
+    assert set(rules) == {(case.kind, case.path, case.message) for case in RULE_CASES}
+
+
+def test_the_schema_hash_stands_in_the_annotation_and_follows_the_schema() -> None:
+    documents = [crd_document(kind) for kind in KINDS.values()]
+    found = {d["metadata"]["name"]: d["metadata"]["annotations"]["bucle.dev/schema-hash"] for d in documents}
+    assert found == expected_hashes()
+    assert len(set(found.values())) == 4
+    assert schema_hash(KINDS["Dataset"]) == schema_hash(KINDS["Dataset"])
+
+
+def test_committed_files_are_what_the_types_say(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["crds", "--check", "--output-dir", str(ROOT / "crds")]) == 0, capsys.readouterr().err
+
+
+def test_templates_hold_the_same_documents_and_outlive_the_release() -> None:
+    for name, text in template_files().items():
+        first, *body, last = text.splitlines()
+        assert (first, last) == ("{{- if .Values.crds.enabled }}", "{{- end }}")
+        document = yaml.safe_load("\n".join(body).replace('{{ "{{" }}', "{{"))
+        assert document["metadata"]["annotations"].pop("helm.sh/resource-policy") == "keep"
+        assert document == yaml.safe_load(plain_files()[name])
+
+
+@pytest.mark.parametrize("spoil", ["changed", "missing", "stray"])
+def test_check_names_each_file_that_differs(spoil: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "crds"
+    assert main(["crds", "--output-dir", str(out)]) == 0
+    assert main(["crds", "--check", "--output-dir", str(out)]) == 0
+    path = {"changed": out / "datasets.yaml", "missing": tmp_path / "templates/crds/experiments.yaml"}.get(spoil)
+    if spoil == "changed":
+        (out / "datasets.yaml").write_text("kind: Other\n")
+    elif path:
+        path.unlink()
+    else:
+        path = out / "stray.yaml"
+        path.write_text("")
+    assert main(["crds", "--check", "--output-dir", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert str(path) in error
+    assert error.count("\n") == 1
