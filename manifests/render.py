@@ -1,12 +1,9 @@
-"""Writes what is generated from the chart's sources: templates/crds/ out of crds/, and the plain install out of the chart.
+"""Writes the plain install out of the chart: manifests/crds.yaml and manifests/install.yaml.
 
 Knows the repository's layout and the `helm` command (HELM, else PATH, else the cache folder), nothing of the operator.
     python manifests/render.py            write
     python manifests/render.py --check    write nothing, exit 1 and name each file that differs
-
-Form of templates/crds/<file>: the CRD of crds/<file> with the annotation `helm.sh/resource-policy: keep`, between
-`{{- if .Values.crds.enabled }}` and `{{- end }}`. Helm reads a `{{` inside a description, a pattern or a CEL rule as its
-own, so it is escaped.
+The chart's own templates/crds/ come from `python -m bucle crds`: run that first when a type has changed.
 """
 
 from __future__ import annotations
@@ -33,27 +30,6 @@ def find_helm() -> str:
         if candidate:
             return candidate
     raise SystemExit(f"helm is not in $HELM, on PATH or at {cache}: run `make tools`, then try again")
-
-
-def escape(text: str) -> str:
-    """Make Helm print `text` as it stands."""
-    marked = text.replace("{{", "\0").replace("}}", "\1")
-    return marked.replace("\0", '{{ "{{" }}').replace("\1", '{{ "}}" }}')
-
-
-def wrap(crd: Mapping[str, object]) -> str:
-    """Return the template of one CRD (a parsed document)."""
-    metadata = crd["metadata"]
-    assert isinstance(metadata, dict)
-    annotations = {**metadata.get("annotations", {}), "helm.sh/resource-policy": "keep"}
-    kept = {**crd, "metadata": {**metadata, "annotations": annotations}}
-    body = escape(yaml.safe_dump(kept, sort_keys=False, width=120, allow_unicode=True))
-    return "{{- if .Values.crds.enabled }}\n" + GENERATED + body + "{{- end }}\n"
-
-
-def templates(crds: Sequence[Path]) -> dict[Path, str]:
-    """Map each file of templates/crds/ to what it must hold."""
-    return {ROOT / "templates/crds" / path.name: wrap(yaml.safe_load(path.read_text())) for path in crds}
 
 
 def helm_template(helm: str, chart: Path, values: Path, *options: str) -> str:
@@ -84,42 +60,24 @@ def install(rendered: str) -> dict[Path, str]:
 
 
 def differing(wanted: Mapping[Path, str]) -> list[Path]:
-    """Return the files that are missing, hold something else, or should not be there."""
-    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
-    surplus = [path for path in (ROOT / "templates/crds").glob("*") if path not in wanted]
-    return sorted(stale + surplus)
-
-
-def write(wanted: Mapping[Path, str]) -> None:
-    """Bring the files of `wanted` in line; a template of a CRD that is gone is removed."""
-    for path in differing(wanted):
-        if path in wanted:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wanted[path])
-        else:
-            path.unlink()
+    """Return the files that are missing or hold something else."""
+    return [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
 
 
 def main(argv: Sequence[str]) -> int:
     """Command line; returns 1 when `--check` finds a difference."""
-    parser = argparse.ArgumentParser(
-        description="Write templates/crds/, manifests/crds.yaml and manifests/install.yaml."
-    )
+    parser = argparse.ArgumentParser(description="Write manifests/crds.yaml and manifests/install.yaml.")
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if anything would change")
     check = parser.parse_args(argv).check
-    wanted = templates(sorted((ROOT / "crds").glob("*.yaml")))
+    wanted = install(helm_template(find_helm(), ROOT, ROOT / "manifests/values.yaml"))
     stale = differing(wanted)
-    if not check:
-        write(wanted)
-    plain = install(helm_template(find_helm(), ROOT, ROOT / "manifests/values.yaml"))
-    stale += [path for path in differing(wanted | plain) if path not in stale]
     for path in stale:
+        if not check:
+            path.write_text(wanted[path])
         sys.stdout.write(f"{'differs' if check else 'written'}: {path.relative_to(ROOT)}\n")
     if check and stale:
         sys.stdout.write("run: python manifests/render.py\n")
         return 1
-    if not check:
-        write(wanted | plain)
     return 0
 
 

@@ -1,8 +1,7 @@
-"""The generated files follow their sources: wrapped CRDs, and a plain install with the objects of the chart."""
+"""The generated files follow their sources: CRDs as they are, and a plain install with the objects of the chart."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +9,21 @@ import pytest
 import yaml
 from manifests import render as plain
 
-TRICKY: dict[str, Any] = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "things.bucle.dev", "annotations": {"bucle.dev/schema-hash": "abc"}},
-    "spec": {"pattern": "^{{2,3}}$", "rule": "self.matches('{{.*}}')", "description": 'quotes " and }} and {{'},
-}
+
+def crds_of(text: str) -> dict[str, Any]:
+    documents = (document for document in yaml.safe_load_all(text) if document)
+    return {d["metadata"]["name"]: d for d in documents if d["kind"] == "CustomResourceDefinition"}
 
 
-def chart_of(template: str, folder: Path) -> Path:
-    (folder / "templates").mkdir()
-    (folder / "Chart.yaml").write_text("apiVersion: v2\nname: probe\nversion: 0.1.0\n")
-    (folder / "templates/crd.yaml").write_text(template)
-    return folder
+def test_helm_prints_the_crds_as_they_are_and_keeps_them(helm: str, root: Path) -> None:
+    printed = crds_of(plain.helm_template(helm, root, root / "values.yaml"))
+    for crd in printed.values():
+        assert crd["metadata"]["annotations"].pop("helm.sh/resource-policy") == "keep"
+    assert printed == crds_of("\n---\n".join(path.read_text() for path in (root / "crds").glob("*.yaml")))
 
 
-@pytest.mark.parametrize("enabled", ["true", "false"])
-def test_a_wrapped_crd_comes_out_as_it_went_in(helm: str, tmp_path: Path, enabled: str) -> None:
-    chart = chart_of(plain.wrap(TRICKY), tmp_path)
-    command = [helm, "template", str(chart), "--set", f"crds.enabled={enabled}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    kept = {**TRICKY["metadata"]["annotations"], "helm.sh/resource-policy": "keep"}
-    expected = {**TRICKY, "metadata": {"name": "things.bucle.dev", "annotations": kept}}
-    assert yaml.safe_load(done.stdout) == (expected if enabled == "true" else None)
+def test_crds_can_be_left_out(helm: str, root: Path) -> None:
+    assert crds_of(plain.helm_template(helm, root, root / "values.yaml", "--set", "crds.enabled=false")) == {}
 
 
 def test_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
