@@ -55,8 +55,8 @@ def up(layout: Layout, steps: Steps) -> None:
 def reuse(layout: Layout, steps: Steps) -> bool:
     """True when the cluster runs and is healthy, after starting what had died if some of it still lives."""
     alive = processes.running(layout)
-    # The memory mount holds etcd's data and the images: without it the survivors are of no use.
-    if not alive or str(layout.mem) not in teardown.current_mounts(layout) + [str(layout.mem)] * (not uses_tmpfs()):
+    # The API server and etcd's data are the cluster: survivors without them are of no use.
+    if not alive or not (layout.mem / "etcd" / "member").exists():
         return False
     dead = [name for name in config.PROCESSES if name not in alive]
     if dead:
