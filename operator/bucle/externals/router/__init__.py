@@ -1,0 +1,1 @@
+"""The router in front of a ModelDeployment: what it is told (Envoy documents) and what it says of itself."""

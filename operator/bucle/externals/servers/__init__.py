@@ -1,0 +1,1 @@
+"""The prediction servers, as far as the operator asks them anything: how many rows they stored."""
