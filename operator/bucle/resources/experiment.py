@@ -184,7 +184,7 @@ class AbsoluteGate(Model):
     rules: ClassVar = (exactly_one("minimum", "maximum"),)
 
     metric: MetricName = Field(description="Name of a metric.")
-    on: Literal["Test", "OutOfFold"] = Field(default="Test", description="Where it is measured.")
+    data: Literal["Test", "OutOfFold"] = Field(default="Test", description="Where it is measured.")
     minimum: DecimalString | None = Field(default=None, description="It must not be less.")
     maximum: DecimalString | None = Field(default=None, description="It must not be greater.")
 
@@ -197,7 +197,7 @@ class Champion(Model):
 
     alias: AliasName = Field(default="champion", description="Alias that names the champion in the registry.")
     metric: MetricName = Field(description="Name of a metric, compared row by row.")
-    on: Literal["Newest", "Test"] = Field(
+    data: Literal["Newest", "Test"] = Field(
         default="Newest", description="Newest: groups the champion has never seen; Test: the test split."
     )
     margin: DecimalString = Field(default="0", description="By how much the challenger must be better.")
