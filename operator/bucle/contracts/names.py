@@ -31,6 +31,7 @@ TAG_OUTCOME = f"{DOMAIN}/outcome"
 TAG_REJECTED = f"{DOMAIN}/rejected"
 TAG_PROMOTED_AT = f"{DOMAIN}/promoted-at"
 TAG_REFERENCE = f"{DOMAIN}/reference"
+TAG_PROMOTION_REFERENCE = f"{DOMAIN}/promotion-reference"
 
 ENV_TASK_SHA256 = "BUCLE_TASK_SHA256"
 TASK_PATH = "/bucle/task.json"
