@@ -111,6 +111,8 @@ class Installation:
                 "--set", f"image.registry={self.registry}",
                 "--set", f"image.tag={os.environ.get('BUCLE_TAG', 'dev')}",
                 "--set", "clusterName=demo",
+                # CRDs that someone applied by hand before are taken over instead of refused.
+                "--take-ownership", "--force-conflicts",
             )  # fmt: skip
         with steps.step("January and February into the store", 60):
             self.upload_months(steps)
