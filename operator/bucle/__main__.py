@@ -49,6 +49,7 @@ def _crds(output_dir: Path, templates_dir: Path | None, *, check: bool) -> int:
     wanted = {output_dir / name: text for name, text in plain_files().items()}
     wanted |= {templates / name: text for name, text in template_files().items()}
     try:
+        wanted |= _reference_pages(output_dir.parent / "docs" / "reference")
         if check:
             return _compare(wanted, (output_dir, templates))
         for path, text in wanted.items():
@@ -60,10 +61,21 @@ def _crds(output_dir: Path, templates_dir: Path | None, *, check: bool) -> int:
     return 0
 
 
+def _reference_pages(directory: Path) -> dict[Path, str]:
+    """The pages that exist, with their tables made anew; an installed operator has no pages."""
+    from bucle.resources import KINDS
+    from bucle.resources.reference import with_tables
+
+    pages = {directory / f"{name.lower()}.md": kind for name, kind in KINDS.items()}
+    return {path: with_tables(path.read_text(encoding="utf-8"), kind) for path, kind in pages.items() if path.is_file()}
+
+
 def _compare(wanted: dict[Path, str], directories: tuple[Path, ...]) -> int:
-    found = {path for directory in directories for path in directory.glob("*.yaml")}
-    differing = [path for path, text in wanted.items() if path not in found or path.read_text(encoding="utf-8") != text]
-    differing += sorted(found - wanted.keys())
+    stray = {path for directory in directories for path in directory.glob("*.yaml")} - wanted.keys()
+    differing = [
+        path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    differing += sorted(stray)
     for path in differing:
         print(f"{path} is not what the types say: run `python -m bucle crds` and commit it", file=sys.stderr)
     return 1 if differing else 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.resources.objects import valid
+from tests.unit.resources.objects import example_in_the_reference, valid
 from tests.unit.resources.rule_case import RuleCase
 from tests.unit.resources.rule_cases import RULE_CASES
 
@@ -113,6 +113,13 @@ def test_an_experiment_that_has_not_begun_may_change(installed: Kubectl, namespa
     done(installed("create", "-n", namespace, "-f", "-", obj=valid("Experiment", {"metadata.name": "fresh"})))
     changed = valid("Experiment", {"metadata.name": "fresh", "spec.objective.metric": "brier", "spec.run": 0})
     done(dry_run(installed, "replace", namespace, changed))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_example_in_the_reference_is_accepted(installed: Kubectl, namespace: str, kind: str) -> None:
+    example = example_in_the_reference(kind)
+    assert example["kind"] == kind
+    done(dry_run(installed, "create", namespace, {**example, "metadata": {"name": "example"}}))
 
 
 REPEATED = [

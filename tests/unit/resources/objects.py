@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+import yaml
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 
 JsonObject = dict[str, Any]
 
@@ -91,3 +96,10 @@ def valid(kind: str, changes: Mapping[str, Any] | None = None) -> JsonObject:
         else:
             node[int(last) if isinstance(node, list) else last] = value
     return result
+
+
+def example_in_the_reference(kind: str) -> JsonObject:
+    """The example that a reader of the kind's page copies."""
+    page = (REFERENCE / f"{kind.lower()}.md").read_text(encoding="utf-8")
+    example: JsonObject = yaml.safe_load(page.split("```yaml\n", 1)[1].split("```", 1)[0])
+    return example

@@ -140,6 +140,20 @@ def test_templates_hold_the_same_documents_and_outlive_the_release() -> None:
         assert document == yaml.safe_load(plain_files()[name])
 
 
+def test_a_page_keeps_its_words_and_is_checked_with_the_crds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "docs" / "reference" / "experiment.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("# Experiment\n\nWritten by hand.\n\n")
+    assert main(["crds", "--output-dir", str(tmp_path / "crds")]) == 0
+    assert page.read_text().startswith("# Experiment\n\nWritten by hand.\n")
+    assert "| `limits.maxTrials` | integer 1 to 500 | `10` |" in page.read_text()
+    page.write_text(page.read_text().replace("500", "501"))
+    assert main(["crds", "--check", "--output-dir", str(tmp_path / "crds")]) == 1
+    assert str(page) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("spoil", ["changed", "missing", "stray"])
 def test_check_names_each_file_that_differs(spoil: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "crds"
