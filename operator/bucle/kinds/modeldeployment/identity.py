@@ -1,0 +1,75 @@
+"""Which changes make a new revision and which make a new plan. Pure hashes over what a person wrote.
+
+Values that equal the type's default are left out before hashing, so that a new field with a default in a later
+version of the API rolls no model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bucle.contracts.canonical import short_hash
+from bucle.contracts.names import registered_model
+from bucle.resources.base import Model, ModelReference
+from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
+
+_NOT_IN_A_REVISION = {"replicas", "load_timeout"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """All that is needed to load a model without asking the registry again. `version` is None for a bare artifact."""
+
+    uri: str
+    digest: str
+    name: str | None = None
+    version: int | None = None
+
+    def reference(self) -> ModelReference:
+        return ModelReference(name=self.name, version=self.version, uri=self.uri, digest=self.digest)
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}" if self.name else self.uri
+
+
+def facts_of(reference: ModelReference | None) -> ModelFacts | None:
+    """The facts kept in a status or in the router's ConfigMap, if they are whole."""
+    if reference is None or reference.uri is None or reference.digest is None:
+        return None
+    return ModelFacts(reference.uri, reference.digest, reference.name, reference.version)
+
+
+def _written(model: Model, exclude: set[str] | None = None) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=exclude)
+
+
+def revision_id(digest: str, spec: ModelDeploymentSpec, image: str) -> str:
+    """Model digest + serving and capture as written + pinned image; replicas and the load timeout may change freely."""
+    serving = _written(spec.serving, _NOT_IN_A_REVISION)
+    return short_hash({"model": digest, "serving": serving, "capture": _written(spec.capture), "image": image})
+
+
+def plan_hash(spec: ModelDeploymentSpec) -> str:
+    """What a verdict depends on besides the model: steps, soak, gates, label rules, and how it is served."""
+    return short_hash(
+        {
+            "steps": [_written(step) for step in spec.rollout.steps],
+            "soak": _written(spec.rollout.soak),
+            "gates": [_written(gate) for gate in spec.gates],
+            "feedback": _written(spec.feedback),
+            "serving": _written(spec.serving, {"replicas"}),
+            "capture": _written(spec.capture),
+        }
+    )
+
+
+def registry_name(deployment: ModelDeployment) -> str | None:
+    """The model's name in the registry, or None for a bare artifact."""
+    source = deployment.spec.model.registered
+    return registered_model(deployment.metadata.namespace, source.name) if source else None
+
+
+def is_pinned(spec: ModelDeploymentSpec) -> bool:
+    """True when the spec names one model rather than an alias to follow."""
+    return spec.model.registered is None or spec.model.registered.alias is None

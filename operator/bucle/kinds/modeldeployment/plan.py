@@ -1,0 +1,168 @@
+"""From what is known to what is done: the next status, the children it needs, what may go, what the registry is told. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bucle.contracts import names
+from bucle.engine.conditions import fold, reconciling
+from bucle.engine.objects import DEPLOYMENT, SERVICE, JsonObject
+from bucle.engine.observation import Known
+from bucle.engine.plan import Child, Deletion, Effect, Plan
+from bucle.engine.reads import Observations
+from bucle.externals.router.values import TouchRouters
+from bucle.kinds.modeldeployment import children, promotion
+from bucle.kinds.modeldeployment.children import Revision
+from bucle.kinds.modeldeployment.endings import change
+from bucle.kinds.modeldeployment.external import config_version
+from bucle.kinds.modeldeployment.identity import facts_of
+from bucle.kinds.modeldeployment.roles import adopted, between, overruled
+from bucle.kinds.modeldeployment.rollout import in_force, step_machine, wish
+from bucle.kinds.modeldeployment.routing import Routes, routes_for
+from bucle.kinds.modeldeployment.says import conditions
+from bucle.kinds.modeldeployment.world import World, world_of
+from bucle.resources.base import Condition
+from bucle.resources.documents import to_dict
+from bucle.resources.modeldeployment import QualityGate
+from bucle.resources.modeldeployment_status import (
+    CandidateRevision,
+    ModelDeploymentStatus,
+    StableRevision,
+)
+from bucle.workloads.platform import Platform
+
+BUSY, CALM = timedelta(seconds=2), timedelta(seconds=15)
+TOUCH_EVERY_SECONDS = 2
+
+Status = ModelDeploymentStatus
+
+
+def plan(obj: JsonObject, seen: Observations, now: datetime, platform: Platform) -> Plan:
+    """One decision. Nothing is decided on a half-seen cluster."""
+    world = world_of(obj, seen, now, platform)
+    before = world.deployment.status
+    if world.unseen is not None:
+        said = reconciling("InternalError", f"the API server did not answer: {world.unseen}", still_ready=True)[1:2]
+        return Plan(_written(obj, before, before, said, now), requeue_after=BUSY)
+    status = decide(world, before, now)
+    routes = routes_for(wish(status, world.deployment.spec), world.footing())
+    status = _with_numbers(world, status, routes)
+    return Plan(
+        status=_written(obj, before, status, conditions(world, status), now),
+        children=_children(world, status, routes),
+        deletions=_deletions(world, status, routes),
+        effects=(*_touch(world, routes, now), *promotion.effects(world, status)),
+        requeue_after=BUSY if _busy(world, status, routes) else CALM,
+    )
+
+
+def decide(world: World, status: Status, now: datetime) -> Status:
+    """Adopt, overrule, move one step, and start what is wanted when nothing runs."""
+    status = adopted(world, status, now)
+    status = overruled(world, status, now)
+    status = step_machine(world, status, now)
+    return between(world, status, now)
+
+
+def _with_numbers(world: World, status: Status, routes: Routes) -> Status:
+    """Ready pods and the weights that are written to the router now."""
+    weights = routes.weights()
+
+    def counted(part: StableRevision | None) -> StableRevision | None:
+        if part is None:
+            return None
+        return change(part, ready_replicas=world.ready(part.revision), weight=weights.get(part.revision or "", 0))
+
+    trial: CandidateRevision | None = status.candidate
+    if trial is not None:
+        weight = weights.get(trial.revision or "", 0)
+        trial = change(trial, ready_replicas=world.ready(trial.revision), weight=weight, shadow=routes.mirror)
+    return change(status, stable=counted(status.stable), previous=counted(status.previous), candidate=trial)
+
+
+def _written(obj: JsonObject, before: Status, status: Status, said: object, now: datetime) -> JsonObject:
+    generation = int(obj["metadata"].get("generation") or 0)
+    old = [to_dict(condition) for condition in before.conditions]
+    folded = fold(old, said, generation, now)  # type: ignore[arg-type]
+    parsed = tuple(Condition.model_validate(item) for item in folded)
+    return to_dict(change(status, observed_generation=generation, conditions=parsed))
+
+
+def _kept(status: Status) -> dict[str, Revision]:
+    """Every revision whose pods must live: stable, candidate, and the previous one in a soak."""
+    kept = {}
+    for part in (status.stable, status.candidate, status.previous):
+        facts = facts_of(part.model) if part else None
+        if part is not None and facts is not None and part.revision and part.image:
+            kept[part.revision] = Revision(part.revision, facts, part.image)
+    return kept
+
+
+def _children(world: World, status: Status, routes: Routes) -> tuple[Child, ...]:
+    deployment, platform, kept = world.deployment, world.platform, _kept(status)
+    made: list[Child] = [
+        children.stable_service(deployment),
+        children.routes_child(deployment, routes, kept),
+        children.router_children(deployment, platform),
+    ]
+    for revision in kept.values():
+        made += children.revision_children(deployment, platform, revision)
+    gate = _judged_gate(world, status)
+    if gate is not None:
+        made.append(children.judge_child(deployment, platform, gate))
+    return tuple(made)
+
+
+def _judged_gate(world: World, status: Status) -> QualityGate | None:
+    """The quality gate that a present or coming shadow step asks for; the judge is warm before it is needed."""
+    rollout, spec = status.rollout, world.deployment.spec
+    if rollout is None or status.stable is None or rollout.state not in ("Loading", "Stepping"):
+        return None
+    asked = {
+        name
+        for step in spec.rollout.steps[rollout.step or 0 :]
+        if step.shadow is not None
+        for name in step.shadow.gates
+    }
+    return next((gate.quality for gate in spec.gates if gate.name in asked and gate.quality is not None), None)
+
+
+def _deletions(world: World, status: Status, routes: Routes) -> tuple[Deletion, ...]:
+    """Pods of a revision go only when no router pod can know it any more: routes without it live and are shown."""
+    meta = world.deployment.metadata
+    gone: list[Deletion] = []
+    if world.judge is not None and _judged_gate(world, status) is None:
+        gone.append(Deletion(DEPLOYMENT, meta.namespace, *world.judge))
+    live, kept = world.routes, _kept(status)
+    if live is None or not isinstance(world.router, Known) or not world.router.value.shows(live.version):
+        return tuple(gone)
+    for revision, fleet in world.fleets.items():
+        if revision in kept or revision in routes.revisions() or revision in live.weights:
+            continue
+        gone.append(Deletion(DEPLOYMENT, meta.namespace, fleet.name, fleet.uid))
+        service = world.services.get(names.revision_name(meta.name, revision))
+        if service is not None:
+            gone.append(Deletion(SERVICE, meta.namespace, names.revision_name(meta.name, revision), service))
+    return tuple(gone)
+
+
+def _touch(world: World, routes: Routes, now: datetime) -> tuple[Effect, ...]:
+    """Written but not shown by every router pod: their kubelets are told to look. One stamp per version and 2 s."""
+    live, meta = world.routes, world.deployment.metadata
+    if live is None or not isinstance(world.router, Known) or not world.router.value.pods:
+        return ()
+    version = config_version(world.deployment, routes)
+    if live.version != version or world.router.value.shows(version):
+        return ()
+    bucket = int(now.timestamp()) // TOUCH_EVERY_SECONDS
+    return (TouchRouters(meta.namespace, meta.uid, f"{version}-{bucket}"),)
+
+
+def _busy(world: World, status: Status, routes: Routes) -> bool:
+    """Look again soon: a rollout runs, or the router does not follow yet, or something is not ready."""
+    if status.rollout is not None or status.stable is None:
+        return not (status.stable is None and status.rollout is None)
+    if world.ready(status.stable.revision) < world.deployment.spec.serving.replicas or world.routers_ready == 0:
+        return True
+    leftovers = set(world.fleets) - set(_kept(status))
+    return bool(leftovers) or not in_force(world, status)

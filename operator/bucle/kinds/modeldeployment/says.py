@@ -1,0 +1,130 @@
+"""What a ModelDeployment says of itself: conditions from the next status and the World. Pure."""
+
+from __future__ import annotations
+
+from bucle.contracts.result import Failure
+from bucle.engine.conditions import Says, ready, reconciling, stalled
+from bucle.engine.observation import Unavailable
+from bucle.kinds.modeldeployment.identity import is_pinned
+from bucle.kinds.modeldeployment.looks import UNREACHABLE
+from bucle.kinds.modeldeployment.promotion import refused_before
+from bucle.kinds.modeldeployment.roles import Waiting, target
+from bucle.kinds.modeldeployment.world import Followed, World
+from bucle.resources.modeldeployment_status import ModelDeploymentStatus, Refused
+
+Status = ModelDeploymentStatus
+
+
+def conditions(world: World, status: Status) -> tuple[Says, ...]:
+    """Ready, Reconciling, Stalled, Available, CandidateRejected and GatesReachable."""
+    refused = refused_before(world, status)
+    available = _available(world, status)
+    return (
+        *_main(world, status, available, refused),
+        available,
+        _rejected(refused),
+        _reachable(status),
+    )
+
+
+def _available(world: World, status: Status) -> Says:
+    """Something answers at the stable address: ready pods behind ready routers."""
+    main = status.stable.revision if status.stable else None
+    answering = world.ready(main) or (world.ready(status.previous.revision) if status.previous else 0)
+    if not answering:
+        return Says("Available", "False", "NothingServes", "no version is ready behind the stable address")
+    if world.routers_ready == 0:
+        trouble = world.router_trouble
+        return Says("Available", "False", "RouterNotReady", trouble.message if trouble else "no router pod is ready")
+    if world.routes is None or not world.routes.weights.get(main or ""):
+        return Says("Available", "False", "RouteNotProgrammed", "the routes to the version are not written yet")
+    return Says("Available", "True", "Serving", f"revision {main} has {world.ready(main)} ready pods")
+
+
+def _main(world: World, status: Status, available: Says, refused: Refused | None) -> tuple[Says, ...]:
+    answers = available.status == "True"
+    if status.rollout is not None and status.rollout.state != "Promoting":
+        reason, message = _progress(world, status)
+        return reconciling(reason, message, still_ready=answers)
+    wanted = target(world, status)
+    if status.stable is None:
+        return _before_the_first(wanted, refused)
+    if not answers:
+        trouble = _trouble(world, status)
+        return reconciling(*((trouble.reason, trouble.message) if trouble else (available.reason, available.message)))
+    if refused is not None and not isinstance(wanted, Waiting):
+        told = f"version {refused.version} was refused: {refused.reason}: {refused.message}"
+        if is_pinned(world.deployment.spec):
+            return stalled("RolledBack", f"{told}. Version {_version(status)} serves")
+        return ready("CandidateRejected", f"{told}. Version {_version(status)} serves")
+    if status.rollout is not None:
+        if isinstance(world.promoted, Unavailable):
+            return ready("Serving", f"version {_version(status)} serves; its alias moves when the registry answers")
+        return ready("Serving", f"version {_version(status)} serves; its alias is being moved")
+    if isinstance(wanted, Waiting):
+        return ready("Serving", f"version {_version(status)} serves; {wanted.message}")
+    if world.deployment.spec.rollout.paused:
+        return ready("Paused", f"version {_version(status)} serves; rollout.paused holds back all others")
+    return ready("Serving", f"version {_version(status)} serves")
+
+
+def _before_the_first(wanted: Followed | Waiting, refused: Refused | None) -> tuple[Says, ...]:
+    if isinstance(wanted, Waiting):
+        return reconciling(wanted.reason, wanted.message)
+    if refused is not None:
+        return stalled(refused.reason or "LoadFailed", refused.message or "the first version was refused")
+    return reconciling("Loading", "the first version is about to be loaded")
+
+
+def _version(status: Status) -> str:
+    model = status.stable.model if status.stable else None
+    return str(model.version if model and model.version is not None else "of the artifact")
+
+
+def _trouble(world: World, status: Status) -> Failure | None:
+    fleet = world.fleets.get(status.stable.revision or "") if status.stable else None
+    return fleet.trouble if fleet and fleet.trouble else world.router_trouble
+
+
+def _progress(world: World, status: Status) -> tuple[str, str]:
+    """Reason and message of a running rollout."""
+    rollout = status.rollout
+    if rollout is None:
+        return "Serving", ""
+    waiting = f"waits for {rollout.waiting_for}" if rollout.waiting_for else ""
+    if world.deployment.spec.rollout.paused and rollout.state != "Aborting":
+        return "Paused", waiting
+    if rollout.state == "Loading":
+        fleet = world.fleets.get(rollout.candidate_revision or "")
+        if fleet is not None and fleet.trouble is not None:
+            return fleet.trouble.reason, fleet.trouble.message
+        if status.stable is None and world.routers_ready == 0 and world.router_trouble is not None:
+            return world.router_trouble.reason, world.router_trouble.message
+        return "Loading", waiting
+    if rollout.state == "Aborting":
+        return rollout.reason or "GateNotPassed", f"{rollout.message}; {waiting}"
+    if rollout.state == "Soaking":
+        return "Soaking", waiting
+    if rollout.waiting_for == "the routes to be programmed":
+        return ("RouterNotReady" if world.routers_ready == 0 else "RouteNotProgrammed"), waiting
+    if rollout.reason:
+        return rollout.reason, rollout.message or waiting
+    shadow = status.candidate is not None and bool(status.candidate.shadow)
+    return ("Shadowing" if shadow else "ShiftingTraffic"), f"step {rollout.step}: {waiting}"
+
+
+def _rejected(refused: Refused | None) -> Says:
+    if refused is None:
+        return Says("CandidateRejected", "False", "NoCandidate", "the wanted version was not refused")
+    reason = refused.reason or "GateNotPassed"
+    return Says("CandidateRejected", "True", reason, f"version {refused.version}: {refused.message}")
+
+
+def _reachable(status: Status) -> Says:
+    """Whether every gate of the running step can still pass in time at the observed rate."""
+    step = status.rollout.step if status.rollout else None
+    for gate in status.gates:
+        words = gate.needs.message if gate.needs else None
+        if status.rollout is not None and gate.step == step and words and words.startswith(UNREACHABLE):
+            return Says("GatesReachable", "False", "UnreachableGate", f"gate {gate.name} {words}")
+    return Says("GatesReachable", "True", "NoCandidate" if status.rollout is None else "Serving", "")

@@ -1,0 +1,151 @@
+"""What the gates say: tables of verdicts, and how often they are wrong when the truth lies exactly on the limit."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bucle.contracts.evidence import GroupSums
+from bucle.kinds.modeldeployment import gates
+from bucle.kinds.modeldeployment.gates import Count
+
+
+def groups(differences: list[float], rows: int = 100, against_prior: float = -0.1) -> list[GroupSums]:
+    return [
+        GroupSums(group=str(i), n=rows, x=d * rows, p=against_prior * rows, c=0.5 * rows, s=(0.5 - d) * rows)
+        for i, d in enumerate(differences)
+    ]
+
+
+def noisy(mean: float, spread: float, count: int, seed: int = 1) -> list[float]:
+    source = random.Random(seed)
+    return [source.gauss(mean, spread) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("differences", "margin", "verdict"),
+    [
+        ([], 0.005, "NoData"),
+        (noisy(-1, 0.01, 11), 0.005, "NoData"),
+        (noisy(-0.07, 0.03, 12), 0.005, "Pass"),
+        (noisy(0.0, 0.001, 17), 0.005, "Pass"),
+        (noisy(0.06, 0.03, 13), 0.005, "Fail"),
+        (noisy(0.0, 0.03, 12), 0.005, "Inconclusive"),
+        ([0.0] * 12, 0.005, "Pass"),
+        ([0.0] * 12, 0.0, "Inconclusive"),
+    ],
+)
+def test_quality_decides_by_closed_groups(differences: list[float], margin: float, verdict: str) -> None:
+    assert gates.quality(groups(differences), margin, beats_prior=False).verdict == verdict
+
+
+def test_a_candidate_as_good_as_a_useless_stable_version_must_still_beat_the_constant_predictor() -> None:
+    useless = groups([0.0] * 20, against_prior=0.02)
+    assert gates.quality(useless, 0.005, beats_prior=False).verdict == "Pass"
+    assert gates.quality(useless, 0.005, beats_prior=True).verdict == "Fail"
+
+
+def test_an_open_verdict_says_how_many_groups_it_takes() -> None:
+    look = gates.quality(groups([0.01, -0.01] * 6), 0.005, beats_prior=True)
+    assert look.verdict == "Inconclusive"
+    assert look.needs_groups is not None and look.needs_groups > 12
+    worse = gates.quality(groups(noisy(0.02, 0.03, 12)), 0.005, beats_prior=False)
+    assert worse.needs_groups is None, "more of the same would not make it pass"
+
+
+def test_few_groups_are_no_data_and_say_so() -> None:
+    look = gates.quality(groups([0.0] * 5), 0.005, beats_prior=False)
+    assert (look.groups, look.samples, look.needs_groups) == (5, 500, 12)
+
+
+def test_the_half_width_is_the_published_formula() -> None:
+    # worked by hand for t = 20, s = 1, α = 0.05: ρ² = 0.3968, tρ²+1 = 8.936, sqrt(0.1126 · 3.4305)
+    assert gates.half_width(1.0, 20) == pytest.approx(0.6215, abs=1e-3)
+
+
+def test_the_realised_metric_of_a_promotion_has_its_grouped_error() -> None:
+    sums = [GroupSums(group=str(i), n=10, x=0, p=0, c=c, s=0) for i, c in enumerate((4.0, 6.0))]
+    value, error, count, rows = gates.mean_loss(sums, sign=1)
+    assert (value, count, rows) == (0.5, 2, 20)
+    assert error == pytest.approx(0.1)
+    assert gates.mean_loss(sums, sign=-1)[0] == -0.5
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "verdict"),
+    [
+        ((5000, 0), (0, 0), "NoData"),
+        ((0, 0), (5000, 0), "NoData"),
+        ((5000, 0), (2000, 0), "Pass"),
+        ((5000, 0), (200, 0), "Inconclusive"),
+        ((5000, 5), (5000, 500), "Fail"),
+        ((5000, 500), (5000, 500), "Inconclusive"),
+        ((1000, 0), (10, 10), "Fail"),
+    ],
+)
+def test_errors_are_counted_against_stable(stable: tuple[int, int], candidate: tuple[int, int], verdict: str) -> None:
+    assert gates.errors(Count(*stable), Count(*candidate), 0.005).verdict == verdict
+
+
+def test_an_open_error_gate_says_how_many_requests_it_takes() -> None:
+    look = gates.errors(Count(9000, 9), Count(1000, 1), 0.005)
+    assert look.needs_samples is not None
+    factor = look.needs_samples / 1000
+    later = gates.errors(
+        Count(round(9000 * factor), round(9 * factor)), Count(look.needs_samples, round(factor)), 0.005
+    )
+    assert later.verdict == "Pass"
+
+
+@given(n=st.integers(1, 5000), data=st.data())
+def test_a_rate_lies_within_its_own_bounds(n: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(0, n))
+    bounds = gates.rate_bounds(Count(n, k), 0.025)
+    assert 0.0 <= bounds.lower <= bounds.estimate <= bounds.upper <= 1.0
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 50), st.integers(0, 50))
+def test_no_error_gate_passes_without_samples(stable: int, candidate: int, failed: int, worse: int) -> None:
+    look = gates.errors(Count(stable, min(failed, stable)), Count(candidate, min(worse, candidate)), max_increase=0.005)
+    if look.verdict == "Pass":
+        assert candidate > 0 and stable > 0
+
+
+@given(st.lists(st.tuples(st.floats(-10, 10), st.integers(0, 50)), max_size=11))
+def test_no_quality_gate_passes_before_twelve_groups(sums: list[tuple[float, int]]) -> None:
+    given_groups = [GroupSums(group=str(i), n=n, x=x, p=x, c=0, s=0) for i, (x, n) in enumerate(sums)]
+    assert gates.quality(given_groups, 1.0, beats_prior=False).verdict == "NoData"
+
+
+def test_looking_after_every_group_condemns_a_model_at_the_margin_in_few_runs() -> None:
+    """300 runs, looks after each of 12..40 groups, true difference exactly at the margin: at most α, plus noise."""
+    wrong = {"Pass": 0, "Fail": 0}
+    source = random.Random(20_260)
+    runs = 300
+    for _ in range(runs):
+        sums = groups([source.gauss(0.005, 0.05) for _ in range(40)])
+        for seen in range(12, 41):
+            verdict = gates.quality(sums[:seen], 0.005, beats_prior=False).verdict
+            if verdict in wrong:
+                wrong[verdict] += 1
+                break
+    assert wrong["Pass"] / runs < 0.06 and wrong["Fail"] / runs < 0.06
+
+
+def test_looking_at_every_two_hundred_requests_condemns_an_equal_candidate_in_few_runs() -> None:
+    """100 runs at the limit itself (stable 1 %, candidate 1.5 %), 25 looks each of 200."""
+    source, wrong, runs = random.Random(7), 0, 100
+    for _ in range(runs):
+        stable = candidate = Count(0, 0)
+        for _ in range(25):
+            stable = Count(stable.requests + 200, stable.errors + sum(source.random() < 0.01 for _ in range(200)))
+            candidate = Count(
+                candidate.requests + 200, candidate.errors + sum(source.random() < 0.015 for _ in range(200))
+            )
+            if gates.errors(stable, candidate, 0.005).verdict in ("Pass", "Fail"):
+                wrong += 1
+                break
+    assert wrong / runs <= 0.05
