@@ -1,0 +1,73 @@
+"""What one Envoy says of itself, read from its own JSON. Pure parsing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from bucle.contracts.names import shadow_cluster
+from bucle.externals.router.documents import ROUTE_CONFIG
+from bucle.externals.router.values import ClusterCount
+
+CONFIG_PATH = "/config_dump"
+STATS_PATH = (
+    "/stats?format=json&type=All&filter="
+    r"^cluster\.[^.]%2B\.(membership_healthy|upstream_rq_completed|upstream_rq_5xx|upstream_rq_pending_overflow)$"
+)
+"""Four numbers per cluster, whatever else Envoy counts."""
+
+SHADOW_SUFFIX = shadow_cluster("")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Versions of the clusters and routes in use; None when nothing was loaded yet."""
+
+    cds: str | None
+    rds: str | None
+
+
+def shown_versions(config_dump: dict[str, Any]) -> Shown:
+    """Raises KeyError, TypeError or ValueError for a document that is no config dump."""
+    cds: str | None = None
+    rds: str | None = None
+    for section in config_dump["configs"]:
+        kind = str(section["@type"]).rpartition(".")[2]
+        if kind == "ClustersConfigDump":
+            cds = section.get("version_info") or None
+        elif kind == "RoutesConfigDump":
+            for route in section.get("dynamic_route_configs", ()):
+                if route["route_config"]["name"] == ROUTE_CONFIG:
+                    rds = route.get("version_info") or None
+    return Shown(cds, rds)
+
+
+def cluster_numbers(stats: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """`{cluster: {statistic: value}}` from /stats?format=json."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for item in stats["stats"]:
+        parts = str(item.get("name", "")).split(".")
+        if len(parts) == 3 and parts[0] == "cluster":
+            found[parts[1]][parts[2]] = int(item["value"])
+    return dict(found)
+
+
+def healthy_clusters(numbers: dict[str, dict[str, int]]) -> frozenset[str]:
+    """Clusters with at least one host that passes its health check."""
+    return frozenset(name for name, values in numbers.items() if values.get("membership_healthy", 0) > 0)
+
+
+def counts(numbers: dict[str, dict[str, int]]) -> dict[str, ClusterCount]:
+    """Final answers and failures per cluster.
+
+    `upstream_rq_completed` counts one final answer per request, Envoy's own 503 and 504 included, retried attempts
+    and callers who hung up excluded. A copy that our own limit on shadows refused says nothing about the candidate.
+    """
+    found = {}
+    for name, values in numbers.items():
+        refused = values.get("upstream_rq_pending_overflow", 0) if name.endswith(SHADOW_SUFFIX) else 0
+        requests = values.get("upstream_rq_completed", 0) - refused
+        errors = values.get("upstream_rq_5xx", 0) - refused
+        found[name] = ClusterCount(max(requests, 0), max(errors, 0))
+    return found
