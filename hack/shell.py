@@ -32,10 +32,25 @@ class Logged:
     note: Callable[[str], None] = ignore
 
 
-def run(command: Sequence[str], what: str, stdin: str | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
+def run(
+    command: Sequence[str],
+    what: str,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> str:
     """Run a short command and return its standard output; Failure carries its own words when it does not end with 0."""
     try:
-        done = subprocess.run(list(command), input=stdin, capture_output=True, text=True, cwd=cwd, env=merged(env), timeout=300, check=False)
+        done = subprocess.run(
+            list(command),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env=merged(env),
+            timeout=300,
+            check=False,
+        )
     except FileNotFoundError as error:
         raise Failure(f"cannot {what}: the program {command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
@@ -46,13 +61,17 @@ def run(command: Sequence[str], what: str, stdin: str | None = None, env: Mappin
     return done.stdout
 
 
-def run_logged(command: Sequence[str], what: str, logged: Logged, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+def run_logged(
+    command: Sequence[str], what: str, logged: Logged, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> None:
     """Run a long command, its output in a file; tell every 20 s that it still runs; Failure shows the end of that file."""
     logged.file.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with logged.file.open("w") as log:
         try:
-            child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=cwd, env=merged(env))
+            child = subprocess.Popen(
+                list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=cwd, env=merged(env)
+            )
         except FileNotFoundError as error:
             raise Failure(f"cannot {what}: the program {command[0]} is not installed") from error
         try:
@@ -77,7 +96,12 @@ def watch(child: subprocess.Popen[bytes], began: float, what: str, logged: Logge
 def succeeds(command: Sequence[str]) -> bool:
     """True when the command exists and ends with 0 within 10 s; its output is dropped."""
     try:
-        return subprocess.run(list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False).returncode == 0
+        return (
+            subprocess.run(
+                list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False
+            ).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 

@@ -1,4 +1,4 @@
-"""`python3 hack/cluster up | down | status | kubeconfig | tools`: a one-node Kubernetes made of its parts.
+"""`python3 hack/cluster up | down | status | kubeconfig | tools | helm`: a one-node Kubernetes made of its parts.
 
 CLUSTER=existing (with KUBECONFIG) makes `up` check that cluster instead, and `down` leave it alone.
 """
@@ -13,14 +13,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-# Started as `python3 hack/cluster`: the folder itself is on sys.path, where `config` or `network` would shadow others' modules.
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+# Started as `python3 hack/cluster`, which puts only this folder on sys.path.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hack.cluster import config, kube, parts, processes, provider, teardown
 from hack.cluster.layout import Layout, from_environment
 from hack.cluster.up import up
 from hack.shell import Failure
 from hack.steps import Steps, duration
+
+TOOLS = (parts.HELM, *(program for program in parts.PROGRAMS if program.name == "kubectl"))
 
 
 @contextmanager
@@ -91,15 +93,29 @@ def command_kubeconfig(layout: Layout, chosen: provider.Provider) -> int:
 
 
 def command_tools(layout: Layout, _: provider.Provider) -> int:
-    """Build the programs that talk to any cluster: kubectl and helm."""
+    """Build the programs that talk to any cluster: helm and kubectl."""
     steps = Steps()
-    with steps.step("kubectl and helm", 300):
-        parts.build(layout, [*(p for p in parts.PROGRAMS if p.name == "kubectl"), parts.HELM], steps)
-    print(f"  {layout.binary('kubectl')}\n  {layout.binary('helm')}")
+    with exclusive(layout):
+        parts.build(layout, TOOLS, steps)
+    print("\n".join(f"  {layout.binary(tool.name)}" for tool in TOOLS))
     return 0
 
 
-COMMANDS = {"up": command_up, "down": command_down, "status": command_status, "kubeconfig": command_kubeconfig, "tools": command_tools}
+def command_helm(layout: Layout, _: provider.Provider) -> int:
+    """Build helm alone: the fast checks need it, and kubectl takes longer."""
+    with exclusive(layout):
+        parts.build(layout, [parts.HELM], Steps())
+    return 0
+
+
+COMMANDS = {
+    "up": command_up,
+    "down": command_down,
+    "status": command_status,
+    "kubeconfig": command_kubeconfig,
+    "tools": command_tools,
+    "helm": command_helm,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -113,7 +129,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\nfailed: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; run the same command again to go on, or `python3 hack/cluster down` to clean up", file=sys.stderr)
+        print(
+            "\nstopped; run the same command again to go on, or `python3 hack/cluster down` to clean up",
+            file=sys.stderr,
+        )
         return 130
 
 

@@ -9,9 +9,21 @@ import json
 from typing import Any
 
 from hack.cluster.layout import (
-    API_SERVER, BRIDGE, CNI_PLUGINS, DNS_READY, ETCD_CLIENT, ETCD_PEER, FIRST_POD_IP, NETWORK, NODE, NODE_IP, PAUSE_IMAGE, POD_CIDR, SERVICE_CIDR,
+    API_SERVER,
+    BRIDGE,
+    CNI_PLUGINS,
+    DNS_READY,
+    ETCD_CLIENT,
+    ETCD_PEER,
+    FIRST_POD_IP,
+    NETWORK,
+    NODE,
+    NODE_IP,
+    PAUSE_IMAGE,
+    POD_CIDR,
+    SERVICE_CIDR,
     Layout,
-)  # fmt: skip
+)
 
 Json = dict[str, Any]
 KUBE_CLIENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "coredns")
@@ -65,8 +77,19 @@ def cni(layout: Layout) -> Json:
         "routes": [{"dst": "0.0.0.0/0"}],
         "ranges": [[{"subnet": POD_CIDR, "rangeStart": FIRST_POD_IP, "gateway": NODE_IP}]],
     }
-    bridge = {"type": "bridge", "bridge": BRIDGE, "isGateway": True, "ipMasq": False, "hairpinMode": True, "ipam": addresses}
-    return {"cniVersion": "0.4.0", "name": NETWORK, "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]}
+    bridge = {
+        "type": "bridge",
+        "bridge": BRIDGE,
+        "isGateway": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+        "ipam": addresses,
+    }
+    return {
+        "cniVersion": "0.4.0",
+        "name": NETWORK,
+        "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}],
+    }
 
 
 def kubelet(layout: Layout) -> Json:
@@ -78,7 +101,11 @@ def kubelet(layout: Layout) -> Json:
         "port": 10250,
         "readOnlyPort": 0,
         "healthzBindAddress": "127.0.0.1",
-        "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": {"clientCAFile": f"{layout.pki}/ca.crt"}},
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": f"{layout.pki}/ca.crt"},
+        },
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": f"{layout.pki}/kubelet-server.crt",
         "tlsPrivateKeyFile": f"{layout.pki}/kubelet-server.key",
@@ -98,7 +125,15 @@ def kubelet(layout: Layout) -> Json:
         "serializeImagePulls": False,
         "evictionHard": {
             "memory.available": "100Mi",
-            **{f"{where}.{what}": "1%" for where, what in (("nodefs", "available"), ("nodefs", "inodesFree"), ("imagefs", "available"), ("imagefs", "inodesFree"))},
+            **{
+                f"{where}.{what}": "1%"
+                for where, what in (
+                    ("nodefs", "available"),
+                    ("nodefs", "inodesFree"),
+                    ("imagefs", "available"),
+                    ("imagefs", "inodesFree"),
+                )
+            },
         },
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
@@ -170,14 +205,22 @@ def commands(layout: Layout) -> dict[str, list[str]]:
         "containerd": ["--config", f"{layout.etc}/containerd.toml"],
         "kube-apiserver": apiserver_flags(layout),
         "kube-controller-manager": controller_manager_flags(layout),
-        "kube-scheduler": [*client_flags(layout, "scheduler"), "--bind-address=127.0.0.1", "--leader-elect=false", *FAST_CLIENT],
+        "kube-scheduler": [
+            *client_flags(layout, "scheduler"),
+            "--bind-address=127.0.0.1",
+            "--leader-elect=false",
+            *FAST_CLIENT,
+        ],
         "kubelet": [
-            f"--config={layout.etc}/kubelet.json", f"--kubeconfig={layout.etc}/kubelet.kubeconfig", f"--root-dir={layout.run}/kubelet",
-            f"--hostname-override={NODE}", f"--node-ip={NODE_IP}",
+            f"--config={layout.etc}/kubelet.json",
+            f"--kubeconfig={layout.etc}/kubelet.kubeconfig",
+            f"--root-dir={layout.run}/kubelet",
+            f"--hostname-override={NODE}",
+            f"--node-ip={NODE_IP}",
         ],
         "kube-proxy": [f"--config={layout.etc}/kube-proxy.json"],
         "coredns": ["-conf", f"{layout.etc}/Corefile"],
-    }  # fmt: skip
+    }
     return {name: [name if name == "containerd" else layout.binary(name), *flags] for name, flags in built.items()}
 
 
@@ -193,35 +236,63 @@ def client_flags(layout: Layout, client: str) -> list[str]:
 def etcd_flags(layout: Layout) -> list[str]:
     """A single member on loopback; no fsync, since its data ends with the cluster."""
     return [
-        f"--name={NODE}", f"--data-dir={layout.mem}/etcd", f"--listen-client-urls={ETCD_CLIENT}", f"--advertise-client-urls={ETCD_CLIENT}",
-        f"--listen-peer-urls={ETCD_PEER}", f"--initial-advertise-peer-urls={ETCD_PEER}", f"--initial-cluster={NODE}={ETCD_PEER}",
-        "--unsafe-no-fsync", "--watch-progress-notify-interval=5s",
-    ]  # fmt: skip
+        f"--name={NODE}",
+        f"--data-dir={layout.mem}/etcd",
+        f"--listen-client-urls={ETCD_CLIENT}",
+        f"--advertise-client-urls={ETCD_CLIENT}",
+        f"--listen-peer-urls={ETCD_PEER}",
+        f"--initial-advertise-peer-urls={ETCD_PEER}",
+        f"--initial-cluster={NODE}={ETCD_PEER}",
+        "--unsafe-no-fsync",
+        "--watch-progress-notify-interval=5s",
+    ]
 
 
 def apiserver_flags(layout: Layout) -> list[str]:
     """The API server on the bridge address; the requestheader flags keep two controllers from logging without end."""
     pki = layout.pki
     return [
-        f"--etcd-servers={ETCD_CLIENT}", f"--bind-address={NODE_IP}", f"--advertise-address={NODE_IP}", "--secure-port=6443",
-        f"--service-cluster-ip-range={SERVICE_CIDR}", "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
-        "--allow-privileged=true", f"--client-ca-file={pki}/ca.crt", f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
-        f"--kubelet-client-certificate={pki}/kubelet-client.crt", f"--kubelet-client-key={pki}/kubelet-client.key",
-        f"--kubelet-certificate-authority={pki}/ca.crt", "--kubelet-preferred-address-types=InternalIP",
-        f"--requestheader-client-ca-file={pki}/ca.crt", "--requestheader-allowed-names=front-proxy-client",
-        "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
-        "--requestheader-extra-headers-prefix=X-Remote-Extra-", f"--proxy-client-cert-file={pki}/front-proxy.crt",
-        f"--proxy-client-key-file={pki}/front-proxy.key", "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-        f"--service-account-key-file={pki}/service-accounts.pub", f"--service-account-signing-key-file={pki}/service-accounts.key",
-    ]  # fmt: skip
+        f"--etcd-servers={ETCD_CLIENT}",
+        f"--bind-address={NODE_IP}",
+        f"--advertise-address={NODE_IP}",
+        "--secure-port=6443",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        f"--client-ca-file={pki}/ca.crt",
+        f"--tls-cert-file={pki}/apiserver.crt",
+        f"--tls-private-key-file={pki}/apiserver.key",
+        f"--kubelet-client-certificate={pki}/kubelet-client.crt",
+        f"--kubelet-client-key={pki}/kubelet-client.key",
+        f"--kubelet-certificate-authority={pki}/ca.crt",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--requestheader-client-ca-file={pki}/ca.crt",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki}/front-proxy.crt",
+        f"--proxy-client-key-file={pki}/front-proxy.key",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-account-key-file={pki}/service-accounts.pub",
+        f"--service-account-signing-key-file={pki}/service-accounts.key",
+    ]
 
 
 def controller_manager_flags(layout: Layout) -> list[str]:
     """All controllers, each with its own ServiceAccount, pod addresses left to CNI."""
     pki = layout.pki
     return [
-        *client_flags(layout, "controller-manager"), "--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials=true",
-        f"--root-ca-file={pki}/ca.crt", f"--service-account-private-key-file={pki}/service-accounts.key",
-        f"--cluster-signing-cert-file={pki}/ca.crt", f"--cluster-signing-key-file={pki}/ca.key", "--allocate-node-cidrs=false",
-        f"--flex-volume-plugin-dir={layout.run}/volume-plugins", *FAST_CLIENT,
-    ]  # fmt: skip
+        *client_flags(layout, "controller-manager"),
+        "--bind-address=127.0.0.1",
+        "--leader-elect=false",
+        "--use-service-account-credentials=true",
+        f"--root-ca-file={pki}/ca.crt",
+        f"--service-account-private-key-file={pki}/service-accounts.key",
+        f"--cluster-signing-cert-file={pki}/ca.crt",
+        f"--cluster-signing-key-file={pki}/ca.key",
+        "--allocate-node-cidrs=false",
+        f"--flex-volume-plugin-dir={layout.run}/volume-plugins",
+        *FAST_CLIENT,
+    ]

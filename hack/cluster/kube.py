@@ -34,7 +34,9 @@ def apply(layout: Layout, objects: Sequence[Json], what: str) -> None:
 
 def get(layout: Layout, *arguments: str) -> Json:
     """kubectl get as JSON; Failure when the server does not answer."""
-    answer: Json = json.loads(run(kubectl(layout, "get", *arguments, "-o", "json", "--request-timeout=5s"), f"read {' '.join(arguments)}"))
+    answer: Json = json.loads(
+        run(kubectl(layout, "get", *arguments, "-o", "json", "--request-timeout=5s"), f"read {' '.join(arguments)}")
+    )
     return answer
 
 

@@ -112,5 +112,7 @@ def from_environment() -> Layout:
     """The layout under BUCLE_CACHE (default ~/.cache/bucle); Failure when sockets below it could not be made."""
     layout = Layout(Path(os.environ.get("BUCLE_CACHE") or Path.home() / ".cache" / "bucle").absolute())
     if len(str(layout.run)) > LONGEST_RUN_PATH:
-        raise Failure(f"the path {layout.run} is too long for Unix sockets ({LONGEST_RUN_PATH} characters at most): set BUCLE_CACHE to a shorter folder")
+        raise Failure(
+            f"the path {layout.run} is too long for Unix sockets ({LONGEST_RUN_PATH} characters at most): set BUCLE_CACHE to a shorter folder"
+        )
     return layout

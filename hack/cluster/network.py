@@ -35,14 +35,18 @@ def check_free() -> None:
     """Failure when another cluster holds our address, or a stranger one of our loopback ports."""
     holder = owner_of_address(run(["ip", "-j", "-4", "addr"], "list the machine's addresses"), NODE_IP)
     if holder is not None and holder != BRIDGE:
-        raise Failure(f"the address {NODE_IP} is on the interface {holder} already: another cluster runs here; end it first (one cluster per machine)")
+        raise Failure(
+            f"the address {NODE_IP} is on the interface {holder} already: another cluster runs here; end it first (one cluster per machine)"
+        )
     for port in LOOPBACK_PORTS:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
-                raise Failure(f"port 127.0.0.1:{port} is in use by another program ({error.strerror}); find it with: ss -ltnp 'sport = :{port}'") from error
+                raise Failure(
+                    f"port 127.0.0.1:{port} is in use by another program ({error.strerror}); find it with: ss -ltnp 'sport = :{port}'"
+                ) from error
 
 
 def up(layout: Layout) -> None:

@@ -18,12 +18,13 @@ from pathlib import Path
 
 from hack.cluster.layout import CNI_PLUGINS, PAUSE_IMAGE, Layout
 from hack.shell import Failure, Logged, run, run_logged
-from hack.steps import Steps
+from hack.steps import Steps, duration
 
 HERE = Path(__file__).resolve().parent
 KUBERNETES = "v1.35.4"
 OLDEST_GO = (1, 26)
 STRIPPED = "-s -w"
+BUILD_MINUTES = 8
 # One program of each package, or a glob of one of its files.
 PACKAGES: Mapping[str, str] = {
     "containerd": "containerd",
@@ -56,12 +57,17 @@ def kubernetes_program(name: str) -> GoProgram:
     """A program of the Kubernetes tree, told its version, which `go build` does not do by itself."""
     version = "k8s.io/component-base/version"
     major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
-    link = f"{STRIPPED} -X {version}.gitVersion={KUBERNETES} -X {version}.gitMajor={major} -X {version}.gitMinor={minor}"
+    link = (
+        f"{STRIPPED} -X {version}.gitVersion={KUBERNETES} -X {version}.gitMajor={major} -X {version}.gitMinor={minor}"
+    )
     return GoProgram(name, HERE / "kube", f"k8s.io/kubernetes/cmd/{name}", link)
 
 
 PROGRAMS: tuple[GoProgram, ...] = (
-    *(kubernetes_program(n) for n in ("kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")),
+    *(
+        kubernetes_program(n)
+        for n in ("kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+    ),
     # Debian's etcd 3.4 breaks watches of this API server; `go install` would call the program `server`.
     GoProgram("etcd", HERE / "kube", "go.etcd.io/etcd/server/v3"),
     GoProgram("coredns", HERE / "dns", "."),
@@ -87,12 +93,16 @@ def install_packages(packages: Mapping[str, str], logs: Path, steps: Steps) -> N
     if not wanted:
         return
     if shutil.which("apt-get") is None:
-        raise Failure(f"these are missing and there is no apt-get to install them: {', '.join(wanted)}; install them by hand")
+        raise Failure(
+            f"these are missing and there is no apt-get to install them: {', '.join(wanted)}; install them by hand"
+        )
     if os.geteuid() != 0:
         raise Failure(f"these packages are missing and installing them needs root: apt-get install {' '.join(wanted)}")
     steps.note(f"apt-get install {' '.join(wanted)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run_logged(["apt-get", "update"], "refresh the package lists", Logged(logs / "apt-update.log", steps.note), env=quiet)
+    run_logged(
+        ["apt-get", "update"], "refresh the package lists", Logged(logs / "apt-update.log", steps.note), env=quiet
+    )
     install = ["apt-get", "install", "-y", "--no-install-recommends", *wanted]
     run_logged(install, "install Debian packages", Logged(logs / "apt-install.log", steps.note), env=quiet)
 
@@ -108,11 +118,15 @@ def check_go() -> None:
     advice = "install it from go.dev/dl, put its bin folder on PATH, and run this again"
     found = shutil.which("go")
     if found is None:
-        raise Failure(f"Go {'.'.join(map(str, OLDEST_GO))} or newer is needed to build the cluster, and there is no `go` on PATH: {advice}")
+        raise Failure(
+            f"Go {'.'.join(map(str, OLDEST_GO))} or newer is needed to build the cluster, and there is no `go` on PATH: {advice}"
+        )
     said = run(["go", "version"], "ask Go for its version").strip()
     version = parse_go_version(said)
     if version is None or version < OLDEST_GO:
-        raise Failure(f"Go {'.'.join(map(str, OLDEST_GO))} or newer is needed to build the cluster; {found} says: {said}. {advice[0].upper()}{advice[1:]}")
+        raise Failure(
+            f"Go {'.'.join(map(str, OLDEST_GO))} or newer is needed to build the cluster; {found} says: {said}. {advice[0].upper()}{advice[1:]}"
+        )
 
 
 def fingerprint(program: GoProgram) -> str:
@@ -125,7 +139,11 @@ def fingerprint(program: GoProgram) -> str:
 
 def stale(layout: Layout, programs: Iterable[GoProgram]) -> list[GoProgram]:
     """The programs that are not built yet, or were built from something else."""
-    return [p for p in programs if not Path(layout.binary(p.name)).exists() or read(layout.stamps / p.name) != fingerprint(p)]
+    return [
+        p
+        for p in programs
+        if not Path(layout.binary(p.name)).exists() or read(layout.stamps / p.name) != fingerprint(p)
+    ]
 
 
 def build(layout: Layout, programs: Sequence[GoProgram], steps: Steps) -> None:
@@ -136,14 +154,28 @@ def build(layout: Layout, programs: Sequence[GoProgram], steps: Steps) -> None:
     check_go()
     for folder in (layout.binaries, layout.stamps):
         folder.mkdir(parents=True, exist_ok=True)
+    steps.say(
+        f"building {len(todo)} programs with Go: {', '.join(p.name for p in todo)} (the first time about {BUILD_MINUTES} min on 2 cores)"
+    )
     for number, program in enumerate(todo, 1):
-        steps.note(f"Go build {number} of {len(todo)}: {program.name}")
+        began = steps.clock()
         draft = layout.binaries / f".{program.name}.new"
-        command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", program.link, "-o", str(draft), program.package]
+        command = [
+            "go",
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            "-ldflags",
+            program.link,
+            "-o",
+            str(draft),
+            program.package,
+        ]
         logged = Logged(layout.logs / f"build-{program.name}.log", steps.note)
         run_logged(command, f"build {program.name}", logged, env={"CGO_ENABLED": "0"}, cwd=program.module)
         draft.replace(layout.binary(program.name))
         (layout.stamps / program.name).write_text(fingerprint(program))
+        steps.note(f"built {program.name}, {number} of {len(todo)}, in {duration(steps.clock() - began)}")
 
 
 def build_pause(layout: Layout) -> None:

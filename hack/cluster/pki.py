@@ -32,10 +32,26 @@ class Leaf:
     names: tuple[str, ...] = ()
 
 
-API_NAMES = tuple(f"DNS:{n}" for n in ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"))
+API_NAMES = tuple(
+    f"DNS:{n}"
+    for n in (
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "localhost",
+    )
+)
 LEAVES: tuple[Leaf, ...] = (
-    Leaf("apiserver", "/CN=kube-apiserver", "serverAuth", (*API_NAMES, "IP:127.0.0.1", f"IP:{API_SERVICE_IP}", f"IP:{NODE_IP}")),
-    Leaf("kubelet-server", f"/CN={NODE}", "serverAuth", (f"DNS:{NODE}", "DNS:localhost", "IP:127.0.0.1", f"IP:{NODE_IP}")),
+    Leaf(
+        "apiserver",
+        "/CN=kube-apiserver",
+        "serverAuth",
+        (*API_NAMES, "IP:127.0.0.1", f"IP:{API_SERVICE_IP}", f"IP:{NODE_IP}"),
+    ),
+    Leaf(
+        "kubelet-server", f"/CN={NODE}", "serverAuth", (f"DNS:{NODE}", "DNS:localhost", "IP:127.0.0.1", f"IP:{NODE_IP}")
+    ),
     Leaf("kubelet-client", f"{MASTERS}/CN=kube-apiserver-kubelet-client"),
     Leaf("front-proxy", "/CN=front-proxy-client"),
     Leaf("admin", f"{MASTERS}/CN=admin"),
@@ -54,7 +70,11 @@ def key_command(folder: Path, name: str) -> list[str]:
 
 def certificate_command(folder: Path, leaf: Leaf) -> list[str]:
     """openssl arguments that sign one leaf with the authority in the same folder."""
-    extensions = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", f"extendedKeyUsage={leaf.usage}"]
+    extensions = [
+        "basicConstraints=critical,CA:FALSE",
+        "keyUsage=critical,digitalSignature",
+        f"extendedKeyUsage={leaf.usage}",
+    ]
     if leaf.names:
         extensions.append("subjectAltName=" + ",".join(leaf.names))
     signing = ["-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key"]
@@ -63,12 +83,32 @@ def certificate_command(folder: Path, leaf: Leaf) -> list[str]:
 
 def authority_command(folder: Path) -> list[str]:
     """openssl arguments for the self-signed authority."""
-    return [*request(folder, "ca", f"/CN={NODE}-ca"), *with_extensions(["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"])]
+    return [
+        *request(folder, "ca", f"/CN={NODE}-ca"),
+        *with_extensions(
+            ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"]
+        ),
+    ]
 
 
 def request(folder: Path, name: str, subject: str) -> list[str]:
     """The part that authority and leaves have in common."""
-    return ["openssl", "req", "-config", f"{folder}/bare.cnf", "-x509", "-new", "-key", f"{folder}/{name}.key", "-days", DAYS, "-subj", subject, "-out", f"{folder}/{name}.crt"]
+    return [
+        "openssl",
+        "req",
+        "-config",
+        f"{folder}/bare.cnf",
+        "-x509",
+        "-new",
+        "-key",
+        f"{folder}/{name}.key",
+        "-days",
+        DAYS,
+        "-subj",
+        subject,
+        "-out",
+        f"{folder}/{name}.crt",
+    ]
 
 
 def with_extensions(extensions: Sequence[str]) -> list[str]:
@@ -88,7 +128,18 @@ def create(layout: Layout) -> None:
             run(key_command(folder, leaf.name), f"make the key of {leaf.name}")
             run(certificate_command(folder, leaf), f"sign the certificate of {leaf.name}")
         run(key_command(folder, "service-accounts"), "make the key that signs ServiceAccount tokens")
-        run(["openssl", "ec", "-in", f"{folder}/service-accounts.key", "-pubout", "-out", f"{folder}/service-accounts.pub"], "export the ServiceAccount key")
+        run(
+            [
+                "openssl",
+                "ec",
+                "-in",
+                f"{folder}/service-accounts.key",
+                "-pubout",
+                "-out",
+                f"{folder}/service-accounts.pub",
+            ],
+            "export the ServiceAccount key",
+        )
         for client in config.KUBE_CLIENTS:
             write_kubeconfig(folder, client, layout.etc / f"{client}.kubeconfig")
         write_kubeconfig(folder, "admin", layout.kubeconfig)
@@ -98,7 +149,9 @@ def create(layout: Layout) -> None:
 
 def write_kubeconfig(folder: Path, client: str, target: Path) -> None:
     """Write the kubeconfig of one client certificate, in one rename so that no reader sees half of it."""
-    authority, certificate, key = (base64.b64encode((folder / name).read_bytes()).decode() for name in ("ca.crt", f"{client}.crt", f"{client}.key"))
+    authority, certificate, key = (
+        base64.b64encode((folder / name).read_bytes()).decode() for name in ("ca.crt", f"{client}.crt", f"{client}.key")
+    )
     draft = target.with_name(f".{target.name}.new")
     draft.write_text(json.dumps(config.kubeconfig(authority, certificate, key), indent=1) + "\n")
     draft.replace(target)

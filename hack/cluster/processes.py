@@ -18,7 +18,19 @@ from hack.cluster.layout import Layout
 
 PROC = Path("/proc")
 SHIM = "containerd-shim-runc-v2"
-PROGRAMS = frozenset({"etcd", "containerd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns", SHIM})
+PROGRAMS = frozenset(
+    {
+        "etcd",
+        "containerd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet",
+        "kube-proxy",
+        "coredns",
+        SHIM,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,11 @@ def parse_records(text: str) -> list[Process]:
 
 def is_ours(arguments: Sequence[str], run: str) -> bool:
     """True when a command line is one of the cluster's programs and one of its arguments lies in this run folder."""
-    return bool(arguments) and os.path.basename(arguments[0]) in PROGRAMS and any(f"{run}/" in argument for argument in arguments[1:])
+    return (
+        bool(arguments)
+        and Path(arguments[0]).name in PROGRAMS
+        and any(f"{run}/" in argument for argument in arguments[1:])
+    )
 
 
 def stat_of(pid: int) -> Stat | None:
@@ -100,14 +116,21 @@ def strays(layout: Layout) -> list[Process]:
             continue
         stat = stat_of(int(entry.name))
         if stat is not None and stat.state not in "ZX" and is_ours(arguments, str(layout.run)):
-            found.append(Process(os.path.basename(arguments[0]), int(entry.name), stat.started))
+            found.append(Process(Path(arguments[0]).name, int(entry.name), stat.started))
     return found
 
 
 def start(layout: Layout, name: str, command: Sequence[str]) -> Process:
     """Start a daemon in a session of its own, so that closing the terminal does not reach it, and record it."""
     with (layout.run / "log" / f"{name}.log").open("ab") as log:
-        child = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/")
+        child = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+        )
     stat = stat_of(child.pid)
     process = Process(name, child.pid, stat.started if stat else 0)
     with layout.processes.open("a") as file:

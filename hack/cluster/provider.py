@@ -32,10 +32,14 @@ def from_environment(environment: Mapping[str, str]) -> Provider:
     if wanted == "parts":
         return Parts()
     if wanted != "existing":
-        raise Failure(f"CLUSTER={wanted} is not known: leave it out for a cluster on this machine, or say CLUSTER=existing")
+        raise Failure(
+            f"CLUSTER={wanted} is not known: leave it out for a cluster on this machine, or say CLUSTER=existing"
+        )
     lacking = [name for name in ("KUBECONFIG", "REGISTRY") if not environment.get(name)]
     if lacking:
-        raise Failure(f"CLUSTER=existing also needs {' and '.join(lacking)}: KUBECONFIG=<file> REGISTRY=<host/path its nodes can pull from>")
+        raise Failure(
+            f"CLUSTER=existing also needs {' and '.join(lacking)}: KUBECONFIG=<file> REGISTRY=<host/path its nodes can pull from>"
+        )
     return Existing(Path(environment["KUBECONFIG"]).absolute(), environment["REGISTRY"].rstrip("/"))
 
 
@@ -44,4 +48,7 @@ def check(layout: Layout, existing: Existing) -> None:
     if not existing.kubeconfig.exists():
         raise Failure(f"KUBECONFIG={existing.kubeconfig}: there is no such file")
     kubectl = layout.binary("kubectl") if Path(layout.binary("kubectl")).exists() else "kubectl"
-    run([kubectl, f"--kubeconfig={existing.kubeconfig}", "get", "--raw", "/readyz", "--request-timeout=10s"], f"reach the cluster of {existing.kubeconfig}")
+    run(
+        [kubectl, f"--kubeconfig={existing.kubeconfig}", "get", "--raw", "/readyz", "--request-timeout=10s"],
+        f"reach the cluster of {existing.kubeconfig}",
+    )

@@ -22,9 +22,16 @@ SHIM_SOCKETS = Path("/run/containerd/s")
 DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 # Deepest first; each is removed only when it is empty, since another runtime may use it too.
 SHARED_FOLDERS = (
-    CNI_RESULTS, CNI_RESULTS.parent, CONTAINER_LOGS, DEVICE_PLUGINS, DEVICE_PLUGINS.parent, SHIM_SOCKETS,
-    Path("/run/containerd/runc/k8s.io"), Path("/run/containerd/runc"), Path("/run/containerd"),
-)  # fmt: skip
+    CNI_RESULTS,
+    CNI_RESULTS.parent,
+    CONTAINER_LOGS,
+    DEVICE_PLUGINS,
+    DEVICE_PLUGINS.parent,
+    SHIM_SOCKETS,
+    Path("/run/containerd/runc/k8s.io"),
+    Path("/run/containerd/runc"),
+    Path("/run/containerd"),
+)
 
 
 def mounts_below(mounts: str, folder: str) -> list[str]:
@@ -50,7 +57,11 @@ def own_results(names: Sequence[str]) -> list[str]:
     """Our entries among the names in the CNI result cache: `bucle-ID-eth0`, and the loopback entry of the same ID."""
     prefix = f"{NETWORK}-"
     ids = {name.removeprefix(prefix).rpartition("-")[0] for name in names if name.startswith(prefix)}
-    return [name for name in names if name.startswith(prefix) or (name.startswith("cni-loopback-") and name.split("-")[2] in ids)]
+    return [
+        name
+        for name in names
+        if name.startswith(prefix) or (name.startswith("cni-loopback-") and name.split("-")[2] in ids)
+    ]
 
 
 def current_mounts(layout: Layout) -> list[str]:
@@ -89,7 +100,9 @@ def down(layout: Layout) -> None:
     layout.kubeconfig.unlink(missing_ok=True)
     still = current_mounts(layout)
     if still:
-        raise Failure(f"cannot unmount {', '.join(still[:5])}: find what uses them with `fuser -vm {still[0]}`, end it, and run this again")
+        raise Failure(
+            f"cannot unmount {', '.join(still[:5])}: find what uses them with `fuser -vm {still[0]}`, end it, and run this again"
+        )
     shutil.rmtree(layout.run, ignore_errors=True)
     if layout.run.exists():
         raise Failure(f"cannot remove {layout.run}: look there for files that cannot be deleted, and run this again")
@@ -134,7 +147,11 @@ def kill_all(file: Path) -> None:
         pids = [int(pid) for pid in file.read_text().split()]
     except OSError:
         return
-    targets = [processes.Process("container", pid, stat.started) for pid in pids if pid > 1 and (stat := processes.stat_of(pid))]
+    targets = [
+        processes.Process("container", pid, stat.started)
+        for pid in pids
+        if pid > 1 and (stat := processes.stat_of(pid))
+    ]
     processes.send(targets, signal.SIGKILL)
 
 
@@ -162,7 +179,9 @@ def remove_leavings(layout: Layout) -> None:
         if link.is_symlink() and str(link.readlink()).startswith(f"{layout.run}/"):
             link.unlink(missing_ok=True)
     listening = Path("/proc/net/unix").read_text()
-    sockets = [f for folder in (SHIM_SOCKETS, DEVICE_PLUGINS) if folder.is_dir() for f in folder.iterdir() if f.is_socket()]
+    sockets = [
+        f for folder in (SHIM_SOCKETS, DEVICE_PLUGINS) if folder.is_dir() for f in folder.iterdir() if f.is_socket()
+    ]
     for file in dead_sockets(sockets, listening):
         file.unlink(missing_ok=True)
     for folder in SHARED_FOLDERS:

@@ -41,7 +41,9 @@ def checks(layout: Layout) -> list[Check]:
 def up(layout: Layout, steps: Steps) -> None:
     """Leave a healthy cluster running: reuse it, mend it, or clean what is left of it and start anew."""
     if os.geteuid() != 0:
-        raise Failure("a cluster from parts needs root (network, mounts, cgroups): run this again as root, for instance with sudo -E")
+        raise Failure(
+            "a cluster from parts needs root (network, mounts, cgroups): run this again as root, for instance with sudo -E"
+        )
     parts.ensure(layout, steps)
     if reuse(layout, steps):
         return
@@ -64,7 +66,9 @@ def reuse(layout: Layout, steps: Steps) -> bool:
         for name in dead:
             processes.start(layout, name, config.commands(layout)[name])
     patience = 30.0 if dead else 10.0
-    healthy = processes.wait(lambda: kube.api_ready(layout), patience, 0.2) and all(processes.wait(c.holds, patience, 0.2) for c in checks(layout))
+    healthy = processes.wait(lambda: kube.api_ready(layout), patience, 0.2) and all(
+        processes.wait(c.holds, patience, 0.2) for c in checks(layout)
+    )
     if not healthy:
         steps.note("the running cluster does not answer as it should")
         return False
@@ -76,7 +80,9 @@ def reuse(layout: Layout, steps: Steps) -> bool:
 def check_machine() -> None:
     """Failure when something of another cluster is in our way."""
     if teardown.pod_cgroups():
-        raise Failure("another kubelet's pods run on this machine (there is a cgroup `kubepods`): end that cluster first, one per machine")
+        raise Failure(
+            "another kubelet's pods run on this machine (there is a cgroup `kubepods`): end that cluster first, one per machine"
+        )
     network.check_free()
 
 
@@ -121,7 +127,10 @@ def prepare(layout: Layout) -> None:
         (layout.run / name).mkdir(parents=True, exist_ok=True)
     layout.pki.chmod(0o700)
     if uses_tmpfs():
-        run(["mount", "-t", "tmpfs", "-o", f"size={TMPFS_SIZE},mode=755", "bucle", str(layout.mem)], f"mount a memory file system on {layout.mem}")
+        run(
+            ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_SIZE},mode=755", "bucle", str(layout.mem)],
+            f"mount a memory file system on {layout.mem}",
+        )
     (layout.mem / "etcd").mkdir(mode=0o700)
     (layout.mem / "containerd").mkdir()
     layout.processes.touch()

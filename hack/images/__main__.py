@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # Started as `python3 hack/images`: see hack/cluster/__main__.py.
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hack.cluster import layout as cluster_layout
 from hack.cluster import provider
@@ -27,11 +27,17 @@ def perform(command: str, wanted: Sequence[str]) -> None:
     """Run one command."""
     layout = cluster_layout.from_environment()
     chosen = provider.from_environment(os.environ)
-    images = store.Images(layout.cache, os.environ.get("BUCLE_TAG") or "dev", os.environ.get("BUCLE_BASE_IMAGE") or store.BASE_IMAGE)
+    images = store.Images(
+        layout.cache, os.environ.get("BUCLE_TAG") or "dev", os.environ.get("BUCLE_BASE_IMAGE") or store.BASE_IMAGE
+    )
     targets = store.chosen_targets(wanted)
     if command == "names":
         registry = chosen.registry if isinstance(chosen, provider.Existing) else None
-        print(json.dumps({t: store.remote_name(images, t, registry) if registry else images.name(t) for t in targets}, indent=1))
+        print(
+            json.dumps(
+                {t: store.remote_name(images, t, registry) if registry else images.name(t) for t in targets}, indent=1
+            )
+        )
         return
     if os.geteuid() != 0:
         raise Failure("building and loading images needs root: run this again as root, for instance with sudo -E")

@@ -20,7 +20,14 @@ ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF
 CMD ["python3"]
 """
 # Never read in a container; a third of the size.
-UNUSED = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale", "etc/apt/sources.list.d")
+UNUSED = (
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "etc/apt/sources.list.d",
+)
 
 
 def ensure(images: Images, steps: Steps) -> None:
@@ -35,17 +42,26 @@ def ensure(images: Images, steps: Steps) -> None:
             pack(folder / "rootfs", packed, Logged(images.cache / "log" / "debootstrap.log", steps.note))
     with steps.step("base image", 60):
         (folder / "Dockerfile").write_text(DOCKERFILE)
-        command = images.buildah("bud", "--isolation", "chroot", "--pull-never", "--timestamp", "0", "-t", BASE_IMAGE, str(folder))
+        command = images.buildah(
+            "bud", "--isolation", "chroot", "--pull-never", "--timestamp", "0", "-t", BASE_IMAGE, str(folder)
+        )
         run_logged(command, "build the base image", Logged(images.cache / "log" / "image-base.log", steps.note))
 
 
 def pack(root: Path, packed: Path, logged: Logged) -> None:
     """Install the packages into `root`, trim it, pack it with stable order and dates, and remove it."""
     shutil.rmtree(root, ignore_errors=True)
-    run_logged(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root)], "install Debian into a folder", logged)
+    run_logged(
+        ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root)],
+        "install Debian into a folder",
+        logged,
+    )
     trim(root)
     draft = packed.with_suffix(".new")
-    run(["tar", "--sort=name", "--mtime=@0", "--numeric-owner", "-C", str(root), "-cf", str(draft), "."], "pack the root file system")
+    run(
+        ["tar", "--sort=name", "--mtime=@0", "--numeric-owner", "-C", str(root), "-cf", str(draft), "."],
+        "pack the root file system",
+    )
     draft.replace(packed)
     shutil.rmtree(root, ignore_errors=True)
 

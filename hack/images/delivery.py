@@ -15,16 +15,34 @@ from hack.cluster import parts, processes
 from hack.cluster.layout import Layout
 from hack.images import base
 from hack.images.store import (
-    AUTHORITIES, Images, build_command, export_command, image_id, push_command, remote_name,
-)  # fmt: skip
+    AUTHORITIES,
+    Images,
+    build_command,
+    export_command,
+    image_id,
+    push_command,
+    remote_name,
+)
 from hack.shell import Failure, Logged, run, run_logged
 from hack.steps import Steps
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES: Mapping[str, str] = {"buildah": "buildah", "debootstrap": "debootstrap", "ca-certificates": str(AUTHORITIES), "tar": "tar"}
+PACKAGES: Mapping[str, str] = {
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
+    "ca-certificates": str(AUTHORITIES),
+    "tar": "tar",
+}
 # Everything that a target may copy; a file outside these changes no image.
 INPUTS = ("Dockerfile", ".dockerignore", "requirements", "operator/bucle")
-BUDGET_SECONDS: Mapping[str, float] = {"operator": 120, "worker": 240, "serve": 60, "mlflow": 240, "router": 60, "store": 60}
+BUDGET_SECONDS: Mapping[str, float] = {
+    "operator": 120,
+    "worker": 240,
+    "serve": 60,
+    "mlflow": 240,
+    "router": 60,
+    "store": 60,
+}
 
 
 def input_files(root: Path) -> list[Path]:
@@ -60,7 +78,9 @@ def build(images: Images, targets: Sequence[str], steps: Steps) -> None:
             continue
         with steps.step(f"build image {target}", BUDGET_SECONDS.get(target)):
             command = build_command(images, target, ROOT, AUTHORITIES if AUTHORITIES.exists() else None)
-            run_logged(command, f"build the image {target}", Logged(images.cache / "log" / f"image-{target}.log", steps.note))
+            run_logged(
+                command, f"build the image {target}", Logged(images.cache / "log" / f"image-{target}.log", steps.note)
+            )
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(f"{wanted} {image_id(images, images.name(target))}")
 
@@ -81,7 +101,10 @@ def load(layout: Layout, images: Images, targets: Sequence[str], steps: Steps) -
             archive.unlink(missing_ok=True)
             try:
                 run(export_command(images, target, archive), f"export {name}")
-                run(["ctr", "-a", str(layout.containerd_socket), "-n", "k8s.io", "images", "import", str(archive)], f"import {name} into the cluster")
+                run(
+                    ["ctr", "-a", str(layout.containerd_socket), "-n", "k8s.io", "images", "import", str(archive)],
+                    f"import {name} into the cluster",
+                )
             finally:
                 archive.unlink(missing_ok=True)
         remember(layout, {**loaded(layout), name: identity})
@@ -93,14 +116,20 @@ def push(images: Images, targets: Sequence[str], registry: str, insecure: bool, 
         required_id(images, target)
         with steps.step(f"push {remote_name(images, target, registry)}", 300):
             command = push_command(images, target, registry, insecure)
-            run_logged(command, f"push the image {target} to {registry}", Logged(images.cache / "log" / f"push-{target}.log", steps.note))
+            run_logged(
+                command,
+                f"push the image {target} to {registry}",
+                Logged(images.cache / "log" / f"push-{target}.log", steps.note),
+            )
 
 
 def required_id(images: Images, target: str) -> str:
     """The id of a built image; Failure when it was not built."""
     identity = image_id(images, images.name(target)) if shutil.which("buildah") else None
     if identity is None:
-        raise Failure(f"the image {images.name(target)} is not built; build it with: python3 hack/images build {target}")
+        raise Failure(
+            f"the image {images.name(target)} is not built; build it with: python3 hack/images build {target}"
+        )
     return identity
 
 

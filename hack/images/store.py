@@ -35,7 +35,16 @@ class Images:
 
     def buildah(self, *arguments: str) -> list[str]:
         """A buildah command on our own store: the default one would make /var/lib/containers."""
-        return ["buildah", "--storage-driver", "overlay", "--root", f"{self.folder}/store", "--runroot", f"{self.folder}/storerun", *arguments]
+        return [
+            "buildah",
+            "--storage-driver",
+            "overlay",
+            "--root",
+            f"{self.folder}/store",
+            "--runroot",
+            f"{self.folder}/storerun",
+            *arguments,
+        ]
 
 
 def build_command(images: Images, target: str, context: Path, authorities: Path | None) -> list[str]:
@@ -55,7 +64,9 @@ def build_command(images: Images, target: str, context: Path, authorities: Path 
 def export_command(images: Images, target: str, archive: Path) -> list[str]:
     """buildah arguments that write an image as an archive for containerd; zstd imports four times as fast as gzip."""
     name = images.name(target)
-    return images.buildah("push", "-q", "--compression-format", "zstd", "--compression-level", "1", name, f"oci-archive:{archive}:{name}")
+    return images.buildah(
+        "push", "-q", "--compression-format", "zstd", "--compression-level", "1", name, f"oci-archive:{archive}:{name}"
+    )
 
 
 def push_command(images: Images, target: str, registry: str, insecure: bool) -> list[str]:
@@ -73,7 +84,9 @@ def image_id(images: Images, name: str) -> str | None:
     """The content id of a local image; None when there is none of that name."""
     if not succeeds(images.buildah("inspect", "--type", "image", name)):
         return None
-    return run(images.buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", name), f"read the id of {name}").strip()
+    return run(
+        images.buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", name), f"read the id of {name}"
+    ).strip()
 
 
 def chosen_targets(wanted: Sequence[str]) -> tuple[str, ...]:

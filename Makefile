@@ -1,0 +1,42 @@
+# What a person can do here; `make help` lists it. Everything is said while it happens, with its time.
+PYTHON ?= python3
+VENV := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help venv tools check test cluster-up cluster-down cluster-status images demo demo-down
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: ## the development environment .venv, from the hashed lock
+	@$(PYTHON) hack/environment.py
+
+tools: ## helm and kubectl, built once into ~/.cache/bucle/bin
+	@$(PYTHON) hack/cluster tools
+
+check: venv ## static checks and fast tests (unit, golden, sim, wire); no cluster
+	@$(PYTHON) hack/cluster helm
+	@$(VENV) hack/check.py
+
+test: venv ## everything: check, then the tests on a real cluster, which is started when none runs
+	@$(PYTHON) hack/cluster helm
+	@$(VENV) hack/check.py --cluster
+
+cluster-up: ## a one-node Kubernetes on this machine (CLUSTER=existing KUBECONFIG=... REGISTRY=...: use that one)
+	@$(PYTHON) hack/cluster up
+
+cluster-down: ## end that cluster and remove everything it made outside ~/.cache/bucle
+	@$(PYTHON) hack/cluster down
+
+cluster-status: ## what of the cluster runs
+	@$(PYTHON) hack/cluster status
+
+images: ## build the images that changed, and load them into the cluster
+	@$(PYTHON) hack/images build
+	@$(PYTHON) hack/images load
+
+demo: ## the whole story on real flights: cluster, images, install, train, serve, drift, retrain, roll out
+	@$(PYTHON) hack/demo up
+
+demo-down: ## remove the demo; the cluster stays
+	@$(PYTHON) hack/demo down

@@ -1,0 +1,129 @@
+"""`python hack/check.py [--cluster]`: every check in order, each with its time and budget; the test runner's own summary comes last.
+
+Knows the commands of the project's checks. A part that fails does not keep later ones from running; the exit code tells of all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from hack.cluster.layout import Layout, from_environment
+from hack.shell import Failure
+from hack.steps import Steps, table
+
+ROOT = Path(__file__).resolve().parent.parent
+FAST_TIERS = ("tests/unit", "tests/golden", "tests/sim", "tests/wire")
+CLUSTER_TIER = ("tests/cluster",)
+SOURCES = ("operator", "tests", "hack")
+TYPED_SCRIPTS = (
+    "hack/cluster",
+    "hack/images",
+    "hack/shell.py",
+    "hack/steps.py",
+    "hack/check.py",
+    "hack/environment.py",
+    "hack/lock.py",
+)
+# The wheel's own programs; PATH is not relied on.
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Part:
+    """One check: what it is called, what is run, the seconds it may take, and whether its output is shown while it runs."""
+
+    name: str
+    command: tuple[str, ...]
+    budget: float
+    live: bool = False
+
+
+def static_parts(layout: Layout) -> list[Part]:
+    """Checks that start no test."""
+    python, helm = sys.executable, layout.binary("helm")
+    return [
+        Part("style: ruff check", (str(BIN / "ruff"), "check", *SOURCES), 10),
+        Part("layout: ruff format", (str(BIN / "ruff"), "format", "--check", *SOURCES), 10),
+        Part("types: operator", (str(BIN / "mypy"),), 60),
+        Part("types: hack", (str(BIN / "mypy"), *TYPED_SCRIPTS), 60),
+        Part("layers: import-linter", (str(BIN / "lint-imports"),), 20),
+        Part("requirement files agree", (python, "hack/lock.py", "--check"), 5),
+        Part("CRDs match the types", (python, "-m", "bucle", "crds", "--check"), 10),
+        Part("chart: lint", (helm, "lint", "--strict", "."), 10),
+        Part("chart: renders", (helm, "template", "bucle", ".", "--namespace", "bucle-system"), 10),
+    ]
+
+
+def cluster_parts() -> list[Part]:
+    """What the cluster tier stands on, with the system's Python as a person would call it."""
+    return [
+        Part("cluster up", (sys.executable, "hack/cluster", "up"), 900, live=True),
+        Part("helm and kubectl", (sys.executable, "hack/cluster", "tools"), 300, live=True),
+        Part("images built", (sys.executable, "hack/images", "build"), 900, live=True),
+        Part("images loaded", (sys.executable, "hack/images", "load"), 180, live=True),
+    ]
+
+
+def pytest_command(tiers: Sequence[str]) -> tuple[str, ...]:
+    """The test runner on some tiers; a folder that is not there is its error, not our silence."""
+    return (sys.executable, "-m", "pytest", *tiers)
+
+
+def perform(part: Part, steps: Steps) -> bool:
+    """Run one part and say whether it succeeded; what it printed is shown when it failed."""
+    try:
+        with steps.step(part.name, part.budget):
+            if part.live:
+                steps.note(" ".join(part.command))
+            done = subprocess.run(
+                part.command,
+                cwd=ROOT,
+                env=environment(),
+                capture_output=not part.live,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise Failure(((done.stdout or "") + (done.stderr or "")).strip() or f"ended with {done.returncode}")
+    except (Failure, OSError) as error:
+        steps.say(f"--- {part.name}: {' '.join(part.command)}\n{error}\n---")
+        return False
+    return True
+
+
+def environment() -> dict[str, str]:
+    """The environment of every part: our sources are importable, as pytest has them."""
+    return {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run everything; 0 only when every part succeeded."""
+    parser = argparse.ArgumentParser(prog="python hack/check.py", description=__doc__)
+    parser.add_argument("--cluster", action="store_true", help="also the tier that needs a real cluster")
+    with_cluster = parser.parse_args(arguments).cluster
+    layout = from_environment()
+    runs = [*static_parts(layout)]
+    if with_cluster:
+        runs += [Part("fast tests", pytest_command(FAST_TIERS), 120, live=True), *cluster_parts()]
+    steps = Steps(total=len(runs))
+    outcomes = [perform(part, steps) for part in runs]
+    failed = [part.name for part, succeeded in zip(runs, outcomes, strict=True) if not succeeded]
+    steps.say(
+        f"\n{table(steps.records)}\n{'failed: ' + ', '.join(failed) if failed else 'all of these passed'}; now the tests\n"
+    )
+    tests = pytest_command(CLUSTER_TIER if with_cluster else FAST_TIERS)
+    last = subprocess.run(tests, cwd=ROOT, env=environment(), check=False).returncode
+    return last or (1 if failed else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
