@@ -187,6 +187,7 @@ def routes_child(deployment: ModelDeployment, routes: Routes, facts: dict[str, R
     weights = routes.weights()
     state = {
         "version": config_version(deployment, routes),
+        "mirror": routes.mirror,
         "revisions": {
             revision: {
                 "weight": weights.get(revision, 0),

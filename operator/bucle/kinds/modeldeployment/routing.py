@@ -93,6 +93,7 @@ class Footing:
     router: RouterView | None
     live_version: str | None
     live_revisions: frozenset[str]
+    live_mirror: int = 0
 
     def landed(self, cluster: str, revision: str) -> bool:
         """The revision's cluster is in the live routes, every router pod shows them and sees a healthy host."""
@@ -114,8 +115,10 @@ def routes_for(wish: Wish, footing: Footing) -> Routes:
         return Routes(main=wish.main)
     weight = _other_weight(wish.main, wish.other, wish, footing)
     mirror = 0
-    if wish.mirror and weight == 0 and footing.ready.get(wish.other, 0) >= footing.needed:
-        mirror = wish.mirror if footing.landed(shadow_cluster(wish.other), wish.other) else 0
+    if wish.mirror and weight == 0 and footing.ready.get(wish.other, 0) > 0:
+        whole = footing.ready.get(wish.other, 0) >= footing.needed
+        may_rise = whole and footing.landed(shadow_cluster(wish.other), wish.other)
+        mirror = wish.mirror if may_rise else min(wish.mirror, footing.live_mirror)
     return Routes(wish.main, wish.other, weight, mirror)
 
 

@@ -49,6 +49,7 @@ class LiveRoutes:
     weights: Mapping[str, int]
     facts: Mapping[str, ModelFacts]
     images: Mapping[str, str]
+    mirror: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class World:
             router=self.router.value if isinstance(self.router, Known) else None,
             live_version=live.version if live else None,
             live_revisions=frozenset(live.facts) if live else frozenset(),
+            live_mirror=live.mirror if live else 0,
         )
 
 
@@ -216,6 +218,7 @@ def live_routes(config_map: JsonObject) -> LiveRoutes | None:
             weights={r: int(item["weight"]) for r, item in revisions.items()},
             facts={r: fact for r, fact in facts.items() if fact is not None},
             images={r: str(item["image"]) for r, item in revisions.items()},
+            mirror=int(state.get("mirror", 0)),
         )
     except (KeyError, TypeError, ValueError):
         return None

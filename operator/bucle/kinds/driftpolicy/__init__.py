@@ -1,0 +1,22 @@
+"""The DriftPolicy kind as the engine runs it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bucle.engine.kind import Kind
+from bucle.engine.objects import DATASET, DRIFT_POLICY, EXPERIMENT, JOB, JsonObject
+from bucle.engine.plan import Plan
+from bucle.engine.reads import Observations
+from bucle.kinds.driftpolicy.plan import plan
+from bucle.kinds.driftpolicy.world import reads, refs
+from bucle.workloads.platform import Platform
+
+
+def kind(platform: Platform) -> Kind:
+    """DriftPolicy on that installation."""
+
+    def planned(obj: JsonObject, seen: Observations, now: datetime) -> Plan:
+        return plan(obj, seen, now, platform)
+
+    return Kind(DRIFT_POLICY, refs, reads, planned, (JOB, DATASET, EXPERIMENT))

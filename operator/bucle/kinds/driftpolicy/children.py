@@ -1,0 +1,126 @@
+"""The objects a DriftPolicy owns: evaluate Jobs, and the Dataset and Experiment of one retrain. Pure builders."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bucle.contracts import names
+from bucle.contracts.canonical import short_hash
+from bucle.contracts.table import GroupBy, Labels, TableSchema
+from bucle.contracts.task import EvaluateTask, Windows
+from bucle.engine.conditions import timestamp
+from bucle.engine.objects import DATASET, DRIFT_POLICY, EXPERIMENT, JsonObject
+from bucle.engine.plan import Child
+from bucle.kinds.driftpolicy.world import Served, World
+from bucle.resources.base import parse_duration
+from bucle.resources.documents import to_dict
+from bucle.resources.driftpolicy import DriftPolicy, PerformanceSignal
+from bucle.resources.driftpolicy_status import EvaluationJob, OpenRetrain
+from bucle.workloads.jobs import JobSpec, task_job
+from bucle.workloads.pods import Owner, PodSettings
+
+COMPONENT = "evaluate"
+EVALUATE_DEADLINE = timedelta(minutes=30)
+NAME_LIMIT = 38
+HASH_LENGTH = 8
+
+
+def owner_of(policy: DriftPolicy) -> Owner:
+    meta = policy.metadata
+    return Owner(DRIFT_POLICY, meta.name, meta.namespace, meta.uid)
+
+
+def retrain_name(policy: DriftPolicy, served_digest: str, window_end: str) -> str:
+    """Deterministic, so that a retrain decided twice (lost status, killed operator) is one retrain; ≤ 38 characters."""
+    meta = policy.metadata
+    mark = short_hash([meta.namespace, meta.name, served_digest, window_end], HASH_LENGTH)
+    return f"{meta.name[: NAME_LIMIT - HASH_LENGTH - 1].rstrip('-')}-{mark}"
+
+
+def evaluate_job(world: World, served: Served, signal: PerformanceSignal, look: EvaluationJob) -> Child:
+    """The Job of one look: closes all full windows since the promotion, skipping those already judged."""
+    policy, meta = world.policy, world.policy.metadata
+    deployment = world.deployment
+    feedback = deployment.spec.feedback if deployment else None
+    group = signal.group_by
+    store = world.platform.store_uri
+    task = EvaluateTask(
+        name=meta.name,
+        location=names.deployment_location(store, meta.namespace, policy.spec.target.model_deployment),
+        version=served.revision,
+        since=timestamp(served.since),
+        closed=(look.window or 0) * policy.spec.windows.rows,
+        until=timestamp(look.until) if look.until else "",
+        windows=Windows(rows=policy.spec.windows.rows),
+        metric=signal.metric,
+        group_by=GroupBy(column=group.column, unit=group.unit, time_zone=group.time_zone) if group else None,
+        labels=Labels(
+            key=feedback.key,
+            maturity_seconds=int(parse_duration(feedback.maturity).total_seconds()),
+            duplicates=feedback.duplicates,
+        )
+        if feedback
+        else Labels(),
+        table=TableSchema.model_validate(to_dict(world.base.spec.schema_)) if world.base else None,
+        result_location=names.policy_location(store, meta.namespace, meta.name),
+    )
+    spec = JobSpec(
+        name=look.job or "",
+        component=COMPONENT,
+        image=look.image or world.platform.image_worker,
+        task=task,
+        deadline=EVALUATE_DEADLINE,
+        settings=PodSettings.of(_pod(policy)),
+        harvested=look.finished_at is not None,
+    )
+    return task_job(world.platform, owner_of(policy), spec)
+
+
+def _pod(policy: DriftPolicy) -> JsonObject:
+    written = to_dict(policy.spec.pod)
+    written["resources"] = {key: value for key, value in (written.get("resources") or {}).items() if value}
+    return written
+
+
+def retrain_children(world: World, served: Served, retrain: OpenRetrain) -> tuple[Child, ...]:
+    """Child Dataset (what the served version learnt from + served rows) and child Experiment (the template on it).
+
+    Nothing is made while the served version's data is not known: a retrain on half of it would look like a worse model.
+    """
+    template, base, bounds = world.template, world.base, retrain.feedback_bounds
+    data, digest = served.tags.get(names.TAG_DATASET_NAME), served.tags.get(names.TAG_DATASET_DIGEST)
+    policy = world.policy
+    if template is None or base is None or bounds is None or data is None or digest is None:
+        return ()
+    if policy.spec.retrain is None or bounds.received_before is None or bounds.labels_received_before is None:
+        return ()
+    name = retrain.dataset or ""
+    window = {
+        "rows": policy.spec.retrain.training.feedback.rows,
+        "receivedBefore": timestamp(bounds.received_before),
+        "labelsReceivedBefore": timestamp(bounds.labels_received_before),
+    }
+    feedback = {"modelDeployment": policy.spec.target.model_deployment, "window": window}
+    inherited = to_dict(base.spec)
+    dataset_spec = {
+        **inherited,
+        "sources": [{"dataset": {"name": data, "digest": digest}}, {"feedback": feedback}],
+    }
+    experiment_spec = {**to_dict(template.spec), "dataset": {"name": name}, "run": 0}
+    owner = owner_of(policy)
+    return (
+        Child(DATASET, _manifest(DATASET.api_version, DATASET.kind, owner, name, dataset_spec)),
+        Child(EXPERIMENT, _manifest(EXPERIMENT.api_version, EXPERIMENT.kind, owner, name, experiment_spec)),
+    )
+
+
+def _manifest(api_version: str, kind: str, owner: Owner, name: str, spec: JsonObject) -> JsonObject:
+    metadata = {"name": name, "namespace": owner.namespace, "ownerReferences": [owner.reference()]}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def look_name(policy: DriftPolicy, served: Served, window: int, until: datetime, attempt: int) -> str:
+    """The Job's name, from what it looks at."""
+    meta = policy.metadata
+    look = short_hash([meta.uid, served.revision, window, timestamp(until)], HASH_LENGTH)
+    return names.evaluate_job(meta.name, meta.uid, look, attempt)

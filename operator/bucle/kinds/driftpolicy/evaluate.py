@@ -1,0 +1,204 @@
+"""Looking for full windows: when a Job is due, what became of it, and what its windows say. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bucle.contracts.base import decimal_text
+from bucle.contracts.canonical import short_hash
+from bucle.contracts.result import EvaluateResult, WindowResult
+from bucle.engine.observation import Known
+from bucle.kinds.driftpolicy.children import look_name
+from bucle.kinds.driftpolicy.decide import Measured, Rule, judge
+from bucle.kinds.driftpolicy.world import Served, World, reference_of
+from bucle.resources.base import Interval, parse_duration
+from bucle.resources.driftpolicy import PerformanceSignal
+from bucle.resources.driftpolicy_status import (
+    Cursor,
+    DriftPolicyStatus,
+    DriftReference,
+    EvaluatedWindow,
+    Evaluation,
+    EvaluationJob,
+    PastEvaluation,
+    ReferenceModel,
+    SignalStatus,
+    Streak,
+)
+from bucle.workloads.jobs import Failed, Finished, Running, outcome
+
+Status = DriftPolicyStatus
+
+SETTLED = timedelta(seconds=10)
+"""Two roll intervals of the servers: what was received before that long ago is in the store."""
+ATTEMPTS = 3
+KEPT = 20
+
+
+def restarted(world: World, served: Served, status: Status) -> Status:
+    """Windows belong to one version: a promotion begins them anew, and so does a lost status."""
+    cursor = status.cursor
+    model = ReferenceModel(name=served.model.name, version=served.model.version)
+    signal = world.policy.spec.signals.performance
+    told = reference_of(served, signal.metric) if signal else None
+    reference = DriftReference(
+        model=model,
+        digest=served.model.digest,
+        metric=signal.metric if signal and told else None,
+        value=decimal_text(told.value) if told else None,
+        standard_error=decimal_text(told.standard_error) if told and told.standard_error is not None else None,
+        at=served.since,
+    )
+    status = status.model_copy(update={"reference": reference})
+    if cursor is not None and cursor.version == served.revision and cursor.since == served.since:
+        return status
+    fresh = Cursor(version=served.revision, since=served.since, window=0, feedback_rows=None)
+    return status.model_copy(update={"cursor": fresh, "streak": (), "evaluation": None, "last_evaluation": None})
+
+
+def looked(world: World, served: Served, status: Status, now: datetime) -> Status:
+    """One move: harvest the running Job, or decide on the next one. The Job is written down before it is created."""
+    signal = world.policy.spec.signals.performance
+    if signal is None or reference_of(served, signal.metric) is None:
+        return status
+    look = status.evaluation
+    if look is not None and look.finished_at is None:
+        return _harvested(world, served, signal, status, now)
+    if not _due(world, status, now):
+        return status
+    return status.model_copy(update={"evaluation": _next_look(world, served, status, 0, now)})
+
+
+def _next_look(world: World, served: Served, status: Status, attempt: int, now: datetime) -> EvaluationJob:
+    window = status.cursor.window if status.cursor and status.cursor.window else 0
+    until = (now - SETTLED).replace(microsecond=0)
+    return EvaluationJob(
+        job=look_name(world.policy, served, window, until, attempt),
+        attempt=attempt,
+        state="Running",
+        image=world.platform.image_worker,
+        version=served.revision,
+        window=window,
+        until=until,
+        started_at=now.replace(microsecond=0),
+    )
+
+
+def _due(world: World, status: Status, now: datetime) -> bool:
+    """Earliest after `every`, and only if enough new labels may have come since; a count that fell means new servers."""
+    if not isinstance(world.watermark, Known):
+        return False
+    look, cursor = status.evaluation, status.cursor
+    every = parse_duration(world.policy.spec.schedule.every)
+    if look is not None and look.started_at is not None and now - look.started_at < every:
+        return False
+    rows = world.watermark.value.feedback_rows
+    if cursor is None or cursor.feedback_rows is None:
+        return rows > 0
+    return rows < cursor.feedback_rows or rows - cursor.feedback_rows >= world.policy.spec.windows.rows
+
+
+def _harvested(world: World, served: Served, signal: PerformanceSignal, status: Status, now: datetime) -> Status:
+    look = status.evaluation
+    if look is None or look.job is None:
+        return status
+    job = world.jobs.get(look.job)
+    if job is None and look.state == "Running":
+        return status
+    end = now.replace(microsecond=0)
+    match outcome(job, world.pods):
+        case Running(trouble=trouble):
+            told = look.model_copy(update={"state": "Created", "reason": trouble.message if trouble else None})
+            return status.model_copy(update={"evaluation": told})
+        case Finished(result=result) if result.evaluate is not None:
+            done = look.model_copy(update={"state": "Succeeded", "finished_at": end, "reason": None})
+            status = status.model_copy(update={"evaluation": done})
+            return _with_windows(world, served, signal, status, result.evaluate, now)
+        case Failed(kind="Fatal" | "User" | "Parameters", message=message):
+            return _given_up(world, status, look, message, end)
+        case ended:
+            message = ended.message if not isinstance(ended, Finished) else "the Job left no windows"
+            attempt = (look.attempt or 0) + 1
+            if attempt >= ATTEMPTS:
+                return _given_up(world, status, look, message, end)
+            again = _next_look(world, served, status, attempt, now)
+            return status.model_copy(update={"evaluation": again.model_copy(update={"reason": message})})
+
+
+def _given_up(world: World, status: Status, look: EvaluationJob, message: str, end: datetime) -> Status:
+    """This look failed; the next one comes after `every`, over the same rows."""
+    told = look.model_copy(update={"state": "Failed", "reason": message, "finished_at": end})
+    signal = SignalStatus(name="performance", verdict="Error")
+    failed = Evaluation(id=look.job, verdict="Error", message=message, signals=(signal,), at=end)
+    cursor = status.cursor.model_copy(update={"feedback_rows": None}) if status.cursor else None
+    return status.model_copy(update={"evaluation": told, "last_evaluation": failed, "cursor": cursor})
+
+
+def _with_windows(
+    world: World, served: Served, signal: PerformanceSignal, status: Status, result: EvaluateResult, now: datetime
+) -> Status:
+    """Judges every new window in order. Rows left over count towards the next window."""
+    reference = reference_of(served, signal.metric)
+    cursor = status.cursor
+    if reference is None or cursor is None:
+        return status
+    rule = Rule(signal.metric, float(signal.max_degradation), float(signal.confidence))
+    evaluation, history, streak = status.last_evaluation, status.history, status.streak
+    expected = cursor.window or 0
+    for window in (w for w in result.windows if w.index >= expected):
+        evaluation = _judged(served, window, reference, rule, now)
+        streak = (*streak, Streak(window=window.index, verdict=evaluation.verdict))[-KEPT:]
+        history = (_past(served, evaluation, window), *history)[:KEPT]
+        expected = window.index + 1
+    stored = world.watermark.value.feedback_rows if isinstance(world.watermark, Known) else 0
+    rows = world.policy.spec.windows.rows
+    seen = None if result.more else max(0, stored - result.labelled % rows)
+    moved = cursor.model_copy(update={"window": expected, "feedback_rows": seen})
+    return status.model_copy(
+        update={"cursor": moved, "last_evaluation": evaluation, "history": history, "streak": streak}
+    )
+
+
+def _judged(served: Served, window: WindowResult, reference: Measured, rule: Rule, now: datetime) -> Evaluation:
+    error = float(window.standard_error) if window.standard_error is not None else None
+    judged = judge(Measured(float(window.value), error, window.groups), reference, rule)
+    interval = None
+    if judged.lower is not None and judged.upper is not None:
+        interval = Interval(lower=decimal_text(judged.lower, 6), upper=decimal_text(judged.upper, 6))
+    signal = SignalStatus(
+        name="performance",
+        verdict=judged.verdict,
+        value=window.value,
+        limit=decimal_text(judged.limit, 6),
+        interval=interval,
+    )
+    return Evaluation(
+        id=short_hash([served.revision, window.index, window.last]),
+        window=_bounds(window),
+        rows=window.rows,
+        labels=window.rows,
+        groups=window.groups,
+        verdict=judged.verdict,
+        message=judged.message,
+        signals=(signal,),
+        at=now.replace(microsecond=0),
+    )
+
+
+def _bounds(window: WindowResult) -> EvaluatedWindow:
+    return EvaluatedWindow(
+        index=window.index, from_=datetime.fromisoformat(window.first), to=datetime.fromisoformat(window.last)
+    )
+
+
+def _past(served: Served, evaluation: Evaluation, window: WindowResult) -> PastEvaluation:
+    return PastEvaluation(
+        id=evaluation.id,
+        version=served.revision,
+        window=evaluation.window,
+        verdict=evaluation.verdict,
+        value=window.value,
+        rows=window.rows,
+        groups=window.groups,
+        at=evaluation.at,
+    )

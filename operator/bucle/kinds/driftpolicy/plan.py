@@ -1,0 +1,121 @@
+"""From what is known to what is done: the next status, the evaluate Job, the children of a retrain. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bucle.engine.conditions import Says, fold, ready, reconciling
+from bucle.engine.objects import JsonObject
+from bucle.engine.observation import Unavailable
+from bucle.engine.plan import Child, Plan
+from bucle.engine.reads import Observations
+from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
+from bucle.kinds.driftpolicy.evaluate import looked, restarted
+from bucle.kinds.driftpolicy.retrain import acted, is_drifting, loop_open
+from bucle.kinds.driftpolicy.world import World, reference_of, world_of
+from bucle.resources.base import Condition
+from bucle.resources.documents import to_dict
+from bucle.resources.driftpolicy_status import DriftPolicyStatus
+from bucle.workloads.platform import Platform
+
+SOON, CALM = timedelta(seconds=2), timedelta(seconds=30)
+
+Status = DriftPolicyStatus
+
+
+def plan(obj: JsonObject, seen: Observations, now: datetime, platform: Platform) -> Plan:
+    """One decision. Nothing is decided on a half-seen cluster."""
+    world = world_of(obj, seen, platform)
+    before = world.policy.status
+    if world.unseen is not None:
+        return Plan(_written(obj, before, before, (), now), requeue_after=SOON)
+    served = world.served
+    if served is None:
+        waiting = reconciling("WaitingForReference", _why_not_served(world))
+        return Plan(_written(obj, before, before, (*waiting, _loop(world)), now), requeue_after=CALM)
+    status = restarted(world, served, before)
+    changed = status.reference != before.reference
+    status = looked(world, served, status, now)
+    status = acted(world, served, status, now)
+    said = (*_main(world, status), _drift(world, status), _loop(world))
+    busy = changed or (status.evaluation is not None and status.evaluation.finished_at is None)
+    return Plan(
+        status=_written(obj, before, status, said, now),
+        children=_children(world, status),
+        requeue_after=SOON if busy else CALM,
+    )
+
+
+def _children(world: World, status: Status) -> tuple[Child, ...]:
+    served, signal = world.served, world.policy.spec.signals.performance
+    if served is None or signal is None:
+        return ()
+    made: list[Child] = []
+    look = status.evaluation
+    if look is not None and look.job is not None and (look.finished_at is None or look.job in world.jobs):
+        made.append(evaluate_job(world, served, signal, look))
+    open_one = status.retrains.in_flight if status.retrains else None
+    if open_one is not None and open_one.state in ("Started", "Retraining"):
+        made += retrain_children(world, served, open_one)
+    return tuple(made)
+
+
+def _why_not_served(world: World) -> str:
+    name = world.policy.spec.target.model_deployment
+    if world.deployment is None:
+        return f"ModelDeployment {name} does not exist yet: apply it"
+    return f"ModelDeployment {name} has no stable version yet"
+
+
+def _main(world: World, status: Status) -> tuple[Says, ...]:
+    served, signal = world.served, world.policy.spec.signals.performance
+    if served is None or signal is None:
+        return reconciling("WaitingForReference", _why_not_served(world))
+    version = served.model.version
+    if isinstance(world.version, Unavailable):
+        return reconciling("RegistryUnavailable", f"the tags of version {version} cannot be read: {world.version.why}")
+    if reference_of(served, signal.metric) is None:
+        told = f"version {version} has no reference for {signal.metric}: train it with that metric, or watch another"
+        return reconciling("WaitingForReference", told)
+    look, last = status.evaluation, status.last_evaluation
+    if look is not None and look.finished_at is None:
+        return ready("Evaluating", look.reason or f"Job {look.job} looks for full windows")
+    if look is not None and look.state == "Failed":
+        return ready("ProgramFailed", f"the last look failed and is repeated after schedule.every: {look.reason}")
+    if last is None or last.window is None:
+        return ready("NotEnoughLabels", f"no window of {world.policy.spec.windows.rows} labelled rows is full yet")
+    return ready("Watching", f"window {last.window.index}: {last.message}")
+
+
+def _drift(world: World, status: Status) -> Says:
+    """True while drift stands; its message says what is done about it."""
+    states = is_drifting(world, status)
+    last, action = status.last_evaluation, status.action
+    message = last.message if last and last.message else ""
+    if states and states[-1]:
+        if action is not None and action.message:
+            message = f"{message}; {action.reason}: {action.message}"
+        return Says("DriftDetected", "True", "Breached", message)
+    verdict = last.verdict if last else None
+    if verdict is None:
+        return Says("DriftDetected", "Unknown", "NotEnoughLabels", "no window was judged yet")
+    known = {"Healthy": "Healthy", "Breached": "Watching", "Inconclusive": "Inconclusive"}
+    return Says("DriftDetected", "False", known.get(verdict, "ProgramFailed"), message)
+
+
+def _loop(world: World) -> Says:
+    if world.policy.spec.retrain is None:
+        return Says("LoopClosed", "False", "LoopOpen", "the policy makes no new models: it only reports")
+    why = loop_open(world)
+    if why is not None:
+        return Says("LoopClosed", "False", "LoopOpen", why)
+    if world.deployment is None:
+        return Says("LoopClosed", "Unknown", "WaitingForModelDeployment", _why_not_served(world))
+    return Says("LoopClosed", "True", "LoopClosed", "a retrained model arrives at this deployment")
+
+
+def _written(obj: JsonObject, before: Status, status: Status, said: tuple[Says, ...], now: datetime) -> JsonObject:
+    generation = int(obj["metadata"].get("generation") or 0)
+    folded = fold([to_dict(condition) for condition in before.conditions], said, generation, now)
+    parsed = tuple(Condition.model_validate(item) for item in folded)
+    return to_dict(status.model_copy(update={"observed_generation": generation, "conditions": parsed}))

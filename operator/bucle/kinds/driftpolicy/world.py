@@ -1,0 +1,209 @@
+"""What a DriftPolicy must know to decide, gathered into one frozen value. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bucle.contracts import names
+from bucle.engine.kind import Ref, object_ref
+from bucle.engine.objects import (
+    DATASET,
+    DRIFT_POLICY,
+    EXPERIMENT,
+    JOB,
+    MODEL_DEPLOYMENT,
+    POD,
+    JsonObject,
+    controller_uid,
+)
+from bucle.engine.observation import Known, Observation, Unavailable
+from bucle.engine.reads import GetObject, ListObjects, Observations, Read, Reads
+from bucle.externals.registry.values import REGISTRY_SCOPE, ModelVersion, VersionByNumber
+from bucle.externals.servers.values import WatermarkRead, Watermarks
+from bucle.kinds.driftpolicy.decide import Measured
+from bucle.resources.base import ModelReference
+from bucle.resources.dataset import Dataset
+from bucle.resources.documents import InvalidResource, parse
+from bucle.resources.driftpolicy import DriftPolicy
+from bucle.resources.experiment import Experiment
+from bucle.resources.modeldeployment import ModelDeployment
+from bucle.workloads.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The stable version as far as drift cares: its capture partition, model, and when it was promoted."""
+
+    revision: str
+    model: ModelReference
+    since: datetime
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """One earlier or running retrain, found by listing: both children, as far as they exist."""
+
+    name: str
+    dataset: Dataset | None
+    experiment: Experiment | None
+
+    @property
+    def created_at(self) -> datetime | None:
+        for child in (self.dataset, self.experiment):
+            if child is not None and child.metadata.creation_timestamp is not None:
+                return child.metadata.creation_timestamp
+        return None
+
+
+@dataclass(frozen=True)
+class World:
+    policy: DriftPolicy
+    platform: Platform
+    deployment: ModelDeployment | None
+    served: Served | None
+    version: Observation[ModelVersion] | None
+    watermark: Observation[Watermarks]
+    jobs: Mapping[str, JsonObject]
+    pods: tuple[JsonObject, ...]
+    template: Experiment | None
+    base: Dataset | None
+    retrains: tuple[Retrained, ...]
+    rivals: tuple[DriftPolicy, ...]
+    unseen: str | None = None
+
+
+def refs(obj: JsonObject) -> frozenset[Ref]:
+    """The watched deployment, the template, and the served model in the registry."""
+    policy = parse(DriftPolicy, obj)
+    namespace = policy.metadata.namespace
+    found = {object_ref(MODEL_DEPLOYMENT, namespace, policy.spec.target.model_deployment)}
+    if policy.spec.retrain is not None:
+        found.add(object_ref(EXPERIMENT, namespace, policy.spec.retrain.experiment))
+    model = _referred(policy)
+    if model is not None:
+        found.add(Ref(REGISTRY_SCOPE, model[0]))
+    return frozenset(found)
+
+
+def _referred(policy: DriftPolicy) -> tuple[str, int] | None:
+    """The version in status, whose tags are read; a new one is written there first and read in the next run."""
+    reference = policy.status.reference
+    model = reference.model if reference else None
+    if model is None or model.name is None or model.version is None:
+        return None
+    return model.name, model.version
+
+
+def reads(obj: JsonObject) -> Reads:
+    policy = parse(DriftPolicy, obj)
+    meta = policy.metadata
+    labels = ((names.LABEL_UID, meta.uid),)
+    target = policy.spec.target.model_deployment
+    asked: dict[str, Read] = {
+        "deployment": GetObject(MODEL_DEPLOYMENT, meta.namespace, target),
+        "watermark": WatermarkRead(meta.namespace, target),
+        "jobs": ListObjects(JOB, meta.namespace, labels, meta.uid),
+        "pods": ListObjects(POD, meta.namespace, labels),
+        "datasets": ListObjects(DATASET, meta.namespace),
+        "experiments": ListObjects(EXPERIMENT, meta.namespace),
+        "policies": ListObjects(DRIFT_POLICY, meta.namespace),
+    }
+    referred = _referred(policy)
+    if referred is not None:
+        asked["version"] = VersionByNumber(*referred)
+    return asked
+
+
+def world_of(obj: JsonObject, seen: Observations, platform: Platform) -> World:
+    """The World. Raises InvalidResource when the policy itself does not fit its type."""
+    policy = parse(DriftPolicy, obj)
+    needed = ("deployment", "jobs", "pods", "datasets", "experiments", "policies")
+    unseen = next((s.why for name in needed if isinstance(s := seen[name], Unavailable)), None)
+    found = seen["deployment"]
+    deployment = parse(ModelDeployment, found.value) if isinstance(found, Known) else None
+    datasets = _parsed(Dataset, seen["datasets"])
+    experiments = _parsed(Experiment, seen["experiments"])
+    spec = policy.spec
+    template = next((e for e, _ in experiments if spec.retrain and e.metadata.name == spec.retrain.experiment), None)
+    base = next((d for d, _ in datasets if template and d.metadata.name == template.spec.dataset.name), None)
+    version = seen.get("version")
+    return World(
+        policy=policy,
+        platform=platform,
+        deployment=deployment,
+        served=_served(deployment, version),
+        version=version,
+        watermark=seen["watermark"],
+        jobs={job["metadata"]["name"]: job for job in _items(seen["jobs"])},
+        pods=tuple(_items(seen["pods"])),
+        template=template,
+        base=base,
+        retrains=_retrains(policy, datasets, experiments),
+        rivals=tuple(p for p, _ in _parsed(DriftPolicy, seen["policies"]) if p.metadata.uid != policy.metadata.uid),
+        unseen=unseen,
+    )
+
+
+def _items(seen: Observation[Any]) -> list[JsonObject]:
+    return list(seen.value) if isinstance(seen, Known) else []
+
+
+def _parsed(kind: type[Any], seen: Observation[Any]) -> list[tuple[Any, str | None]]:
+    """Objects with their controller's uid; one that cannot be read is not ours to judge and is left out."""
+    found = []
+    for item in _items(seen):
+        try:
+            found.append((parse(kind, item), controller_uid(item)))
+        except InvalidResource:
+            continue
+    return found
+
+
+def _retrains(
+    policy: DriftPolicy, datasets: list[tuple[Any, str | None]], experiments: list[tuple[Any, str | None]]
+) -> tuple[Retrained, ...]:
+    uid = policy.metadata.uid
+    mine_d = {d.metadata.name: d for d, owner in datasets if owner == uid}
+    mine_e = {e.metadata.name: e for e, owner in experiments if owner == uid}
+    found = [Retrained(name, mine_d.get(name), mine_e.get(name)) for name in sorted(set(mine_d) | set(mine_e))]
+    return tuple(sorted(found, key=lambda r: (str(r.created_at), r.name)))
+
+
+def _served(deployment: ModelDeployment | None, version: Observation[ModelVersion] | None) -> Served | None:
+    stable = deployment.status.stable if deployment else None
+    if stable is None or stable.revision is None or stable.model is None or stable.since is None:
+        return None
+    tags: Mapping[str, str] = {}
+    if isinstance(version, Known) and (version.value.model, version.value.version) == (
+        stable.model.name,
+        stable.model.version,
+    ):
+        tags = dict(version.value.tags)
+    return Served(stable.revision, stable.model, _moment(tags.get(names.TAG_PROMOTED_AT)) or stable.since, tags)
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def reference_of(served: Served, metric: str) -> Measured | None:
+    """The metric the version was promoted on, else its out-of-fold one; None when neither is of that metric."""
+    for tag in (names.TAG_PROMOTION_REFERENCE, names.TAG_REFERENCE):
+        try:
+            told = json.loads(served.tags.get(tag) or "{}")
+            if told.get("metric") == metric:
+                error = told.get("standardError")
+                return Measured(
+                    float(told["value"]), float(error) if error is not None else None, int(told.get("groups") or 0)
+                )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return None
