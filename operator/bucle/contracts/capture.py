@@ -2,6 +2,8 @@
 
 `<deployment location>/capture/version=<revision>/date=YYYY-MM-DD/hour=HH/<pod>-<sequence>.parquet`
 `<deployment location>/feedback/date=YYYY-MM-DD/<pod>-<sequence>.parquet`
+`<deployment location>/references/<revision>.json`: the Reference of the model that a revision serves, written before
+its first answer, so that whoever reads the answers knows schema, classes and prior without the model.
 Dates and hours are those of the received time in UTC. The request's own columns stand beside ours under
 their own names with the types of the schema; ours carry the prefix `bucle_`.
 """
@@ -51,6 +53,18 @@ FEEDBACK_TYPES: dict[str, str] = {
 }
 
 FEEDBACK_ROWS_LIMIT = 10_000
+
+ROLL_SECONDS = 5.0
+"""A server writes what it captured at least this often; a reader that needs all rows waits two of these."""
+
+ROLL_ROWS = 50_000
+
+DROPPED_KEY = b"bucle_dropped"
+"""Parquet schema metadata: rows this server had to drop since its file before this one."""
+
+
+def reference_path(location: str, revision: str) -> str:
+    return f"{location}/references/{revision}.json"
 
 
 class FeedbackRow(Document):

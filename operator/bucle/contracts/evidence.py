@@ -6,13 +6,18 @@ from bucle.contracts.base import Document
 
 
 class Query(Document):
-    """What the operator asks for; the judge echoes it, so an answer to an older question is seen as such."""
+    """What the operator asks for; the judge echoes it, so an answer to an older question is seen as such.
+
+    `percent`: the share of requests that is copied. Below 100 nobody can tell a lost copy from one that was never
+    made, so missing answers are counted but not charged.
+    """
 
     rollout: str
     step: int
     started_at: str
     stable: str
     candidate: str
+    percent: int = 100
 
 
 class GroupSums(Document):
