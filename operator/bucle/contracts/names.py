@@ -56,13 +56,18 @@ def uid6(uid: str) -> str:
     return uid.replace("-", "")[:6]
 
 
-def trial_job(name: str, uid: str, index: int, attempt: int) -> str:
+def experiment_jobs(name: str, uid: str, run: int = 0) -> str:
+    """What the names of all Jobs of one run of an Experiment start with: a raised `run` never meets old Jobs."""
+    return f"{name}-{uid6(uid)}-" + (f"r{run}" if run else "")
+
+
+def trial_job(name: str, uid: str, index: int, attempt: int, run: int = 0) -> str:
     """`<name>-<uid6>-t<i>a<n>`; names are at most 38 characters, so this fits a pod label (63)."""
-    return f"{name}-{uid6(uid)}-t{index}a{attempt}"
+    return f"{experiment_jobs(name, uid, run)}t{index}a{attempt}"
 
 
-def final_job(name: str, uid: str, attempt: int) -> str:
-    return f"{name}-{uid6(uid)}-fa{attempt}"
+def final_job(name: str, uid: str, attempt: int, run: int = 0) -> str:
+    return f"{experiment_jobs(name, uid, run)}fa{attempt}"
 
 
 def data_job(name: str, uid: str, spec_hash: str, attempt: int) -> str:
