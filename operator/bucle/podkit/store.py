@@ -130,6 +130,16 @@ def read_parquet(uri: str, columns: list[str] | None = None) -> pa.Table:
         raise bad_configuration("WrongType", f"{uri} is not a readable Parquet file: {error}") from error
 
 
+def verified_parquet(uri: str, checksum: str) -> pa.Table:
+    """A Parquet file that must have this sha256; raises DigestMismatch (78)."""
+    data = read_bytes(uri)
+    if sha256(data) != checksum:
+        raise bad_configuration(
+            "DigestMismatch", f"{uri} is not the file that its manifest names: restore it or build a new version"
+        )
+    return pq.ParquetFile(pa.BufferReader(data)).read()
+
+
 def parquet_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")

@@ -1,0 +1,125 @@
+"""One run of the data program: read, type, check, split, address by content, write.
+
+Safe to run twice: the same content has the same digest, and so the same keys.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bucle.contracts.manifest import MANIFEST_FILE, SPLITS, DataFile, DatasetManifest, SplitManifest
+from bucle.contracts.result import DataResult, SplitResult
+from bucle.contracts.table import Deduplicate, TableSchema
+from bucle.contracts.task import DataTask
+from bucle.podkit import store
+from bucle.podkit.digest import split_digest, version_digest
+from bucle.podkit.program import bad_configuration
+from bucle.podkit.splits import split_codes, split_values
+from bucle.pods.data.checks import Checked, check, implied
+from bucle.pods.data.sources import read_sources, with_target
+
+log = logging.getLogger("bucle.data")
+
+
+def build(task: DataTask) -> DataResult:
+    """Writes the version under `<location>/<hex>/` and tells what it is; raises ProgramError."""
+    read = read_sources(task.sources, task.table)
+    table = with_target(read.table, task.table)
+    log.info("%d rows read, %d of them with a target", read.table.num_rows, table.num_rows)
+    require_target(table, task.table)
+    if task.deduplicate is not None:
+        table = deduplicated(table, task.deduplicate)
+    if table.num_rows == 0:
+        raise bad_configuration(
+            "SourceEmpty", f"the sources of {task.name} hold {read.table.num_rows} rows, none of them with a target"
+        )
+    checked = check(table, (*implied(task.table), *task.expectations))
+    values = split_values(table, task.splits.hash)
+    codes = split_codes(values, task.splits)
+    groups = _groups(values, codes) if task.splits.hash.group is not None else {}
+    manifest = _write(task, {name: table.filter(pa.array(codes == i)) for i, name in enumerate(SPLITS)}, groups)
+    return _result(task, manifest, checked, read.revision)
+
+
+def require_target(table: pa.Table, schema: TableSchema) -> None:
+    """Raises WrongType (78) when the target has other classes than the schema says."""
+    target = schema.target
+    if target.task == "Regression":
+        return
+    counts = {
+        str(entry["values"]): int(entry["counts"]) for entry in table.column(target.name).value_counts().to_pylist()
+    }
+    if target.task == "Binary":
+        others = [name for name in counts if name != target.positive]
+        if len(others) > 1:
+            raise bad_configuration(
+                "WrongType",
+                f"the target {target.name} is Binary, but has {len(others)} values beside the positive one",
+            )
+        return
+    wrong = sum(count for name, count in counts.items() if name not in target.classes)
+    if wrong:
+        raise bad_configuration("WrongType", f"{wrong} values of the target {target.name} are not among its classes")
+
+
+def deduplicated(table: pa.Table, rule: Deduplicate) -> pa.Table:
+    """One row per key, the first or the last in the order of the sources; the order of those that stay is kept."""
+    missing = [key for key in rule.keys if key not in table.column_names]
+    if missing:
+        raise bad_configuration(
+            "UnknownColumn", f"deduplicate names {', '.join(missing)}, which the schema does not have"
+        )
+    keys = table.select(list(rule.keys)).to_pandas()
+    return table.filter(pa.array(~keys.duplicated(keep="first" if rule.keep == "First" else "last")))
+
+
+def _groups(values: pa.StringArray, codes: NDArray[np.int64]) -> dict[str, int]:
+    encoded = values.dictionary_encode()
+    of_group = np.zeros(len(encoded.dictionary), dtype=np.int64)
+    of_group[np.asarray(encoded.indices)] = codes
+    return dict(sorted(zip(encoded.dictionary.to_pylist(), of_group.tolist(), strict=True)))
+
+
+def _write(task: DataTask, tables: dict[str, pa.Table], groups: dict[str, int]) -> DatasetManifest:
+    digests = {name: split_digest(table, task.table) for name, table in tables.items()}
+    digest = version_digest(task.table, digests)
+    location = _location(task, digest)
+    splits: dict[str, SplitManifest] = {}
+    for name, table in tables.items():
+        data, path = store.parquet_bytes(table), f"{name}/part-0.parquet"
+        store.write_bytes(store.join(location, path), data)
+        file = DataFile(path=path, sha256=store.sha256(data), bytes=len(data), rows=table.num_rows)
+        splits[name] = SplitManifest(rows=table.num_rows, digest=digests[name], files=(file,))
+    manifest = DatasetManifest(
+        digest=digest,
+        table=task.table,
+        rows=sum(table.num_rows for table in tables.values()),
+        splits={name: splits[name] for name in SPLITS},
+        group_by=task.splits.hash.group,
+        groups=groups,
+    )
+    # Last, so that a manifest that can be read means files that are there.
+    store.write_bytes(store.join(location, MANIFEST_FILE), manifest.canonical().encode("ascii"))
+    return manifest
+
+
+def _result(task: DataTask, manifest: DatasetManifest, checked: Checked, revision: str) -> DataResult:
+    return DataResult(
+        digest=manifest.digest,
+        accepted=checked.accepted,
+        rows=manifest.rows,
+        bytes=sum(file.bytes for split in manifest.splits.values() for file in split.files),
+        location=_location(task, manifest.digest),
+        splits={name: SplitResult(rows=split.rows, digest=split.digest) for name, split in manifest.splits.items()},
+        quality=checked.quality,
+        source_revision=revision,
+        failed=checked.failed,
+    )
+
+
+def _location(task: DataTask, digest: str) -> str:
+    return store.join(task.location, digest.removeprefix("sha256:"))

@@ -1,0 +1,114 @@
+"""The champion against the challenger, on rows that neither has learnt from, paired row by row.
+
+The challenger answers out of fold; the champion answers the groups that its own dataset did not have (`Newest`), or
+the test split, whose groups stay in it from version to version (`Test`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bucle.contracts import exits
+from bucle.contracts.base import decimal_text
+from bucle.contracts.result import ChampionResult
+from bucle.contracts.table import GroupBy, TableSchema
+from bucle.contracts.task import ChampionModel
+from bucle.podkit.frames import model_frame
+from bucle.podkit.metrics import Answers, grouped_mean, per_row
+from bucle.podkit.model import LoadedModel, feature_columns, load_model
+from bucle.podkit.program import ProgramError
+from bucle.podkit.versions import read_manifest
+from bucle.pods.train.rows import Groups, Loaded, require_metric
+
+FEWEST_GROUPS = 5
+"""Fewer groups cannot carry a standard error (DESIGN §2.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenger:
+    """`asked`: the rows (of `loaded.rows`) that `answers` are about, in their order."""
+
+    loaded: Loaded
+    groups: Groups
+    group_by: GroupBy | None
+    asked: NDArray[np.int64]
+    answers: Answers
+
+
+def compare(task: ChampionModel, challenger: Challenger) -> ChampionResult:
+    """Never fails because of the champion: one that cannot be asked is Incompatible. Raises StoreUnavailable (75)."""
+    try:
+        champion = load_model(task.uri, task.digest)
+    except ProgramError as error:
+        if error.exit_code == exits.TRY_AGAIN:
+            raise
+        return _result(task, "Incompatible", f"{error.reason}: {error.message}")
+    rows = challenger.loaded.rows
+    problem = incompatible(champion, challenger.loaded.manifest.table, rows.classes)
+    if problem:
+        return _result(task, "Incompatible", problem)
+    on, chosen = _chosen(task, challenger)
+    groups = challenger.groups.codes[challenger.asked][chosen]
+    count = len(np.unique(groups))
+    if count < FEWEST_GROUPS:
+        message = f"only {count} groups on {on}, at least {FEWEST_GROUPS} are needed: give more labelled rows"
+        return _result(task, "Undecided", message, on)
+    metric = require_metric(task.metric, challenger.loaded.manifest.table.target.task, per_row=True)
+    asked = challenger.asked[chosen]
+    answers = champion.answers(model_frame(rows.table.take(asked), feature_columns(champion.reference.table)))
+    theirs = per_row(metric.name, rows.truth[asked], answers)
+    ours = per_row(metric.name, rows.truth[asked], challenger.answers.take(chosen))
+    mean = grouped_mean(metric.loss_sign() * (ours - theirs), groups)
+    if not math.isfinite(mean.value):
+        return _result(task, "Undecided", "the difference has no finite value", on)
+    return ChampionResult(
+        version=task.version,
+        state="Compared",
+        on=on,
+        difference=decimal_text(mean.value),
+        standard_error=decimal_text(mean.standard_error),
+        groups=mean.groups,
+        rows=mean.rows,
+    )
+
+
+def incompatible(champion: LoadedModel, table: TableSchema, classes: tuple[str, ...]) -> str:
+    """Why the champion cannot answer these rows, or an empty text."""
+    theirs = champion.reference.table
+    if (theirs.target.name, theirs.target.task) != (table.target.name, table.target.task):
+        return f"the champion predicts {theirs.target.task} {theirs.target.name}, not {table.target.task} {table.target.name}"
+    if champion.reference.classes != classes:
+        return "the champion knows other classes than this dataset has"
+    types = {column.name: column.type for column in table.columns}
+    for column in feature_columns(theirs):
+        if types.get(column.name) != column.type:
+            found = types.get(column.name, "missing")
+            return f"the champion needs the feature {column.name} of type {column.type}; here it is {found}"
+    return ""
+
+
+def _chosen(task: ChampionModel, challenger: Challenger) -> tuple[Literal["Newest", "Test"], NDArray[np.int64]]:
+    """Positions within `asked`."""
+    if task.on == "Newest" and task.dataset_location is not None and challenger.group_by is not None:
+        manifest = read_manifest(task.dataset_location)
+        # Names of groups say the same only when both datasets were grouped alike.
+        if manifest.group_by == challenger.group_by:
+            new = np.array([name not in manifest.groups for name in challenger.groups.names], dtype=bool)
+            chosen = np.flatnonzero(new[challenger.groups.codes[challenger.asked]])
+            if len(chosen):
+                return "Newest", chosen
+    return "Test", np.flatnonzero(challenger.loaded.splits[challenger.asked] == "test")
+
+
+def _result(
+    task: ChampionModel,
+    state: Literal["Incompatible", "Undecided"],
+    message: str,
+    on: Literal["Newest", "Test"] | None = None,
+) -> ChampionResult:
+    return ChampionResult(version=task.version, state=state, message=message[:600], on=on)

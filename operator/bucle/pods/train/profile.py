@@ -1,0 +1,63 @@
+"""What the training rows and the out-of-fold answers looked like, small enough to travel inside the model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bucle.contracts.reference import FeatureProfile
+from bucle.contracts.table import Column
+from bucle.podkit.frames import is_text
+from bucle.podkit.metrics import Answers, Floats
+from bucle.pods.train.rows import Rows
+
+QUANTILES = 33
+CATEGORIES = 50
+DIGITS = 9
+
+
+def feature_profiles(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[FeatureProfile, ...]:
+    return tuple(_profile(column, frame[column.name]) for column in columns)
+
+
+def score_quantiles(answers: Answers) -> tuple[float, ...]:
+    """Of the positive class for two classes, of the greatest score for more, of the numbers for Regression."""
+    if answers.scores is None:
+        return quantiles(np.asarray(answers.numbers))
+    return quantiles(answers.scores[:, 1] if answers.scores.shape[1] == 2 else answers.scores.max(axis=1))
+
+
+def prior(rows: Rows) -> dict[str, float]:
+    """The constant predictor: share of each class, or the mean."""
+    if not rows.classes:
+        return {"mean": _rounded(float(np.mean(rows.truth)))}
+    shares = np.bincount(rows.truth.astype(np.int64), minlength=len(rows.classes)) / len(rows)
+    return {name: _rounded(float(share)) for name, share in zip(rows.classes, shares, strict=True)}
+
+
+def quantiles(values: Floats) -> tuple[float, ...]:
+    """At 0, 1/32 … 1; empty for no values."""
+    if not len(values):
+        return ()
+    return tuple(_rounded(float(q)) for q in np.quantile(values, np.linspace(0.0, 1.0, QUANTILES)))
+
+
+def _profile(column: Column, values: pd.Series) -> FeatureProfile:
+    present = values.dropna()
+    rows, nulls = len(values), len(values) - len(present)
+    if not is_text(column):
+        return FeatureProfile(
+            name=column.name, rows=rows, nulls=nulls, quantiles=quantiles(present.to_numpy(dtype=np.float64))
+        )
+    if column.type == "Text":
+        # Free text may be personal data: only how much of it there is.
+        return FeatureProfile(name=column.name, rows=rows, nulls=nulls, other=len(present))
+    counted = sorted(present.value_counts().items(), key=lambda item: (-item[1], item[0]))[:CATEGORIES]
+    counts = {str(name): int(count) for name, count in counted}
+    return FeatureProfile(
+        name=column.name, rows=rows, nulls=nulls, counts=counts, other=len(present) - sum(counts.values())
+    )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
