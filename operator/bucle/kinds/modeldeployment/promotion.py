@@ -6,6 +6,7 @@ A registry that is down delays this part alone: traffic has moved long before.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from bucle.contracts import names
@@ -90,16 +91,28 @@ def _promotion(world: World, status: ModelDeploymentStatus) -> tuple[Effect, ...
     name, version = stable.model.name, stable.model.version
     if name is None or version is None:
         return ()
-    told: list[Effect] = []
+    wanted = {}
     if stable.since is not None:
-        told.append(TagVersion(name, version, names.TAG_PROMOTED_AT, timestamp(stable.since)))
+        wanted[names.TAG_PROMOTED_AT] = timestamp(stable.since)
     if rollout.reference is not None:
-        told.append(TagVersion(name, version, names.TAG_PROMOTION_REFERENCE, reference_tag(rollout.reference)))
+        wanted[names.TAG_PROMOTION_REFERENCE] = reference_tag(rollout.reference)
+    seen = _seen_tags(world, version)
+    told: list[Effect] = [
+        TagVersion(name, version, key, value) for key, value in wanted.items() if seen.get(key) != value
+    ]
     move = rollout.alias_move
     if move is not None and move.alias is not None and move.version is not None:
         backwards = move.previous_version is not None and move.previous_version > move.version
         told.append(SetAlias(name, move.alias, move.version, only_forward=not backwards))
     return tuple(told)
+
+
+def _seen_tags(world: World, version: int) -> Mapping[str, str]:
+    """The version's tags as far as this run has read them: it is usually the one that is followed."""
+    for seen in (world.wanted, world.promoted):
+        if isinstance(seen, Known) and seen.value.model.version == version:
+            return seen.value.tags
+    return {}
 
 
 def reference_tag(metric: RealisedMetric) -> str:
