@@ -158,8 +158,12 @@ REASONS: dict[str, Reason] = {
         "The followed alias points to a version that was refused; the stable version serves.",
         "Nothing, or raise `rollout.attempt`.",
     ),
-    "PlanChanged": Reason("Steps, gates or serving were edited during a rollout.", "Wait: it starts again at weight 0."),
-    "Cancelled": Reason("The stable version is wanted again during a rollout.", "Nothing: the candidate is taken away."),
+    "PlanChanged": Reason(
+        "Steps, gates or serving were edited during a rollout.", "Wait: it starts again at weight 0."
+    ),
+    "Cancelled": Reason(
+        "The stable version is wanted again during a rollout.", "Nothing: the candidate is taken away."
+    ),
     "Replaced": Reason("Another version is wanted during a rollout.", "Wait: it starts when the candidate is gone."),
     "NoCandidate": Reason("No rollout is running.", "Nothing."),
     "RouterNotReady": Reason("No router pod is ready.", "See the router's pods."),
