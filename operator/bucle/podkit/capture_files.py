@@ -89,13 +89,9 @@ def feedback_uri(location: str, day: datetime, file: str) -> str:
     return f"{location}/feedback/date={day:%Y-%m-%d}/{file}.parquet"
 
 
-def by_hour(entries: Sequence[Captured]) -> dict[datetime, list[Captured]]:
-    """Entries by the hour (UTC) in which their request was received."""
-    found: dict[datetime, list[Captured]] = {}
-    for entry in entries:
-        hour = entry.received.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        found.setdefault(hour, []).append(entry)
-    return found
+def hour_of(entry: Captured) -> datetime:
+    """The hour (UTC) in which the request was received."""
+    return entry.received.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def feedback_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

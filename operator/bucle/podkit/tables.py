@@ -124,9 +124,7 @@ def feedback_rows(location: str, before: datetime, cache: FileCache) -> pa.Table
 def in_order(served: pa.Table) -> pa.Table:
     """Each (id, row) once, in the order (received, id, row); of copies the one that was received first."""
     ordered = served.sort_by([(capture.RECEIVED, "ascending"), (capture.ID, "ascending"), (capture.ROW, "ascending")])
-    keys = pd.DataFrame(
-        {"id": ordered.column(capture.ID).to_pandas(), "row": ordered.column(capture.ROW).to_numpy()}
-    )
+    keys = pd.DataFrame({"id": ordered.column(capture.ID).to_pandas(), "row": ordered.column(capture.ROW).to_numpy()})
     return ordered.filter(pa.array(~keys.duplicated().to_numpy(dtype=bool)))
 
 

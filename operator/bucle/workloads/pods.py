@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 
 from bucle.contracts import names
 from bucle.contracts.task import Task
+from bucle.engine.errors import SpecInvalid
 from bucle.engine.objects import JsonObject, Resource, owner_reference
 from bucle.workloads.platform import Platform
 
 NON_ROOT_UID = 65532
 
 
-class TaskTooLarge(ValueError):
+class TaskTooLarge(SpecInvalid):
     """The task document does not fit the pod annotation; the object's spec must be made smaller."""
+
+    reason = "TaskTooLarge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,214 @@
+"""The composition root: settings, clients, kinds, queue, leadership and kopf put together, started and ended in order.
+
+The only module that knows every room. Whatever ends (watches, workers, leadership, a signal) ends the process: the
+next one starts from what is stored, which is all that counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from bucle.contracts.names import ANNOTATION_SCHEMA_HASH
+from bucle.engine import health, kube_client, logs, wakeups
+from bucle.engine.clock import Clock, SystemClock
+from bucle.engine.controller import Controller
+from bucle.engine.effects import Executor, Executors, Fence
+from bucle.engine.kind import Kind
+from bucle.engine.kube import Kube, KubeError
+from bucle.engine.leader import Candidate, Leader, LeadershipLost
+from bucle.engine.metrics import Metrics
+from bucle.engine.objects import CUSTOM_RESOURCE_DEFINITION, POD, Resource
+from bucle.engine.observe import Sources, kube_sources
+from bucle.engine.reads import Source
+from bucle.engine.reconcile import Surroundings
+from bucle.engine.settings import Settings, SettingsInvalid
+from bucle.externals import registry
+from bucle.externals.judge import client as judge
+from bucle.externals.router import client as router
+from bucle.externals.sampler import optuna_sampler as sampler
+from bucle.externals.servers import client as servers
+from bucle.kinds import dataset, driftpolicy, experiment, modeldeployment
+from bucle.resources.crd import expected_hashes
+from bucle.workloads.platform import Platform
+
+LEASE_NAME = "bucle-operator"
+SHUTDOWN_SECONDS = 15.0
+
+log = logging.getLogger("bucle")
+
+
+def kinds(platform: Platform) -> tuple[Kind, ...]:
+    """The four kinds on that installation."""
+    return (
+        dataset.kind(platform),
+        experiment.kind(platform),
+        modeldeployment.kind(platform),
+        driftpolicy.kind(platform),
+    )
+
+
+def platform_of(settings: Settings) -> Platform:
+    return Platform(
+        cluster_name=settings.cluster_name,
+        store_uri=settings.store_uri,
+        storage_secret=settings.storage_secret,
+        image_worker=settings.image_worker,
+        image_serve=settings.image_serve,
+        image_router=settings.image_router,
+        image_pull_policy=settings.image_pull_policy,
+    )
+
+
+def all_sources(kube: Kube, mlflow: registry.MlflowClient, clock: Clock) -> Sources:
+    """Who answers which read."""
+    found: dict[type, Source] = {}
+    for part in (
+        kube_sources(kube, clock),
+        registry.sources(mlflow),
+        sampler.sources(),
+        router.sources(kube, clock),
+        judge.sources(kube, clock),
+        servers.sources(kube, clock),
+    ):
+        found.update(part)
+    return found
+
+
+def all_executors(kube: Kube, mlflow: registry.MlflowClient) -> Executors:
+    """Who carries out which effect."""
+    found: dict[type, Executor] = {}
+    for part in (registry.executors(mlflow), router.executors(kube)):
+        found.update(part)
+    return found
+
+
+def assemble(
+    settings: Settings, kube: Kube, mlflow: registry.MlflowClient, fence: Fence, metrics: Metrics
+) -> Controller:
+    """A controller for all kinds; what remains is to feed it events and let it work."""
+    clock = SystemClock()
+    around = Surroundings(
+        kube=kube,
+        sources=all_sources(kube, mlflow, clock),
+        executors=all_executors(kube, mlflow),
+        fence=fence,
+        clock=clock,
+        metrics=metrics,
+    )
+    return Controller(kinds(platform_of(settings)), around, lambda: random.uniform(-1, 1))
+
+
+def watched_children(found: tuple[Kind, ...]) -> frozenset[Resource]:
+    return frozenset({POD}.union(*(kind.children for kind in found)))
+
+
+async def schema_problem(kube: Kube, expected: Mapping[str, str]) -> str | None:
+    """Whether the cluster serves the schemas this operator was built with; the answer says how to mend it."""
+    for name, wanted in sorted(expected.items()):
+        try:
+            crd = await kube.get(CUSTOM_RESOURCE_DEFINITION, "", name)
+        except KubeError as error:
+            return f"CRD {name} cannot be read: {error}. Install it: kubectl apply --server-side -f crds/"
+        served = (crd["metadata"].get("annotations") or {}).get(ANNOTATION_SCHEMA_HASH)
+        if served != wanted:
+            return (
+                f"CRD {name} has schema {served}, this operator needs {wanted}. "
+                "Bring it up to date: kubectl apply --server-side --force-conflicts -f crds/"
+            )
+    return None
+
+
+class Operator:
+    """One process from start to end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stop = asyncio.Event()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def run(self) -> int:
+        """Exit code: 0 after a signal, 1 when a part ended by itself."""
+        metrics = Metrics(REGISTRY)
+        kube = await kube_client.connect(metrics, self.settings.kubeconfig)
+        mlflow = registry.MlflowClient(self.settings.mlflow_uri)
+        leader = Leader(kube, Candidate(self.settings.namespace, LEASE_NAME, self.settings.pod_name), SystemClock())
+        server = await health.serve(
+            self.settings.listen_host, self.settings.listen_port, REGISTRY, self._live, lambda: self._ready(kube)
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
+        try:
+            controller = assemble(self.settings, kube, mlflow, leader, metrics)
+            return await self._lead(controller, leader, metrics)
+        finally:
+            await leader.release()
+            await server.cleanup()
+            await mlflow.close()
+            await kube.close()
+
+    async def _lead(self, controller: Controller, leader: Leader, metrics: Metrics) -> int:
+        if not await self._unless_stopped(leader.acquire()):
+            return 0
+        metrics.leading(True)
+        children = watched_children(controller.kinds)
+        found = wakeups.registry(controller, children, self.settings.kubeconfig)
+        watch_stop = asyncio.Event()
+        self.tasks = [
+            asyncio.create_task(leader.hold(), name="leadership"),
+            asyncio.create_task(controller.work(self.stop), name="workers"),
+            asyncio.create_task(
+                wakeups.watch(found, wakeups.settings(children), self.settings.watch_namespaces, watch_stop),
+                name="watches",
+            ),
+        ]
+        stopped = asyncio.create_task(self.stop.wait(), name="signal")
+        await asyncio.wait([*self.tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        code = 0 if stopped.done() else 1
+        self.stop.set()
+        watch_stop.set()
+        _, late = await asyncio.wait(self.tasks[1:], timeout=SHUTDOWN_SECONDS)
+        for task in (*late, self.tasks[0], stopped):
+            task.cancel()
+        for result in await asyncio.gather(*self.tasks, return_exceptions=True):
+            if isinstance(result, LeadershipLost):
+                log.error("leadership lost", extra={"error": str(result)})
+            elif isinstance(result, Exception):
+                log.error("a part ended", exc_info=result)
+        return code
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        task = asyncio.create_task(work)
+        stopped = asyncio.create_task(self.stop.wait())
+        await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+        done = task.done()
+        task.cancel()
+        stopped.cancel()
+        return done
+
+    async def _live(self) -> str | None:
+        ended = [task.get_name() for task in self.tasks if task.done()]
+        return f"ended: {', '.join(ended)}" if ended else None
+
+    async def _ready(self, kube: Kube) -> str | None:
+        """A standby is ready too: it has nothing to do but is able to."""
+        return await schema_problem(kube, expected_hashes())
+
+
+def main() -> int:
+    """`python -m bucle run`."""
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsInvalid as error:
+        print(error, file=sys.stderr)  # noqa: T201 - logging is not set up yet
+        return 2
+    logs.configure(settings.log_format)
+    return asyncio.run(Operator(settings).run())

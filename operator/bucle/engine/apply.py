@@ -1,0 +1,167 @@
+"""Carries out one plan in the one order that is safe to interrupt: status, children, deletions, effects, events.
+
+The status goes first, with the resourceVersion that was read: what a child or an effect needs to be recognised
+later is recorded before it exists, and a second process that decided on older facts stops at its 409.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+
+from bucle.contracts.canonical import canonical_json
+from bucle.engine.children import Live, adjustment, child_key, manifest_to_create
+from bucle.engine.clock import Clock
+from bucle.engine.effects import EffectFailed, Executors, Fence
+from bucle.engine.kind import Kind
+from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
+from bucle.engine.notices import changed_conditions, event_for
+from bucle.engine.objects import EVENT, JsonObject, ObjectKey, controller_uid, key_of, uid_of
+from bucle.engine.plan import Child, Deletion, Effect, Plan
+from bucle.engine.refusals import Refusal
+
+EFFECT_LIMIT_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A plan together with what it was made from: the object as read, and every child seen in the same run.
+
+    `status` is the plan's status as it is to be stored. `covered` names the children that some list would have
+    shown: for these an absence is known without another request.
+    """
+
+    kind: Kind
+    obj: JsonObject
+    plan: Plan
+    status: JsonObject
+    live: Live
+    covered: frozenset[ObjectKey] = frozenset()
+
+
+@dataclass(slots=True)
+class Applied:
+    """What happened. `fenced`: effects were left out because another process may be leading by now."""
+
+    status_written: bool = False
+    children_written: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+    effects_done: list[Effect] = field(default_factory=list)
+    effects_failed: list[str] = field(default_factory=list)
+    fenced: bool = False
+
+
+class Applier:
+    """Raises Conflict when the run must start over, Unavailable when the API server does not answer."""
+
+    def __init__(self, kube: Kube, executors: Executors, fence: Fence, clock: Clock) -> None:
+        self._kube = kube
+        self._executors = executors
+        self._fence = fence
+        self._clock = clock
+
+    async def apply(self, decision: Decision) -> Applied:
+        done = Applied()
+        done.status_written = await self.write_status(decision.obj, decision.kind, decision.status)
+        for child in decision.plan.children:
+            await self._child(decision, child, done)
+        for deletion in decision.plan.deletions:
+            await self._delete(deletion)
+        for effect in decision.plan.effects:
+            if not self._fence.may_act():
+                done.fenced = True
+                break
+            await self._effect(decision, effect, done)
+        if done.status_written:
+            await self.tell(decision.kind, decision.obj, decision.status)
+        return done
+
+    async def write_status(self, obj: JsonObject, kind: Kind, status: JsonObject) -> bool:
+        """Replaces the stored status if it differs; True if a request was made."""
+        if canonical_json(status) == canonical_json(obj.get("status") or {}):
+            return False
+        body = {**obj, "apiVersion": kind.resource.api_version, "kind": kind.resource.kind, "status": status}
+        await self._kube.replace_status(kind.resource, body)
+        return True
+
+    async def tell(self, kind: Kind, obj: JsonObject, status: JsonObject) -> None:
+        """Events are a courtesy: what cannot be told is logged and never stops the run."""
+        for said in changed_conditions(obj.get("status") or {}, status):
+            event = event_for(kind.resource, obj, said, self._clock.now())
+            try:
+                await self._kube.create(EVENT, event)
+            except AlreadyExists:
+                continue
+            except KubeError as error:
+                log.warning("event not written", extra={"key": str(key_of(kind.resource, obj)), "error": str(error)})
+
+    async def _child(self, decision: Decision, child: Child, done: Applied) -> None:
+        try:
+            live = await self._live(decision, child)
+            if live is None:
+                try:
+                    await self._kube.create(child.resource, manifest_to_create(child))
+                    done.children_written += 1
+                    return
+                except AlreadyExists:
+                    live = await self._kube.get(*child_key(child))
+            if controller_uid(live) != uid_of(decision.obj):
+                done.refusals.append(_name_taken(child))
+                return
+            if live["metadata"].get("deletionTimestamp"):
+                return
+            wanted = adjustment(child, live)
+            if wanted is not None:
+                await self._kube.apply(child.resource, wanted)
+                done.children_written += 1
+        except (Invalid, Forbidden) as error:
+            message = f"the API server refuses {child.resource.kind} {child.name}: {error}"
+            done.refusals.append(Refusal(child.resource.kind, child.name, "ChildRefused", message))
+        except NotFound as error:
+            # It vanished between our look and our write: what was decided rests on a fact that no longer holds.
+            raise Conflict(f"{child.resource.kind} {child.name} is gone meanwhile: {error}") from error
+
+    async def _live(self, decision: Decision, child: Child) -> JsonObject | None:
+        key = child_key(child)
+        if key in decision.live:
+            return decision.live[key]
+        if key in decision.covered:
+            return None
+        try:
+            return await self._kube.get(*key)
+        except NotFound:
+            return None
+
+    async def _delete(self, deletion: Deletion) -> None:
+        # Conflict: the name belongs to another object by now, which is none of this plan's business.
+        with contextlib.suppress(NotFound, Conflict):
+            await self._kube.delete(deletion.resource, deletion.namespace, deletion.name, deletion.uid)
+
+    async def _effect(self, decision: Decision, effect: Effect, done: Applied) -> None:
+        name = type(effect).__name__
+        executor = self._executors.get(type(effect))
+        if executor is None:
+            raise LookupError(f"no executor is registered for {name}: register it in bucle.app")
+        try:
+            async with asyncio.timeout(EFFECT_LIMIT_SECONDS):
+                await executor.execute(effect)
+            done.effects_done.append(effect)
+        except TimeoutError:
+            done.effects_failed.append(f"{name}: not done within {EFFECT_LIMIT_SECONDS:g} s")
+        except (EffectFailed, KubeError) as error:
+            done.effects_failed.append(f"{name}: {error}")
+        except Exception as error:
+            log.exception("executor failed", extra={"key": str(key_of(decision.kind.resource, decision.obj))})
+            done.effects_failed.append(f"{name}: {type(error).__name__}: {error}")
+
+
+def _name_taken(child: Child) -> Refusal:
+    message = (
+        f"{child.resource.kind} {child.name} exists and does not belong to this object; "
+        "rename or delete it, it is never taken over"
+    )
+    return Refusal(child.resource.kind, child.name, "NameTaken", message)

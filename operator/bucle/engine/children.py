@@ -1,0 +1,112 @@
+"""What must be done about one child, given the live object or its absence. Pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from bucle.contracts.canonical import short_hash
+from bucle.contracts.names import ANNOTATION_APPLIED
+from bucle.engine.objects import JsonObject, ObjectKey, annotations_of, key_of, uid_of
+from bucle.engine.observation import Absent, Known
+from bucle.engine.plan import Child
+from bucle.engine.reads import GetObject, ListObjects, Observations, Reads
+
+Live = Mapping[ObjectKey, JsonObject | None]
+
+
+def observed_objects(reads: Reads, observations: Observations) -> Live:
+    """Every object that this run has seen, by key; None for one that was asked for by name and does not exist."""
+    seen: dict[ObjectKey, JsonObject | None] = {}
+    for name, read in reads.items():
+        answer = observations[name]
+        if isinstance(read, GetObject):
+            key = ObjectKey(read.resource, read.namespace, read.name)
+            if isinstance(answer, Known):
+                seen[key] = answer.value
+            elif isinstance(answer, Absent):
+                seen.setdefault(key, None)
+        elif isinstance(read, ListObjects) and isinstance(answer, Known):
+            seen.update({key_of(read.resource, item): item for item in answer.value})
+    return seen
+
+
+def listed(child: Child, reads: Reads, observations: Observations) -> bool:
+    """Whether some list of this run would have shown the child if it existed with its labels and owner."""
+    metadata = child.manifest["metadata"]
+    labels = metadata.get("labels") or {}
+    return any(
+        isinstance(read, ListObjects)
+        and isinstance(observations[name], Known)
+        and read.resource == child.resource
+        and read.namespace == metadata["namespace"]
+        and all(labels.get(label) == value for label, value in read.labels)
+        for name, read in reads.items()
+    )
+
+
+def manifest_to_create(child: Child) -> JsonObject:
+    """The manifest as it is posted: with what `adjust` wants already in it, and marked with the hash of that."""
+    manifest = copy.deepcopy(child.manifest)
+    if child.adjust is not None:
+        manifest = _merged(manifest, child.adjust)
+        annotations = manifest["metadata"].get("annotations") or {}
+        manifest["metadata"]["annotations"] = {**annotations, ANNOTATION_APPLIED: applied_hash(child.adjust)}
+    return manifest
+
+
+def applied_hash(adjust: JsonObject) -> str:
+    return short_hash(adjust, 16)
+
+
+def adjustment(child: Child, live: JsonObject) -> JsonObject | None:
+    """What to apply server-side so that the live object is as `adjust` wants; None when it already is.
+
+    The hash notices an intent that changed, the comparison a live object that somebody else changed.
+    """
+    if child.adjust is None:
+        return None
+    mark = applied_hash(child.adjust)
+    if annotations_of(live).get(ANNOTATION_APPLIED) == mark and contains(live, child.adjust):
+        return None
+    wanted = copy.deepcopy(child.adjust)
+    metadata = wanted.get("metadata", {})
+    wanted["apiVersion"], wanted["kind"] = child.resource.api_version, child.resource.kind
+    wanted["metadata"] = {
+        **metadata,
+        "name": child.name,
+        "namespace": child.manifest["metadata"]["namespace"],
+        "uid": uid_of(live),
+        "annotations": {**metadata.get("annotations", {}), ANNOTATION_APPLIED: mark},
+    }
+    if child.guarded:
+        wanted["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
+    return wanted
+
+
+def contains(live: Any, wanted: Any) -> bool:
+    """Whether every field set in `wanted` has that value in `live`; the server may have added others."""
+    if isinstance(wanted, Mapping):
+        return isinstance(live, Mapping) and all(
+            key in live and contains(live[key], value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(live, list)
+            and len(live) == len(wanted)
+            and all(contains(have, want) for have, want in zip(live, wanted, strict=True))
+        )
+    return bool(live == wanted)
+
+
+def child_key(child: Child) -> ObjectKey:
+    return ObjectKey(child.resource, child.manifest["metadata"]["namespace"], child.name)
+
+
+def _merged(base: JsonObject, over: JsonObject) -> JsonObject:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else copy.deepcopy(value)
+    return merged

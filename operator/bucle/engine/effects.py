@@ -1,0 +1,32 @@
+"""Who carries out effects: one executor per effect type, and the fence that says whether we still may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
+
+
+class EffectFailed(Exception):
+    """The effect did not happen (or nobody can say that it did); it is tried again with growing delays."""
+
+
+class Executor(Protocol):
+    """Carries out one type of effect. Safe to run twice. Raises EffectFailed(why) on an outage."""
+
+    async def execute(self, effect: Any) -> None: ...
+
+
+Executors: TypeAlias = Mapping[type, Executor]
+
+
+class Fence(Protocol):
+    """Whether this process may still act on systems that have no preconditions of their own."""
+
+    def may_act(self) -> bool: ...
+
+
+class OpenFence:
+    """Always may: for a single process that nobody can replace while it lives."""
+
+    def may_act(self) -> bool:
+        return True

@@ -1,0 +1,65 @@
+"""Which condition changes are worth a Kubernetes Event, and how it looks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bucle.contracts.canonical import short_hash
+from bucle.engine.conditions import condition, is_true, timestamp
+from bucle.engine.objects import EVENT, JsonObject, Resource
+
+MESSAGE_LIMIT = 1024
+COMPONENT = "bucle-operator"
+_WARNING_REASONS = frozenset({"ChildRefused", "InternalError"})
+
+
+def changed_conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Conditions that newly say something: true now, or not ready while nothing else explains it; one per reason."""
+    told: dict[str, Mapping[str, Any]] = {}
+    for now in _in_order(after.get("conditions") or ()):
+        then = condition(before, now["type"])
+        same = then is not None and (then.get("status"), then.get("reason")) == (now["status"], now["reason"])
+        if not same and _speaks(now, after):
+            told.setdefault(str(now["reason"]), now)
+    return list(told.values())
+
+
+def event_for(resource: Resource, obj: JsonObject, said: Mapping[str, Any], now: datetime) -> JsonObject:
+    """A core/v1 Event. The name follows from what is said and when it began, so a repeated run does not say it twice."""
+    metadata = obj["metadata"]
+    began = said.get("lastTransitionTime", "")
+    identity = short_hash([metadata["uid"], said["type"], said["status"], said["reason"], began], 16)
+    warning = (said["type"] == "Stalled" and said["status"] == "True") or said["reason"] in _WARNING_REASONS
+    return {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.kind,
+        "metadata": {"name": f"{metadata['name']}.{identity}", "namespace": metadata["namespace"]},
+        "involvedObject": {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "namespace": metadata["namespace"],
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+        },
+        "type": "Warning" if warning else "Normal",
+        "reason": said["reason"],
+        "message": (said.get("message") or f"{said['type']} is {said['status']}")[:MESSAGE_LIMIT],
+        "firstTimestamp": timestamp(now),
+        "lastTimestamp": timestamp(now),
+        "count": 1,
+        "source": {"component": COMPONENT},
+    }
+
+
+def _in_order(conditions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    first = {"Stalled": 0, "Reconciling": 1, "Ready": 2}
+    return sorted(conditions, key=lambda c: (first.get(str(c["type"]), 3), str(c["type"])))
+
+
+def _speaks(said: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    if said["status"] == "True":
+        return True
+    explained = is_true(status, "Reconciling") or is_true(status, "Stalled")
+    return said["type"] == "Ready" and not explained

@@ -1,0 +1,65 @@
+"""Asks everything a kind wants to know, concurrently, each with a time limit. Turns every failure into `Unavailable`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from bucle.engine.clock import Clock
+from bucle.engine.kube import Kube, KubeError, NotFound
+from bucle.engine.objects import controller_uid
+from bucle.engine.observation import Absent, Known, Observation, Unavailable
+from bucle.engine.reads import GetObject, ListObjects, Observations, Read, Reads, Source
+
+READ_LIMIT_SECONDS = 2.0
+
+Sources: TypeAlias = Mapping[type, Source]
+
+
+class KubeSource:
+    """Answers GetObject and ListObjects from the live API, never from a cache."""
+
+    def __init__(self, kube: Kube, clock: Clock) -> None:
+        self._kube = kube
+        self._clock = clock
+
+    async def read(self, read: GetObject | ListObjects) -> Observation[Any]:
+        try:
+            if isinstance(read, GetObject):
+                return Known(await self._kube.get(read.resource, read.namespace, read.name), self._clock.now())
+            found = await self._kube.list(read.resource, read.namespace, dict(read.labels))
+        except NotFound:
+            return Absent(self._clock.now())
+        except KubeError as error:
+            return Unavailable(str(error))
+        if read.owner_uid is not None:
+            found = [item for item in found if controller_uid(item) == read.owner_uid]
+        return Known(tuple(found), self._clock.now())
+
+
+def kube_sources(kube: Kube, clock: Clock) -> dict[type, Source]:
+    source = KubeSource(kube, clock)
+    return {GetObject: source, ListObjects: source}
+
+
+async def observe(sources: Sources, reads: Reads, limit_seconds: float = READ_LIMIT_SECONDS) -> Observations:
+    """One observation per name, all asked at the same time. Raises LookupError for a read that nobody answers."""
+    unanswered = sorted({type(read).__name__ for read in reads.values() if type(read) not in sources})
+    if unanswered:
+        raise LookupError(f"no source is registered for {', '.join(unanswered)}: register it in bucle.app")
+    # Equal reads under two names are asked once: a frozen dataclass is its own identity.
+    distinct = list(dict.fromkeys(reads.values()))
+    answers = await asyncio.gather(*(_ask(sources[type(read)], read, limit_seconds) for read in distinct))
+    by_read = dict(zip(distinct, answers, strict=True))
+    return {name: by_read[read] for name, read in reads.items()}
+
+
+async def _ask(source: Source, read: Read, limit_seconds: float) -> Observation[Any]:
+    try:
+        async with asyncio.timeout(limit_seconds):
+            return await source.read(read)
+    except TimeoutError:
+        return Unavailable(f"{read} was not answered within {limit_seconds:g} s")
+    except Exception as error:  # noqa: BLE001 - a source with a mistake in it must not look like an absence
+        return Unavailable(f"{read} failed: {type(error).__name__}: {error}")

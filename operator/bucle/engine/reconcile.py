@@ -1,0 +1,176 @@
+"""One run of one object: read, observe, plan, apply; and what each way of failing means for the next run.
+
+Knows kinds only by their four functions. Never raises for one object's sake: a poisonous object must not stop others.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import Enum
+from typing import TypeAlias
+
+from pydantic import ValidationError
+
+from bucle.engine.apply import Applied, Applier, Decision
+from bucle.engine.children import child_key, listed, observed_objects
+from bucle.engine.clock import Clock
+from bucle.engine.effects import Executors, Fence
+from bucle.engine.errors import SpecInvalid
+from bucle.engine.kind import Kind
+from bucle.engine.kube import Conflict, Kube, KubeError, NotFound
+from bucle.engine.metrics import Metrics
+from bucle.engine.objects import JsonObject, ObjectKey
+from bucle.engine.observe import Sources, observe
+from bucle.engine.plan import Effect, Plan
+from bucle.engine.refs import RefMap
+from bucle.engine.refusals import Refusal
+from bucle.engine.statuses import broken_status, invalid_status, planned_status
+from bucle.resources.documents import InvalidResource
+
+RESYNC = timedelta(minutes=10)
+
+log = logging.getLogger(__name__)
+
+
+class Again(Enum):
+    """When to run again, if not after a time."""
+
+    NOW = "now"
+    BACKOFF = "backoff"
+    NEVER = "never"
+
+
+Next: TypeAlias = Again | timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run ended, in one word for logs and metrics, and when the next one is due.
+
+    `within` is the plan's own wish: it holds even when the run is tried again for another reason.
+    """
+
+    outcome: str
+    next: Next
+    detail: str = ""
+    within: timedelta | None = None
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What one run leaves to the next. Losing it costs one repeated request, never a wrong decision."""
+
+    refusals: tuple[Refusal, ...] = ()
+    effects: frozenset[Effect] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything a run needs from outside. `sources` and `executors` are looked up by the type of read or effect."""
+
+    kube: Kube
+    sources: Sources
+    executors: Executors
+    fence: Fence
+    clock: Clock
+    metrics: Metrics
+
+
+class Reconciler:
+    """`reconcile` may run for different keys at the same time, for one key never (the queue sees to that)."""
+
+    def __init__(self, kinds: tuple[Kind, ...], around: Surroundings, refs: RefMap) -> None:
+        self._kinds = {kind.resource: kind for kind in kinds}
+        self._around = around
+        self._refs = refs
+        self._applier = Applier(around.kube, around.executors, around.fence, around.clock)
+        self._memory: dict[ObjectKey, _Memory] = {}
+
+    async def reconcile(self, key: ObjectKey) -> Verdict:
+        kind = self._kinds[key.resource]
+        try:
+            obj = await self._around.kube.get(*key)
+        except NotFound:
+            self._forget(key)
+            return Verdict("Gone", Again.NEVER)
+        except KubeError as error:
+            return Verdict("Unavailable", Again.BACKOFF, str(error))
+        if obj["metadata"].get("deletionTimestamp"):
+            return Verdict("Deleting", Again.NEVER)
+        try:
+            return await self._run(key, kind, obj)
+        except (ValidationError, SpecInvalid, InvalidResource) as error:
+            reason = error.reason if isinstance(error, SpecInvalid) else SpecInvalid.reason
+            status = invalid_status(obj, reason, str(error), self._around.clock.now())
+            return await self._state(kind, obj, status, Verdict(reason, RESYNC, str(error)))
+        except Conflict as error:
+            return Verdict("Conflict", Again.NOW, str(error))
+        except KubeError as error:
+            return Verdict(type(error).__name__, Again.BACKOFF, str(error))
+        except Exception as error:
+            log.exception("a mistake in the operator", extra={"key": str(key)})
+            message = f"{type(error).__name__}: {error}; see the operator's log"
+            status = broken_status(obj, message, self._around.clock.now())
+            return await self._state(kind, obj, status, Verdict("InternalError", Again.BACKOFF, message))
+
+    async def _run(self, key: ObjectKey, kind: Kind, obj: JsonObject) -> Verdict:
+        self._refs.set(key, kind.refs(obj))
+        reads = kind.reads(obj)
+        observations = await observe(self._around.sources, reads)
+        now = self._around.clock.now()
+        plan = kind.plan(obj, observations, now)
+        memory = self._memory.setdefault(key, _Memory())
+        decision = Decision(
+            kind=kind,
+            obj=obj,
+            plan=plan,
+            status=planned_status(obj, plan.status, memory.refusals, now),
+            live=observed_objects(reads, observations),
+            covered=frozenset(child_key(c) for c in plan.children if listed(c, reads, observations)),
+        )
+        applied = await self._applier.apply(decision)
+        self._around.metrics.conditions(key, decision.status)
+        for effect in applied.effects_done:
+            self._around.metrics.effects(type(effect).__name__, "Done")
+        for failed in applied.effects_failed:
+            self._around.metrics.effects(failed.partition(":")[0], "Failed")
+        return replace(_verdict(plan, applied, memory), within=plan.requeue_after)
+
+    async def _state(self, kind: Kind, obj: JsonObject, status: JsonObject, verdict: Verdict) -> Verdict:
+        """Says in the status why there is no plan; if even that fails, the run is tried again later."""
+        try:
+            if await self._applier.write_status(obj, kind, status):
+                await self._applier.tell(kind, obj, status)
+        except Conflict as error:
+            return Verdict("Conflict", Again.NOW, str(error))
+        except KubeError as error:
+            return Verdict(verdict.outcome, Again.BACKOFF, f"{verdict.detail}; status not written: {error}")
+        return verdict
+
+    def _forget(self, key: ObjectKey) -> None:
+        self._refs.forget(key)
+        self._memory.pop(key, None)
+        self._around.metrics.forget(key)
+
+
+def _verdict(plan: Plan, applied: Applied, memory: _Memory) -> Verdict:
+    refusals, before = tuple(applied.refusals), memory.refusals
+    ran, ran_before = frozenset(applied.effects_done), memory.effects
+    memory.refusals, memory.effects = refusals, ran
+    if applied.fenced:
+        return Verdict("Fenced", Again.BACKOFF, "effects wait: this process may no longer be the leader")
+    if refusals != before:
+        return Verdict("Refused" if refusals else "Accepted", Again.NOW, "; ".join(r.message for r in refusals))
+    if applied.effects_failed:
+        return Verdict("EffectFailed", Again.BACKOFF, "; ".join(applied.effects_failed))
+    if ran - ran_before:
+        return Verdict("EffectDone", Again.NOW)
+    if ran:
+        # The same effects once more: what they did does not show yet, so look again later rather than at once.
+        return Verdict("EffectRepeated", Again.BACKOFF)
+    if refusals:
+        return Verdict("Refused", Again.BACKOFF, "; ".join(r.message for r in refusals))
+    written = applied.status_written or applied.children_written
+    return Verdict("Changed" if written else "Unchanged", plan.requeue_after or RESYNC)

@@ -1,0 +1,67 @@
+"""What an installation sets, read once from the environment. The chart's values are named after these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+REQUIRED = ("BUCLE_STORE_URI", "BUCLE_MLFLOW_URI", "BUCLE_IMAGE_WORKER", "BUCLE_IMAGE_SERVE", "BUCLE_IMAGE_ROUTER")
+
+
+class SettingsInvalid(ValueError):
+    """A setting is missing or unreadable; the message names the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`listen_*`: where health and metrics answer. `watch_namespaces` empty: all of them."""
+
+    cluster_name: str
+    """Part of every registration key. Two clusters that share one MLflow need two names; a rebuilt cluster keeps its own."""
+    store_uri: str
+    """Root of all data, e.g. s3://bucle, without a trailing slash."""
+    storage_secret: str
+    """Name of the Secret with the store's keys, looked for in the namespace of each object."""
+    mlflow_uri: str
+    """Base address of the MLflow server."""
+    image_worker: str
+    image_serve: str
+    image_router: str
+    image_pull_policy: str
+    watch_namespaces: tuple[str, ...]
+    namespace: str
+    """Where the operator itself runs: home of its Lease."""
+    pod_name: str
+    """Identity in the election."""
+    log_format: str
+    """json for machines, text for people."""
+    listen_host: str
+    listen_port: int
+    kubeconfig: str | None
+    """Only outside a cluster."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        missing = [name for name in REQUIRED if not environment.get(name)]
+        if missing:
+            raise SettingsInvalid(f"set {', '.join(missing)}: the operator cannot start without them")
+        host, _, port = environment.get("BUCLE_LISTEN", "0.0.0.0:8080").rpartition(":")
+        if not port.isdigit():
+            raise SettingsInvalid(f"BUCLE_LISTEN must be <host>:<port>, not {environment['BUCLE_LISTEN']!r}")
+        return cls(
+            cluster_name=environment.get("BUCLE_CLUSTER_NAME", "default"),
+            store_uri=environment["BUCLE_STORE_URI"].rstrip("/"),
+            storage_secret=environment.get("BUCLE_STORAGE_SECRET", "bucle-storage"),
+            mlflow_uri=environment["BUCLE_MLFLOW_URI"].rstrip("/"),
+            image_worker=environment["BUCLE_IMAGE_WORKER"],
+            image_serve=environment["BUCLE_IMAGE_SERVE"],
+            image_router=environment["BUCLE_IMAGE_ROUTER"],
+            image_pull_policy=environment.get("BUCLE_IMAGE_PULL_POLICY", "IfNotPresent"),
+            watch_namespaces=tuple(n for n in environment.get("BUCLE_WATCH_NAMESPACES", "").split(",") if n),
+            namespace=environment.get("BUCLE_NAMESPACE", "default"),
+            pod_name=environment.get("BUCLE_POD_NAME", "operator"),
+            log_format=environment.get("BUCLE_LOG_FORMAT", "json"),
+            listen_host=host,
+            listen_port=int(port),
+            kubeconfig=environment.get("KUBECONFIG"),
+        )

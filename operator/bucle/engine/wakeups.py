@@ -1,0 +1,84 @@
+"""kopf as the informer runtime: watches, and turns every event into a key for the queue. Nothing is decided here.
+
+Only `on.event`: these handlers write nothing to any object (no finalizer, no annotation), are never retried, and
+must therefore be too small to fail. What a watch misses is found by the queue's resync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import kopf
+
+from bucle.contracts.names import LABEL_MANAGED_BY, MANAGED_BY
+from bucle.engine.controller import Controller
+from bucle.engine.objects import GROUP, Resource, key_of
+from bucle.engine.wake import owners_of
+
+
+def registry(controller: Controller, children: Iterable[Resource], kubeconfig: str | None) -> kopf.OperatorRegistry:
+    """A registry of our own: kopf's global one would collect whatever else is imported."""
+    found = kopf.OperatorRegistry()
+
+    # An explicit registry has no login handler; without one kopf ends with "Ran out of valid credentials".
+    @kopf.on.login(registry=found)
+    def login(**kwargs: Any) -> Any:
+        if kubeconfig is None:
+            in_pod = kopf.login_with_service_account(**kwargs)
+            if in_pod is not None:
+                return in_pod
+        return kopf.login_with_kubeconfig(**kwargs)
+
+    def parent_handler(resource: Resource) -> Any:
+        def wake(body: Any, **_: Any) -> None:
+            key = key_of(resource, body)
+            controller.wake(key)
+            for owner in owners_of(body):
+                controller.wake_owner(*owner)
+
+        return wake
+
+    def wake_owner(body: Any, **_: Any) -> None:
+        for owner in owners_of(body):
+            controller.wake_owner(*owner)
+
+    for kind in controller.kinds:
+        address = (kind.resource.group, kind.resource.version, kind.resource.plural)
+        kopf.on.event(*address, registry=found, id=f"wake-{kind.resource.plural}")(parent_handler(kind.resource))
+    ours = {kind.resource for kind in controller.kinds}
+    for resource in sorted(set(children) - ours):
+        address = (resource.group, resource.version, resource.plural)
+        handler = kopf.on.event(
+            *address, registry=found, id=f"wake-owner-{resource.plural}", labels={LABEL_MANAGED_BY: MANAGED_BY}
+        )
+        handler(wake_owner)
+    return found
+
+
+def settings(children: Iterable[Resource]) -> kopf.OperatorSettings:
+    """No peering, no Events about log lines, no scanning for kinds that may come: the kinds are known."""
+    chosen = kopf.OperatorSettings()
+    chosen.posting.enabled = False
+    chosen.scanning.disabled = True
+    for resource in children:
+        if resource.group != GROUP:
+            # Other people's Pods and ConfigMaps stay on the server.
+            address = (resource.group, resource.version, resource.plural)
+            chosen.watching.label_selectors[address] = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
+    return chosen
+
+
+async def watch(
+    found: kopf.OperatorRegistry, chosen: kopf.OperatorSettings, namespaces: tuple[str, ...], stop: asyncio.Event
+) -> None:
+    """Runs kopf until `stop` is set or it fails."""
+    await kopf.operator(
+        registry=found,
+        settings=chosen,
+        namespaces=namespaces,
+        clusterwide=not namespaces,
+        standalone=True,
+        stop_flag=stop,
+    )

@@ -1,0 +1,147 @@
+"""`python -m bucle.pods.judge`: answers what the operator asks about a running rollout, from what is stored.
+
+Keeps nothing but files it has read; a restarted judge says the same. HTTP on 8083.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import uvicorn
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bucle.contracts import capture, exits, names
+from bucle.contracts.capture import ROLL_SECONDS
+from bucle.contracts.evidence import Evidence, Query
+from bucle.contracts.reference import Reference
+from bucle.contracts.task import JudgeTask
+from bucle.podkit import store
+from bucle.podkit.program import Part, ProgramError, main
+from bucle.podkit.tables import (
+    ANSWERED,
+    FileCache,
+    LabelRule,
+    Span,
+    dropped_rows,
+    feedback_rows,
+    in_order,
+    served_rows,
+    with_labels,
+)
+from bucle.pods.judging import SETTLED, Rules, Seen, evidence_of
+
+log = logging.getLogger("bucle.judge")
+
+ENV_PORT = "BUCLE_PORT"
+FRESH_SECONDS = ROLL_SECONDS / 2
+"""An answer younger than this is given again: nothing new can have been written by most servers."""
+
+
+@dataclass
+class Judge:
+    """One ModelDeployment's evidence, recomputed from the store with every file read once."""
+
+    task: JudgeTask
+
+    def __post_init__(self) -> None:
+        self._cache = FileCache()
+        self._references: dict[str, Reference] = {}
+        self._answers: dict[Query, tuple[float, Evidence]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def evidence(self, query: Query) -> Evidence:
+        """Raises ProgramError when the store does not answer."""
+        async with self._one_at_a_time:
+            made, answer = self._answers.get(query, (0.0, None))
+            if answer is None or time.monotonic() - made > FRESH_SECONDS:
+                answer = await asyncio.to_thread(self.compute, query, datetime.now(UTC))
+                self._answers = {query: (time.monotonic(), answer)}
+        return answer
+
+    def compute(self, query: Query, now: datetime) -> Evidence:
+        reference = self._reference(query.stable)
+        evidence = evidence_of(query, self._seen(query, reference, now), self._rules(reference), now)
+        checkpoint = store.join(self.task.location, "evidence", f"{query.rollout}.json")
+        store.write_bytes(checkpoint, evidence.canonical().encode("ascii"))
+        return evidence
+
+    def _rules(self, reference: Reference) -> Rules:
+        return Rules(self.task.metric, self.task.group_by, self.task.labels.maturity_seconds, reference)
+
+    def _seen(self, query: Query, reference: Reference, now: datetime) -> Seen:
+        location, table = self.task.location, reference.table
+        # The shadow may look a little younger or older than its original: pods have clocks of their own.
+        span = Span(datetime.fromisoformat(query.started_at), now + timedelta(minutes=1))
+        stable = served_rows(location, table, span, revisions=(query.stable,), cache=self._cache)
+        stable = in_order(stable.filter(pc.is_in(stable.column(capture.ROLE), pa.array(ANSWERED))))
+        shadow = served_rows(location, table, span, revisions=(query.candidate,), cache=self._cache)
+        shadow = in_order(shadow.filter(pc.equal(shadow.column(capture.ROLE), names.ROLE_SHADOW)))
+        labels = feedback_rows(location, now, self._cache)
+        dropped = sum(dropped_rows(location, r, span, self._cache) for r in (query.stable, query.candidate))
+        labelled = with_labels(stable, labels, LabelRule(self.task.labels, now), table)
+        return Seen(stable, labelled, shadow, dropped)
+
+    def _reference(self, revision: str) -> Reference:
+        found = self._references.get(revision)
+        if found is None:
+            uri = capture.reference_path(self.task.location, revision)
+            found = self._references[revision] = Reference.from_json(store.read_bytes(uri))
+        return found
+
+
+async def healthy(request: Request) -> Response:
+    return Response(b"ok\n", media_type="text/plain")
+
+
+async def evidence(request: Request) -> Response:
+    try:
+        query = Query.model_validate(dict(request.query_params))
+        datetime.fromisoformat(query.started_at)
+    except (ValidationError, ValueError) as error:
+        return _error(400, f"the query must have rollout, step, started_at, stable and candidate: {error}")
+    judge: Judge = request.app.state.judge
+    try:
+        found = await judge.evidence(query)
+    except ProgramError as error:
+        return _error(503, f"{error.reason}: {error.message}")
+    except Exception as error:
+        log.exception("no evidence for %s", query)
+        return _error(500, f"{type(error).__name__}: {error}")
+    return Response(found.canonical(), media_type="application/json")
+
+
+def _error(status: int, message: str) -> Response:
+    return Response(orjson.dumps({"error": message}), status, media_type="application/json")
+
+
+def application(judge: Judge) -> Starlette:
+    app = Starlette(
+        routes=[Route("/evidence", evidence), Route("/healthz", healthy), Route("/ready", healthy)],
+    )
+    app.state.judge = judge
+    return app
+
+
+def run(task: JudgeTask) -> Part:
+    """Serves until the pod is told to end; there is nothing to flush."""
+    port = int(os.environ.get(ENV_PORT, names.PORT_JUDGE))
+    config = uvicorn.Config(application(Judge(task)), host="0.0.0.0", port=port, access_log=False, log_config=None)
+    uvicorn.Server(config).run()
+    raise ProgramError(exits.TRY_AGAIN, "ProgramFailed", f"the judge stopped listening on port {port}")
+
+
+if __name__ == "__main__":
+    sys.exit(main("judge", run))

@@ -1,0 +1,176 @@
+"""From served rows, shadow rows and labels to cumulative sums per closed group. Pure: tables in, Evidence out.
+
+May know pyarrow/pandas, numpy and the evidence contract; reads no store and no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from bucle.contracts import capture
+from bucle.contracts.capture import ROLL_SECONDS
+from bucle.contracts.evidence import Evidence, GroupSums, Query
+from bucle.contracts.reference import Reference
+from bucle.contracts.table import GroupBy
+from bucle.podkit.frames import ARROW
+from bucle.podkit.losses import answers_of, losses, prior_answers, truth_of
+from bucle.podkit.splits import groups_of
+
+SETTLED = timedelta(seconds=2 * ROLL_SECONDS)
+"""What was received longer ago has been written by every server that could write."""
+
+MIRROR_START = timedelta(seconds=5)
+"""Router pods begin to copy one after the other: what only stable answered until so long after the first copy is no loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How pairs are judged: the metric, the groups, and how long a label may take."""
+
+    metric: str
+    group_by: GroupBy | None
+    maturity_seconds: int
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the store holds: stable rows (all; and those with a label), shadow rows, each (id, row) once, in order."""
+
+    stable: pa.Table
+    labelled: pa.Table
+    shadow: pa.Table
+    dropped: int
+
+
+def evidence_of(query: Query, seen: Seen, rules: Rules, now: datetime) -> Evidence:
+    """Cumulative sums over the closed groups. Zero counts while there is nothing to pair."""
+    watermark = now - SETTLED
+    requests = len(pc.unique(seen.stable.column(capture.ID)))
+    if seen.shadow.num_rows == 0:
+        return _empty(query, rules, watermark, requests, seen.dropped)
+    rows = _usable(seen.labelled, rules.reference)
+    partner = _partners(rows, seen.shadow)
+    since = pc.min(seen.shadow.column(capture.RECEIVED)).as_py() + MIRROR_START
+    settled = _between(rows, since, watermark)
+    missing = (partner < 0) & settled
+    counted = (partner >= 0) | (missing & (query.percent == 100))
+    groups = _groups(rows, rules.group_by)
+    grouped = np.asarray(pc.is_valid(groups))
+    closed = np.asarray(pc.is_in(groups, pa.array(closed_groups(seen.stable, rules, watermark), pa.string())))
+    used = counted & grouped & closed
+    return Evidence(
+        query=query,
+        metric=rules.metric,
+        watermark=watermark.isoformat(),
+        requests=requests,
+        pairs=int((_partners(seen.stable, seen.shadow) >= 0).sum()),
+        labelled=int((partner >= 0).sum()),
+        missing=int(missing.sum()),
+        dropped=seen.dropped,
+        open_rows=int((counted & grouped & ~closed).sum()),
+        ungrouped=int((counted & ~grouped).sum()),
+        groups=_sums(_taken(rows, seen.shadow, partner, used), groups.filter(pa.array(used)), rules),
+    )
+
+
+def closed_groups(stable: pa.Table, rules: Rules, watermark: datetime) -> list[str]:
+    """Groups after which a row of a later group was received, and whose labels have had their time to come."""
+    groups = _groups(stable, rules.group_by)
+    received = stable.column(capture.RECEIVED).to_pandas()
+    frame = pd.DataFrame({"group": groups.to_pandas(), "received": received}).dropna(subset=["group"])
+    if frame.empty:
+        return []
+    last = frame.groupby("group")["received"].max()
+    if rules.group_by is not None and rules.group_by.unit is None:
+        over = last < frame["received"].max()
+    else:
+        over = pd.Series(last.index < last.index.max(), index=last.index)
+    mature = last + timedelta(seconds=rules.maturity_seconds) < watermark
+    return [str(group) for group in last.index[over & mature]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Paired:
+    """Labelled stable rows and, per row, the position of the shadow's answer (−1: charged as missing)."""
+
+    rows: pa.Table
+    shadow: pa.Table
+    partner: NDArray[np.int64]
+
+
+def _taken(rows: pa.Table, shadow: pa.Table, partner: NDArray[np.int64], used: NDArray[np.bool_]) -> _Paired:
+    return _Paired(rows.filter(pa.array(used)), shadow, partner[used])
+
+
+def _sums(paired: _Paired, groups: pa.Array, rules: Rules) -> tuple[GroupSums, ...]:
+    reference, rows, partner = rules.reference, paired.rows, paired.partner
+    if rows.num_rows == 0:
+        return ()
+    truth, _ = truth_of(rows.column(reference.table.target.name), reference)
+    stable = losses(rules.metric, truth, answers_of(rows, reference))
+    prior = losses(rules.metric, truth, prior_answers(reference, rows.num_rows))
+    candidate = prior.copy()
+    there = partner >= 0
+    if there.any():
+        answered = answers_of(paired.shadow.take(pa.array(partner[there])), reference)
+        candidate[there] = losses(rules.metric, truth[there], answered)
+    frame = pd.DataFrame({"n": 1, "x": candidate - stable, "p": candidate - prior, "c": candidate, "s": stable})
+    sums = frame.groupby(groups.to_pandas().to_numpy()).sum()
+    return tuple(
+        GroupSums(group=str(group), n=int(row.n), x=float(row.x), p=float(row.p), c=float(row.c), s=float(row.s))
+        for group, row in sums.iterrows()
+    )
+
+
+def _usable(labelled: pa.Table, reference: Reference) -> pa.Table:
+    """Rows whose label is one of the model's classes (or a number)."""
+    _, usable = truth_of(labelled.column(reference.table.target.name), reference)
+    return labelled.filter(pa.array(usable))
+
+
+def _keys(table: pa.Table) -> pd.DataFrame:
+    ids, rows = table.column(capture.ID).to_pandas(), table.column(capture.ROW).to_pandas()
+    return pd.DataFrame({"id": ids, "row": rows.astype("int64")})
+
+
+def _partners(rows: pa.Table, shadow: pa.Table) -> NDArray[np.int64]:
+    """Per row the position of the shadow row with the same (id, row), −1 without one."""
+    theirs = _keys(shadow).assign(at=np.arange(shadow.num_rows, dtype=np.int64))
+    merged = _keys(rows).merge(theirs, on=["id", "row"], how="left")
+    return np.asarray(merged["at"].fillna(-1).to_numpy(), dtype=np.int64)
+
+
+def _groups(rows: pa.Table, group_by: GroupBy | None) -> pa.Array:
+    """Without a rule rows are grouped by the hour in which they were received: never each row for itself."""
+    by = group_by or GroupBy(column=capture.RECEIVED, unit="Hour")
+    return groups_of(rows.column(by.column), by)
+
+
+def _between(rows: pa.Table, since: datetime, before: datetime) -> NDArray[np.bool_]:
+    received = rows.column(capture.RECEIVED)
+    low, high = pa.scalar(since, ARROW["Timestamp"]), pa.scalar(before, ARROW["Timestamp"])
+    return np.asarray(pc.and_(pc.greater_equal(received, low), pc.less(received, high)))
+
+
+def _empty(query: Query, rules: Rules, watermark: datetime, requests: int, dropped: int) -> Evidence:
+    return Evidence(
+        query=query,
+        metric=rules.metric,
+        watermark=watermark.isoformat(),
+        requests=requests,
+        pairs=0,
+        labelled=0,
+        missing=0,
+        dropped=dropped,
+        open_rows=0,
+        ungrouped=0,
+        groups=(),
+    )

@@ -1,0 +1,138 @@
+"""`python -m bucle.pods.serve`: load first, then listen; on SIGTERM leave the Service, finish, flush, end with 0."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import uvicorn
+import uvloop
+
+from bucle.contracts import exits, names
+from bucle.contracts.result import Result
+from bucle.contracts.task import ServeTask
+from bucle.podkit import store
+from bucle.podkit.program import (
+    ENV_TERMINATION_PATH,
+    TERMINATED,
+    failure_of,
+    read_task,
+    termination_message,
+)
+from bucle.pods.serve.app import Server, application
+from bucle.pods.serve.batching import Batcher
+from bucle.pods.serve.feedback import FeedbackLog
+from bucle.pods.serve.loading import loaded
+from bucle.pods.serve.measures import Measures
+from bucle.pods.serve.recorder import Destination, Recorder
+
+log = logging.getLogger("bucle.serve")
+
+ENV_PORT = "BUCLE_PORT"
+ENV_DRAIN_SECONDS = "BUCLE_DRAIN_SECONDS"
+DRAIN_SECONDS = 6.0
+"""Routers look every second and forget after at most a few: so long requests are still taken though not ready."""
+FINISH_SECONDS = 15
+KEEP_ALIVE_SECONDS = 75
+LAST_FLUSH_SECONDS = 15.0
+
+
+class QuietServer(uvicorn.Server):
+    """Without uvicorn's own signal handlers: draining comes before shutting down."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def put(uri: str, table: pa.Table) -> None:
+    store.write_bytes(uri, store.parquet_bytes(table))
+
+
+def server_of(task: ServeTask) -> Server:
+    """Everything but the listening socket. Raises ProgramError when the model cannot be served."""
+    measures = Measures(task.name, task.revision)
+    began = time.perf_counter()
+    model = loaded(task)
+    measures.load_seconds.set(time.perf_counter() - began)
+    writer = f"{os.environ.get('BUCLE_POD_NAME', 'local')}-{time.time_ns() // 1_000_000:x}"
+    dropped = set(task.capture.drop)
+    columns = [column for column in model.reference.table.columns if column.name not in dropped]
+    destination = Destination(task.location, task.revision, writer, put)
+    return Server(
+        task=task,
+        model=model,
+        batcher=Batcher(model.predict, task.max_batch, measures.batch_rows.observe),
+        recorder=Recorder(destination, columns, measures.captured, measures.dropped),
+        feedback=FeedbackLog(task.location, writer, put),
+        measures=measures,
+    )
+
+
+async def serve(server: Server, port: int, drain_seconds: float) -> None:
+    """Serves until SIGTERM or SIGINT, then drains and flushes."""
+    config = uvicorn.Config(
+        application(server),
+        host="0.0.0.0",
+        port=port,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=FINISH_SECONDS,
+    )
+    http = QuietServer(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server.recorder.start()
+    serving = asyncio.create_task(http.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.ready = False
+    if not serving.done():
+        log.info("draining for %g s", drain_seconds)
+        await asyncio.sleep(drain_seconds)
+    http.should_exit = True
+    await serving
+    stopping.cancel()
+    await server.feedback.close()
+    server.batcher.close()
+    await asyncio.to_thread(server.recorder.close, LAST_FLUSH_SECONDS)
+
+
+def main() -> int:
+    """Runs the server to its end and returns the exit code; a failure before that is the termination message."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # As PID 1 there is no default action for SIGTERM; nothing is lost while nothing is served.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
+    sha256 = os.environ.get(names.ENV_TASK_SHA256, "")
+    try:
+        task, sha256 = read_task("serve")
+        server = server_of(task)
+    except Exception as error:  # noqa: BLE001 any error must become an answer that the operator can read
+        traceback.print_exc(file=sys.stderr)
+        code, failure = failure_of(error)
+        path = Path(os.environ.get(ENV_TERMINATION_PATH, names.TERMINATION_PATH))
+        result = Result(program="serve", task_sha256=sha256, failure=failure)
+        path.write_text(termination_message(result), encoding="ascii")
+        return code
+    port = int(os.environ.get(ENV_PORT, names.PORT_HTTP))
+    drain_seconds = float(os.environ.get(ENV_DRAIN_SECONDS, DRAIN_SECONDS))
+    log.info("serving %s revision %s", task.name, task.revision)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(server, port, drain_seconds))
+    return exits.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""What a server tells Prometheus. One registry per server, so that tests can have several."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 10_000)
+
+
+class Measures:
+    def __init__(self, model: str, revision: str) -> None:
+        self.registry = CollectorRegistry()
+        place = self.registry
+        self.requests = Counter("bucle_requests", "Prediction requests by answer.", ["code", "role"], registry=place)
+        self.seconds = Histogram("bucle_request_seconds", "Time to answer.", buckets=SECONDS, registry=place)
+        self.batch_rows = Histogram("bucle_batch_rows", "Rows predicted at once.", buckets=ROWS, registry=place)
+        self.captured = Counter("bucle_captured_rows", "Rows stored.", registry=place)
+        self.dropped = Counter("bucle_dropped_rows", "Rows that found the ring full.", registry=place)
+        self.feedback = Counter("bucle_feedback_rows", "Feedback rows stored.", registry=place)
+        self.feedback_refused = Counter(
+            "bucle_feedback_refused_rows", "Feedback rows the store did not take.", registry=place
+        )
+        self.load_seconds = Gauge(
+            "bucle_model_load_seconds", "Time to verify, load and warm the model.", registry=place
+        )
+        Gauge("bucle_model_info", "The served revision.", ["model", "revision"], registry=place).labels(
+            model, revision
+        ).set(1)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,315 @@
+"""An API server in memory: the rules of Kubernetes that the engine relies on, and no others.
+
+It fakes: create with uid, resourceVersion and generation; the status subresource; PUT preconditions; server-side
+apply by one manager; label selectors; background garbage collection by owner; immutable Job templates; deletion with
+a uid. It does not fake: defaulting (but for the -1 generation of our kinds' status), admission, quotas, finalizers,
+namespaces, schema validation. Each rule it fakes is tested in tests/conformance.py against it and a real server.
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.merging import apply
+
+from bucle.engine.conditions import timestamp
+from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
+from bucle.engine.objects import (
+    CONFIG_MAP,
+    EVENT,
+    GROUP,
+    JOB,
+    LEASE,
+    JsonObject,
+    ObjectKey,
+    Resource,
+    key_of,
+    labels_of,
+    uid_of,
+)
+
+WITHOUT_STATUS = frozenset({CONFIG_MAP, EVENT, LEASE})
+WRITES = frozenset({"create", "apply", "replace", "replace_status", "patch_annotations", "delete"})
+
+Changed = Callable[[Resource, JsonObject, str], None]
+
+
+class Crashed(BaseException):
+    """The process died here. Not an Exception, so that nothing in the engine can survive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    verb: str
+    resource: Resource
+    namespace: str
+    name: str
+
+
+@dataclass(slots=True)
+class _Failure:
+    verb: str
+    resource: Resource | None
+    error: KubeError
+    times: int
+
+
+@dataclass(slots=True)
+class _Stored:
+    obj: JsonObject
+    applied: JsonObject | None = None
+    posted: JsonObject = field(default_factory=dict)
+
+
+class FakeKube:
+    """`requests` logs every call; `writes` those that may change something. `on_change` hears of every change."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.requests: list[Request] = []
+        self.on_change: list[Changed] = []
+        self._objects: dict[ObjectKey, _Stored] = {}
+        self._version = 100
+        self._uids = 0
+        self._failures: list[_Failure] = []
+        self._writes_left: int | None = None
+
+    # --- for tests ---------------------------------------------------------------------------------------------
+
+    @property
+    def writes(self) -> list[Request]:
+        return [request for request in self.requests if request.verb in WRITES]
+
+    def fail(self, verb: str, error: KubeError, *, resource: Resource | None = None, times: int = 1) -> None:
+        """The next `times` calls of that verb (on that resource) raise `error` and do nothing."""
+        self._failures.append(_Failure(verb, resource, error, times))
+
+    def crash_after(self, writes: int | None) -> None:
+        """Die right after so many more writes, which still land; None takes it back."""
+        self._writes_left = writes
+
+    def count_write(self) -> None:
+        """For executors of fake externals: their effects count as writes too."""
+        if self._writes_left is not None:
+            self._writes_left -= 1
+            if self._writes_left <= 0:
+                self._writes_left = None
+                raise Crashed("killed after a write")
+
+    def all(self, resource: Resource, namespace: str | None = None) -> list[JsonObject]:
+        """Copies of all objects of a kind, by name; leaves no request behind."""
+        found = [
+            copy.deepcopy(stored.obj)
+            for key, stored in self._objects.items()
+            if key.resource == resource and namespace in (None, key.namespace)
+        ]
+        return sorted(found, key=lambda obj: (obj["metadata"].get("namespace", ""), obj["metadata"]["name"]))
+
+    def peek(self, resource: Resource, namespace: str, name: str) -> JsonObject | None:
+        """A copy of one object, or None; leaves no request behind."""
+        stored = self._objects.get(ObjectKey(resource, namespace, name))
+        return copy.deepcopy(stored.obj) if stored else None
+
+    def put(self, resource: Resource, manifest: JsonObject) -> JsonObject:
+        """What a person or another controller creates; leaves no request behind and never fails."""
+        key = key_of(resource, manifest)
+        assert key not in self._objects, f"{key} exists already"
+        obj = self._born(resource, manifest)
+        self._objects[key] = _Stored(obj, None, copy.deepcopy(manifest))
+        self._tell(resource, obj, "ADDED")
+        return copy.deepcopy(obj)
+
+    def edit(self, resource: Resource, namespace: str, name: str, change: Callable[[JsonObject], None]) -> JsonObject:
+        """What a person or another controller does: `change` edits a copy; generation follows the spec."""
+        obj = copy.deepcopy(self._stored(ObjectKey(resource, namespace, name)).obj)
+        change(obj)
+        return self._store(ObjectKey(resource, namespace, name), obj, "MODIFIED")
+
+    def remove(self, resource: Resource, namespace: str, name: str) -> None:
+        """What a person's `kubectl delete` does; children follow."""
+        self._remove(ObjectKey(resource, namespace, name))
+
+    # --- the protocol ------------------------------------------------------------------------------------------
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> JsonObject:
+        self._request("get", resource, namespace, name)
+        return copy.deepcopy(self._stored(ObjectKey(resource, namespace, name)).obj)
+
+    async def list(
+        self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None
+    ) -> list[JsonObject]:
+        self._request("list", resource, namespace, "")
+        wanted = (labels or {}).items()
+        found = self.all(resource, namespace or None)
+        return [obj for obj in found if all(labels_of(obj).get(key) == value for key, value in wanted)]
+
+    async def create(self, resource: Resource, manifest: JsonObject) -> JsonObject:
+        key = key_of(resource, manifest)
+        self._request("create", resource, key.namespace, key.name)
+        if key in self._objects:
+            raise AlreadyExists(f"{resource.plural} {key.name!r} already exists")
+        if manifest["metadata"].get("resourceVersion"):
+            raise Invalid("resourceVersion should not be set on objects to be created")
+        obj = self.put(resource, manifest)
+        self.count_write()
+        return obj
+
+    async def apply(self, resource: Resource, manifest: JsonObject) -> JsonObject:
+        key = key_of(resource, manifest)
+        self._request("apply", resource, key.namespace, key.name)
+        stored = self._objects.get(key)
+        uid = manifest["metadata"].get("uid")
+        if stored is None:
+            if uid:
+                raise Conflict(
+                    f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                )
+            obj = self._born(resource, manifest)
+            self._objects[key] = _Stored(obj, _intent(manifest))
+            self._tell(resource, obj, "ADDED")
+        else:
+            if uid and uid != uid_of(stored.obj):
+                raise Conflict(f"uid mismatch: the provided object specified uid {uid}")
+            self._check_version(stored, manifest)
+            intent = _intent(manifest)
+            before = _without(stored.applied, stored.posted) if stored.applied else None
+            merged = apply(stored.obj, before, intent)
+            obj = self._store(key, merged, "MODIFIED")
+            stored.applied = intent
+        self.count_write()
+        return copy.deepcopy(obj)
+
+    async def replace(self, resource: Resource, obj: JsonObject) -> JsonObject:
+        key = key_of(resource, obj)
+        self._request("replace", resource, key.namespace, key.name)
+        stored = self._stored(key)
+        self._check_version(stored, obj)
+        changed = copy.deepcopy(obj)
+        changed["metadata"] = {**stored.obj["metadata"], **changed["metadata"]}
+        if resource not in WITHOUT_STATUS and "status" in stored.obj:
+            changed["status"] = stored.obj["status"]
+        result = self._store(key, changed, "MODIFIED")
+        self.count_write()
+        return copy.deepcopy(result)
+
+    async def replace_status(self, resource: Resource, obj: JsonObject) -> JsonObject:
+        key = key_of(resource, obj)
+        self._request("replace_status", resource, key.namespace, key.name)
+        stored = self._stored(key)
+        self._check_version(stored, obj)
+        result = self._store(key, {**stored.obj, "status": copy.deepcopy(obj.get("status", {}))}, "MODIFIED")
+        self.count_write()
+        return copy.deepcopy(result)
+
+    async def patch_annotations(
+        self, resource: Resource, namespace: str, name: str, annotations: Mapping[str, str]
+    ) -> JsonObject:
+        self._request("patch_annotations", resource, namespace, name)
+        key = ObjectKey(resource, namespace, name)
+        obj = copy.deepcopy(self._stored(key).obj)
+        obj["metadata"]["annotations"] = {**obj["metadata"].get("annotations", {}), **annotations}
+        result = self._store(key, obj, "MODIFIED")
+        self.count_write()
+        return copy.deepcopy(result)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        self._request("delete", resource, namespace, name)
+        key = ObjectKey(resource, namespace, name)
+        if uid_of(self._stored(key).obj) != uid:
+            raise Conflict(f"the UID in the precondition ({uid}) does not match")
+        self._remove(key)
+        self.count_write()
+
+    # --- how it works ------------------------------------------------------------------------------------------
+
+    def _request(self, verb: str, resource: Resource, namespace: str, name: str) -> None:
+        self.requests.append(Request(verb, resource, namespace, name))
+        for failure in self._failures:
+            if failure.times > 0 and failure.verb == verb and failure.resource in (None, resource):
+                failure.times -= 1
+                raise failure.error
+
+    def _stored(self, key: ObjectKey) -> _Stored:
+        if key not in self._objects:
+            raise NotFound(f"{key.resource.plural} {key.name!r} not found")
+        return self._objects[key]
+
+    def _check_version(self, stored: _Stored, sent: JsonObject) -> None:
+        version = sent["metadata"].get("resourceVersion")
+        if version and version != stored.obj["metadata"]["resourceVersion"]:
+            raise Conflict("the object has been modified; please apply your changes to the latest version")
+
+    def _born(self, resource: Resource, manifest: JsonObject) -> JsonObject:
+        obj = copy.deepcopy(manifest)
+        self._uids += 1
+        uid = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{resource.plural}/{self._uids}"))
+        obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
+        obj["metadata"] |= {
+            "uid": uid,
+            "resourceVersion": self._next_version(),
+            "creationTimestamp": timestamp(self.clock.now()),
+        }
+        if resource not in WITHOUT_STATUS:
+            obj["metadata"]["generation"] = 1
+            obj.pop("status", None)
+            if resource.group == GROUP:
+                obj["status"] = {"observedGeneration": -1}
+        return obj
+
+    def _store(self, key: ObjectKey, obj: JsonObject, event: str) -> JsonObject:
+        stored = self._stored(key)
+        if obj == stored.obj:
+            return stored.obj
+        if key.resource == JOB and obj["spec"].get("template") != stored.obj["spec"].get("template"):
+            raise Invalid(f'Job.batch "{key.name}" is invalid: spec.template: field is immutable')
+        if key.resource not in WITHOUT_STATUS and obj.get("spec") != stored.obj.get("spec"):
+            obj["metadata"] = {**obj["metadata"], "generation": stored.obj["metadata"].get("generation", 1) + 1}
+        obj["metadata"] = {**obj["metadata"], "resourceVersion": self._next_version()}
+        stored.obj = obj
+        self._tell(key.resource, obj, event)
+        return obj
+
+    def _remove(self, key: ObjectKey) -> None:
+        gone = self._stored(key).obj
+        del self._objects[key]
+        self._tell(key.resource, gone, "DELETED")
+        for other in list(self._objects):
+            stored = self._objects.get(other)
+            owners = stored.obj["metadata"].get("ownerReferences") or [] if stored else []
+            if owners and all(owner["uid"] == uid_of(gone) for owner in owners):
+                self._remove(other)
+
+    def _next_version(self) -> str:
+        self._version += 1
+        return str(self._version)
+
+    def _tell(self, resource: Resource, obj: JsonObject, event: str) -> None:
+        for listener in list(self.on_change):
+            listener(resource, copy.deepcopy(obj), event)
+
+
+def _intent(manifest: JsonObject) -> JsonObject:
+    """What an apply claims: without status and the preconditions."""
+    intent = copy.deepcopy(manifest)
+    intent.pop("status", None)
+    for precondition in ("uid", "resourceVersion"):
+        intent["metadata"].pop(precondition, None)
+    return intent
+
+
+def _without(applied: Any, posted: Any) -> Any:
+    """The part of an earlier apply that the first POST did not also set: only that goes away when left out."""
+    if not isinstance(applied, dict) or not isinstance(posted, dict):
+        return applied
+    kept = {}
+    for key, value in applied.items():
+        if key not in posted:
+            kept[key] = value
+        elif isinstance(value, dict):
+            kept[key] = _without(value, posted[key])
+    return kept

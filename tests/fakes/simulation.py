@@ -1,0 +1,215 @@
+"""A whole operator on an API server in memory, driven by hand: no sleeps, no kopf, no real time.
+
+    sim = Simulation(kinds=[dataset.kind(PLATFORM)], sources={SomeRead: fake}, executors={SomeEffect: fake})
+    sim.create(manifest)                      # a person's `kubectl apply` of a new object
+    await sim.settle()                        # runs everything that is due now; time stands still
+    sim.finish_job("flights-…", result)       # the Job's pod ends with this Result (or fails: sim.fail_job)
+    await sim.pass_time(timedelta(hours=1))   # runs everything as it becomes due; the clock jumps from one to the next
+    await sim.until(lambda: sim.condition(DATASET, "flights", "Ready") == "True", within=timedelta(hours=2))
+    sim.status(DATASET, "flights"); sim.jobs(); sim.events()
+    sim.restart()                             # the operator process is replaced: only what is stored survives
+    await sim.settle_killing_after(1)         # settles, with a kill after the n-th write and a restart after it
+
+`kinds` may be left out: then all kinds that exist are built by `bucle.app`. Every change in the fake API server wakes
+like a watch event does in production: the object itself, its controller owner, and whoever points to it.
+Fake executors call `sim.kube.count_write()` after their effect, so that kills hit them too.
+A run that never comes to rest fails the test with the list of what ran last.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from tests.fakes import drivers
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.kube import Crashed, FakeKube
+
+from bucle.contracts.result import Result
+from bucle.engine.conditions import condition
+from bucle.engine.controller import Controller
+from bucle.engine.effects import Executors, Fence, OpenFence
+from bucle.engine.kind import Kind
+from bucle.engine.metrics import Metrics
+from bucle.engine.objects import DEPLOYMENT, EVENT, JOB, POD, JsonObject, Resource, key_of
+from bucle.engine.observe import Sources, kube_sources
+from bucle.engine.reconcile import Surroundings
+from bucle.engine.wake import owners_of
+from bucle.workloads.platform import Platform
+
+NAMESPACE = "ml"
+PLATFORM = Platform(
+    cluster_name="test",
+    store_uri="s3://bucle",
+    storage_secret="bucle-storage",
+    image_worker="bucle-worker:test",
+    image_serve="bucle-serve:test",
+    image_router="bucle-router:test",
+)
+RUNS_LIMIT = 2000
+
+
+class Restless(AssertionError):
+    """The operator keeps running without ever having nothing to do."""
+
+
+class Simulation:
+    """One operator and its API server. `namespace` is where short names are looked up."""
+
+    def __init__(
+        self,
+        kinds: Iterable[Kind] | None = None,
+        sources: Sources | None = None,
+        executors: Executors | None = None,
+        *,
+        start: datetime = START,
+        namespace: str = NAMESPACE,
+        fence: Fence | None = None,
+    ) -> None:
+        self.clock = FakeClock(start)
+        self.kube = FakeKube(self.clock)
+        self.namespace = namespace
+        self.fence: Fence = fence or OpenFence()
+        self._kinds = tuple(kinds) if kinds is not None else _all_kinds()
+        self._sources = dict(sources or {})
+        self._executors = dict(executors or {})
+        self.kube.on_change.append(self._changed)
+        self.ran: deque[str] = deque(maxlen=30)
+        self.controller = self._fresh()
+
+    # --- people and other controllers -----------------------------------------------------------------------------
+
+    def create(self, manifest: JsonObject) -> JsonObject:
+        """Puts a new object of any of our kinds; its namespace defaults to the simulation's."""
+        resource = next(kind.resource for kind in self._kinds if kind.name == manifest["kind"])
+        placed = {**manifest, "metadata": {"namespace": self.namespace, **manifest["metadata"]}}
+        return self.kube.put(resource, placed)
+
+    def edit(self, resource: Resource, name: str, change: Callable[[JsonObject], None]) -> JsonObject:
+        return self.kube.edit(resource, self.namespace, name, change)
+
+    def delete(self, resource: Resource, name: str) -> None:
+        self.kube.remove(resource, self.namespace, name)
+
+    def finish_job(self, name: str, result: Result | str) -> None:
+        """The Job's pod exits 0 with this termination message, and the Job completes."""
+        drivers.finish_job(self.kube, self.namespace, name, result)
+
+    def fail_job(self, name: str, exit_code: int = 1, result: Result | str = "") -> None:
+        """The Job's pod exits with that code, and the Job fails."""
+        drivers.fail_job(self.kube, self.namespace, name, exit_code, result)
+
+    def ready_deployments(self) -> None:
+        """Every Deployment has as many ready pods as it wants."""
+        for deployment in self.kube.all(DEPLOYMENT):
+            drivers.ready_deployment(self.kube, deployment)
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def get(self, resource: Resource, name: str) -> JsonObject:
+        found = self.kube.peek(resource, self.namespace, name)
+        assert found is not None, f"there is no {resource.kind} {name}"
+        return found
+
+    def status(self, resource: Resource, name: str) -> JsonObject:
+        return self.get(resource, name).get("status", {})
+
+    def condition(self, resource: Resource, name: str, type_: str) -> str | None:
+        """True, False or Unknown; None when it was never said. `reason` gives the why."""
+        found = condition(self.status(resource, name), type_)
+        return found["status"] if found else None
+
+    def reason(self, resource: Resource, name: str, type_: str = "Ready") -> str | None:
+        found = condition(self.status(resource, name), type_)
+        return found["reason"] if found else None
+
+    def jobs(self, *, open_only: bool = False) -> list[JsonObject]:
+        return [job for job in self.kube.all(JOB) if not open_only or not drivers.is_finished(job)]
+
+    def pods(self) -> list[JsonObject]:
+        return self.kube.all(POD)
+
+    def events(self) -> list[tuple[str, str, str]]:
+        """(type, reason, message), oldest first."""
+        told = sorted(self.kube.all(EVENT), key=lambda event: int(event["metadata"]["resourceVersion"]))
+        return [(event["type"], event["reason"], event["message"]) for event in told]
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    async def settle(self) -> int:
+        """Runs what is due until nothing is; returns how many runs that took."""
+        for runs in range(RUNS_LIMIT):
+            key = self.controller.queue.take()
+            if key is None:
+                return runs
+            try:
+                verdict = await self.controller.run(key)
+            finally:
+                self.controller.queue.done(key)
+            self.ran.append(f"{key}: {verdict.outcome} {verdict.detail}")
+        raise Restless("does not come to rest; the last runs:\n" + "\n".join(self.ran))
+
+    async def pass_time(self, span: timedelta) -> None:
+        """Lets that much time pass, running everything when it is due."""
+        end = self.clock.now() + span
+        await self.settle()
+        while (wait := self.controller.queue.seconds_to_next()) is not None:
+            if self.clock.now() + timedelta(seconds=wait) > end:
+                break
+            self.clock.advance(wait)
+            await self.settle()
+        self.clock.advance(end - self.clock.now())
+        await self.settle()
+
+    async def until(self, true: Callable[[], bool], within: timedelta = timedelta(hours=1)) -> None:
+        """Lets time pass until `true()`; fails when it is still not after `within`."""
+        end = self.clock.now() + within
+        await self.settle()
+        while not true():
+            wait = self.controller.queue.seconds_to_next()
+            if wait is None or self.clock.now() + timedelta(seconds=wait) > end:
+                raise AssertionError(f"not true within {within}; the last runs:\n" + "\n".join(self.ran))
+            self.clock.advance(wait)
+            await self.settle()
+
+    # --- death and resurrection ------------------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """A new process: queue, references and memory are empty, and every object is listed anew."""
+        self.controller = self._fresh()
+        for kind in self._kinds:
+            for obj in self.kube.all(kind.resource):
+                self.controller.wake(key_of(kind.resource, obj))
+
+    async def settle_killing_after(self, writes: int) -> bool:
+        """Settles, killed right after so many writes and restarted; False if it came to rest before that."""
+        self.kube.crash_after(writes)
+        try:
+            await self.settle()
+        except Crashed:
+            self.restart()
+            await self.settle()
+            return True
+        finally:
+            self.kube.crash_after(None)
+        return False
+
+    def _fresh(self) -> Controller:
+        sources: dict[type, Any] = {**kube_sources(self.kube, self.clock), **self._sources}
+        metrics = Metrics(CollectorRegistry())
+        around = Surroundings(self.kube, sources, self._executors, self.fence, self.clock, metrics)
+        return Controller(self._kinds, around, jitter=lambda: 0.0)
+
+    def _changed(self, resource: Resource, obj: Mapping[str, Any], event: str) -> None:
+        self.controller.wake(key_of(resource, obj))
+        for owner in owners_of(obj):
+            self.controller.wake_owner(*owner)
+
+
+def _all_kinds() -> tuple[Kind, ...]:
+    from bucle.app import kinds
+
+    return kinds(PLATFORM)
