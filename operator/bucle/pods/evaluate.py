@@ -5,13 +5,14 @@ Scores come from the captured answers: no model is loaded.
 
 from __future__ import annotations
 
-import math
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from bucle.contracts import capture
 from bucle.contracts.base import decimal_text
@@ -59,41 +60,55 @@ def evaluate(task: EvaluateTask, now: datetime) -> EvaluateResult:
     )
     _, usable = truth_of(rows.column(reference.table.target.name), reference)
     rows = rows.filter(pa.array(usable))
+    judged = _judged(task, reference, rows)
     size = task.windows.rows
     full = max(0, (rows.num_rows - task.closed) // size)
     windows = [
-        window(task, reference, rows.slice(task.closed + at * size, size), task.closed // size + at)
-        for at in range(min(full, MOST_WINDOWS))
+        window(judged, slice(first, first + size), first // size)
+        for first in range(task.closed, task.closed + min(full, MOST_WINDOWS) * size, size)
     ]
     return EvaluateResult(windows=tuple(windows), labelled=rows.num_rows, more=full > MOST_WINDOWS)
 
 
-def window(task: EvaluateTask, reference: Reference, rows: pa.Table, index: int) -> WindowResult:
-    """The metric over the window with the standard error its closed groups allow.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All labelled rows in order: the metric's value, the group (−1: none, or still open) and the received time."""
 
-    The last group of a window goes on in the next one, so it is not closed; rows without a group are left out. With
-    fewer than two closed groups there is no standard error, and the value is that of all rows.
-    """
+    values: NDArray[np.float64]
+    groups: NDArray[np.int64]
+    received: pa.ChunkedArray
+
+
+def _judged(task: EvaluateTask, reference: Reference, rows: pa.Table) -> Judged:
     truth, _ = truth_of(rows.column(reference.table.target.name), reference)
-    values = per_row(task.metric, truth, answers_of(rows, reference))
     by = task.group_by or GroupBy(column=capture.RECEIVED, unit="Hour")
     encoded = groups_of(rows.column(by.column), by).dictionary_encode()
-    codes = np.asarray(encoded.indices.fill_null(-1), dtype=np.int64)
-    grouped = codes >= 0
-    closed = grouped & (codes != codes[grouped][-1]) if grouped.any() else grouped
-    received = rows.column(capture.RECEIVED)
-    found = grouped_mean(values[closed], codes[closed]) if closed.any() else None
-    judged = found is not None and found.groups > 1
+    groups = np.array(encoded.indices.fill_null(-1), dtype=np.int64)
+    if (groups >= 0).any():
+        # More rows of the newest group may come: no later one has been seen.
+        groups[groups == groups[groups >= 0][-1]] = -1
+    values = per_row(task.metric, truth, answers_of(rows, reference))
+    return Judged(values, groups, rows.column(capture.RECEIVED))
+
+
+def window(judged: Judged, span: slice, index: int) -> WindowResult:
+    """The metric over the rows of closed groups, with the standard error that these groups allow.
+
+    With fewer than two closed groups there is no standard error, and the value is that of all rows.
+    """
+    values, groups = judged.values[span], judged.groups[span]
+    received = judged.received.slice(span.start, len(values))
+    closed = groups >= 0
+    found = grouped_mean(values[closed], groups[closed]) if closed.any() else None
+    enough = found if found is not None and found.groups > 1 else None
     return WindowResult(
         index=index,
         first=pc.min(received).as_py().isoformat(),
         last=pc.max(received).as_py().isoformat(),
-        rows=rows.num_rows,
+        rows=len(values),
         groups=found.groups if found is not None else 0,
-        value=decimal_text(found.value if found is not None and judged else float(values.mean())),
-        standard_error=decimal_text(found.standard_error)
-        if found is not None and judged and math.isfinite(found.standard_error)
-        else None,
+        value=decimal_text(enough.value if enough is not None else float(values.mean())),
+        standard_error=decimal_text(enough.standard_error) if enough is not None else None,
     )
 
 

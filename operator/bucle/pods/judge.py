@@ -41,7 +41,7 @@ from bucle.podkit.tables import (
     served_rows,
     with_labels,
 )
-from bucle.pods.judging import SETTLED, Rules, Seen, evidence_of
+from bucle.pods.judging import Rules, Seen, evidence_of
 
 log = logging.getLogger("bucle.judge")
 
