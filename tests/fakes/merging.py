@@ -15,7 +15,7 @@ ATOMIC = frozenset({"selector", "matchLabels", "nodeSelector"})
 def apply(live: Any, before: Any, now: Any, field: str = "") -> Any:
     """`live` with the intent `now`, where `before` is the intent of the previous apply (None at the first)."""
     if isinstance(now, dict) and isinstance(live, dict) and field not in ATOMIC:
-        merged = {key: value for key, value in live.items()}
+        merged = dict(live)
         earlier = before if isinstance(before, dict) else {}
         for key in earlier:
             if key not in now:

@@ -1,0 +1,107 @@
+"""A small kind for the engine's own stories: one ConfigMap child, one effect, conditions. Its spec steers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.fakes.clock import START
+from tests.fakes.kube import FakeKube
+
+from bucle.engine.conditions import Says, fold, ready, reconciling
+from bucle.engine.kind import Kind, Ref, object_ref
+from bucle.engine.objects import CONFIG_MAP, DATASET, JsonObject, owner_reference
+from bucle.engine.observation import Absent, Known, Observation, Unavailable
+from bucle.engine.plan import Child, Deletion, Plan
+from bucle.engine.reads import ListObjects, Observations, Reads
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Read: is the thing tagged in the fake external?"""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Effect: tag it."""
+
+    name: str
+
+
+@dataclass
+class FakeTags:
+    """An external system with tags; `down` makes it unavailable, `blind` hides what was done."""
+
+    kube: FakeKube | None = None
+    tags: list[str] = field(default_factory=list)
+    down: bool = False
+    blind: bool = False
+
+    async def read(self, read: Tagged) -> Observation[bool]:
+        at = self.kube.clock.now() if self.kube else START
+        if self.down:
+            return Unavailable("the tag service is down")
+        return Known(True, at) if read.name in self.tags and not self.blind else Absent(at)
+
+    async def execute(self, effect: Tag) -> None:
+        from bucle.engine.effects import EffectFailed
+
+        if self.down:
+            raise EffectFailed("the tag service is down")
+        self.tags.append(effect.name)
+        if self.kube:
+            self.kube.count_write()
+
+
+def child_of(obj: JsonObject) -> Child:
+    """Data `fixed` is created only; data `value` follows the spec."""
+    metadata: dict[str, Any] = {
+        "name": f"{obj['metadata']['name']}-settings",
+        "namespace": obj["metadata"]["namespace"],
+        "labels": {"bucle.dev/uid": obj["metadata"]["uid"]},
+        "ownerReferences": [owner_reference(DATASET, obj)],
+    }
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {"fixed": "at birth"},
+    }
+    value = str(obj["spec"].get("value", "none"))
+    return Child(CONFIG_MAP, manifest, {"data": {"value": value}}, guarded=bool(obj["spec"].get("guarded")))
+
+
+def refs(obj: JsonObject) -> frozenset[Ref]:
+    follows = obj["spec"].get("follows")
+    return frozenset({object_ref(DATASET, obj["metadata"]["namespace"], follows)} if follows else set())
+
+
+def reads(obj: JsonObject) -> Reads:
+    metadata = obj["metadata"]
+    children = ListObjects(CONFIG_MAP, metadata["namespace"], (("bucle.dev/uid", metadata["uid"]),), metadata["uid"])
+    return {"children": children, "tagged": Tagged(metadata["name"])}
+
+
+def plan(obj: JsonObject, seen: Observations, now: datetime) -> Plan:
+    spec = obj["spec"]
+    if spec.get("poison"):
+        raise KeyError("a mistake in the plan")
+    wants_tag = spec.get("tag") and isinstance(seen["tagged"], Absent)
+    waiting = isinstance(seen["tagged"], Unavailable)
+    says = reconciling("Building", "waits for tags") if waiting or wants_tag else ready("VersionReady", "all is done")
+    stored = (obj.get("status") or {}).get("conditions") or []
+    status = {"conditions": fold(stored, [*says, Says("Toy", "True", "Toy")], obj["metadata"]["generation"], now)}
+    children = seen["children"].value if isinstance(seen["children"], Known) else ()
+    unwanted = tuple(
+        Deletion(CONFIG_MAP, item["metadata"]["namespace"], item["metadata"]["name"], item["metadata"]["uid"])
+        for item in children
+        if item["metadata"]["name"].endswith("-old")
+    )
+    decided = Plan(status, (child_of(obj),), unwanted, (Tag(obj["metadata"]["name"]),) if wants_tag else ())
+    return replace(decided, requeue_after=timedelta(seconds=spec["look"])) if "look" in spec else decided
+
+
+KIND = Kind(DATASET, refs, reads, plan, (CONFIG_MAP,))
