@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+
 from bucle.contracts.export import DOCUMENTS, main, stale, write
 from bucle.contracts.names import RESULT_LIMIT_BYTES, TASK_LIMIT_BYTES
 from bucle.contracts.task import parse_task

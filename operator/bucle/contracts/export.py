@@ -38,7 +38,10 @@ FOLDER = Path("docs/contracts")
 def schema_text(name: str) -> str:
     """The JSON schema of one document as the file's text."""
     schema = DOCUMENTS[name].model_json_schema(by_alias=True)
-    return json.dumps(schema | {"$schema": "https://json-schema.org/draft/2020-12/schema"}, indent=1, sort_keys=True) + "\n"
+    return (
+        json.dumps(schema | {"$schema": "https://json-schema.org/draft/2020-12/schema"}, indent=1, sort_keys=True)
+        + "\n"
+    )
 
 
 def stale(folder: Path) -> list[str]:
@@ -58,7 +61,9 @@ def write(folder: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Writes or checks the JSON schemas of the contracts.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is not what it should be")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 when a file is not what it should be"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args(arguments)
     if not options.check:
@@ -66,7 +71,9 @@ def main(arguments: list[str]) -> int:
         return 0
     old = stale(options.folder)
     if old:
-        sys.stderr.write(f"not up to date in {options.folder}: {', '.join(old)}; run python -m bucle.contracts.export\n")
+        sys.stderr.write(
+            f"not up to date in {options.folder}: {', '.join(old)}; run python -m bucle.contracts.export\n"
+        )
     return 1 if old else 0
 
 

@@ -1,0 +1,164 @@
+"""Typing: what each source type becomes, what is refused with a count and without a value, and what a model is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bucle.contracts.table import Column, ColumnType, TableSchema, Target
+from bucle.podkit.frames import (
+    InvalidRequest,
+    WrongValues,
+    label_text,
+    model_frame,
+    request_frame,
+    typed,
+    typed_table,
+    without_unknown,
+)
+from bucle.podkit.program import ProgramError
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("values", "type_", "wanted"),
+    [
+        (pa.array([1, None], pa.int8()), "Integer", [1, None]),
+        (pa.array([1.0, float("nan")]), "Integer", [1, None]),
+        (pa.array([" 7", None]), "Integer", [7, None]),
+        (pa.array([True, False]), "Integer", [1, 0]),
+        (pa.array([1, 2]), "Number", [1.0, 2.0]),
+        (pa.array(["1.5", "1e3"]), "Number", [1.5, 1000.0]),
+        (pa.array(["TRUE", "0", None]), "Boolean", [True, False, None]),
+        (pa.array([1, 0, None]), "Boolean", [True, False, None]),
+        (pa.array([1.0, None]), "Category", ["1", None]),
+        (pa.array([1.5]), "Category", ["1.5"]),
+        (pa.array([True]), "Category", ["true"]),
+        (pa.array(["a", "b"]).dictionary_encode(), "Category", ["a", "b"]),
+        (pa.array(["2026-01-01T13:00:00+01:00", None]), "Timestamp", [NOON, None]),
+        (pa.array([datetime(2026, 1, 1, 12)]), "Timestamp", [NOON]),  # noqa: DTZ001 a source without zones means UTC
+        (pa.array([date(2026, 1, 1)]), "Timestamp", [NOON.replace(hour=0)]),
+        (pa.nulls(2), "Text", [None, None]),
+    ],
+)
+def test_what_becomes_of_a_column(values: pa.Array, type_: ColumnType, wanted: list[Any]) -> None:
+    assert typed(values, type_).to_pylist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("values", "type_", "count"),
+    [
+        (pa.array([1.5, 2.0, None]), "Integer", 1),
+        (pa.array(["1", "secret", "1.5"]), "Integer", 2),
+        (pa.array([float("inf"), 1.0]), "Number", 1),
+        (pa.array(["x", "y", None, "1"]), "Number", 2),
+        (pa.array([2, 1, 0]), "Boolean", 1),
+        (pa.array(["maybe", "true"]), "Boolean", 1),
+        (pa.array(["2026-13-01", "2026-01-01", None]), "Timestamp", 1),
+        (pa.array([1, 2]), "Timestamp", 2),
+        (pa.array([[1]]), "Text", 1),
+    ],
+)
+def test_misfits_are_counted(values: pa.Array, type_: ColumnType, count: int) -> None:
+    with pytest.raises(WrongValues) as caught:
+        typed(values, type_)
+    assert caught.value.count == count
+
+
+SCHEMA = TableSchema(
+    target=Target(name="y", task="Binary", positive="1"),
+    columns=(
+        Column(name="n", type="Number", nullable="Allowed"),
+        Column(name="c", type="Category", nullable="Allowed"),
+        Column(name="k", type="Integer"),
+        Column(name="b", type="Boolean"),
+    ),
+)
+
+
+def test_a_wrong_type_names_column_and_count_but_no_value() -> None:
+    table = pa.table({"n": ["secret", "1"], "c": ["a", "b"], "k": [1, 2], "b": [True, True], "y": [0, 1]})
+    with pytest.raises(ProgramError) as caught:
+        typed_table(table, SCHEMA)
+    assert (caught.value.exit_code, caught.value.reason) == (78, "WrongType")
+    assert "column n must be Number, but 1 of 2 values" in caught.value.message and "secret" not in caught.value.message
+
+
+def test_an_unknown_column_names_those_that_exist() -> None:
+    with pytest.raises(ProgramError) as caught:
+        typed_table(pa.table({"m": [1], "c": ["a"], "k": [1], "b": [True], "y": [0]}), SCHEMA)
+    assert caught.value.reason == "UnknownColumn" and "no column n; it has b, c, k, m, y" in caught.value.message
+
+
+def test_columns_come_in_the_order_of_the_schema_and_the_target_as_text() -> None:
+    table = typed_table(
+        pa.table({"y": [0, 1], "b": [1, 0], "k": [1, 2], "c": [1, 2], "n": [1, 2], "extra": [0, 0]}), SCHEMA
+    )
+    assert table.column_names == ["n", "c", "k", "b", "y"]
+    assert table.column("y").to_pylist() == ["0", "1"]
+
+
+rows = st.lists(
+    st.tuples(
+        st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        st.none() | st.text(max_size=5),
+        st.integers(-(2**53), 2**53),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(rows)
+def test_a_request_gives_the_model_what_training_gave_it(given_rows: list[tuple[Any, ...]]) -> None:
+    columns = dict(zip(("n", "c", "k", "b"), (list(values) for values in zip(*given_rows, strict=True)), strict=True))
+    stored = pa.table({**columns, "y": ["0"] * len(given_rows)})
+    trained = model_frame(typed_table(stored, SCHEMA), SCHEMA.columns)
+    asked = request_frame(columns, SCHEMA.columns)
+    assert list(trained.dtypes) == list(asked.dtypes)
+    for name in trained.columns:
+        assert [repr(v) for v in trained[name].tolist()] == [repr(v) for v in asked[name].tolist()]
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "problem"),
+    [
+        ({"n": None}, "n", "is missing"),
+        ({"k": [None]}, "k", "must not be null"),
+        ({"k": [1.5]}, "k", "must be of type Integer"),
+        ({"k": [True]}, "k", "must be of type Integer"),
+        ({"k": ["1"]}, "k", "must be of type Integer"),
+        ({"n": [float("inf")]}, "n", "must be of type Number"),
+        ({"b": [2]}, "b", "must be of type Boolean"),
+        ({"b": ["true"]}, "b", "must be of type Boolean"),
+        ({"c": [["a"]]}, "c", "must be a text"),
+        ({"k": [1, 2]}, "n", "has 1 values where other columns have 2"),
+    ],
+)
+def test_a_bad_request_names_the_column(change: dict[str, Any], column: str, problem: str) -> None:
+    values = {"n": [1.0], "c": ["a"], "k": [1], "b": [True], **change}
+    with pytest.raises(InvalidRequest) as caught:
+        request_frame({name: given for name, given in values.items() if given is not None}, SCHEMA.columns)
+    assert caught.value.column == column and problem in caught.value.problem
+
+
+def test_a_category_never_seen_becomes_null() -> None:
+    frame = request_frame({"n": [1, 1], "c": ["a", "z"], "k": [1, 1], "b": [True, True]}, SCHEMA.columns)
+    changed = without_unknown(frame, {"c": ("a",)})
+    assert changed["c"].tolist()[0] == "a" and changed["c"].isna().tolist() == [False, True]
+    assert frame["c"].tolist() == ["a", "z"], "the caller's frame is left alone"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1, "1"), (1.0, "1"), ("1", "1"), (True, "true"), (np.float64(2), "2"), (1.5, "1.5")]
+)
+def test_one_meaning_has_one_text(value: Any, text: str) -> None:
+    assert label_text(value) == text
