@@ -1,8 +1,11 @@
-"""Nothing global: what a test needs, it builds. Settings of hypothesis for a shared two-core machine."""
+"""What every tier shares."""
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+import asyncio
 
-settings.register_profile("bucle", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
-settings.load_profile("bucle")
+
+def pytest_configure() -> None:
+    # pytest-asyncio asks for "the current loop" before each async test; unless told that there is none, Python 3.11
+    # makes one that nobody closes, and its ResourceWarning fails the whole session.
+    asyncio.set_event_loop(None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.fakes.kube import FakeKube
+
 from bucle.contracts.result import Result
 from bucle.engine.conditions import timestamp
 from bucle.engine.objects import DEPLOYMENT, JOB, POD, JsonObject, owner_reference
-from tests.fakes.kube import FakeKube
 
 
 def is_finished(job: JsonObject) -> bool:

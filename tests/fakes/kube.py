@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fakes.clock import FakeClock
+from tests.fakes.merging import apply
+
 from bucle.engine.conditions import timestamp
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from bucle.engine.objects import (
@@ -29,8 +32,6 @@ from bucle.engine.objects import (
     labels_of,
     uid_of,
 )
-from tests.fakes.clock import FakeClock
-from tests.fakes.merging import apply
 
 WITHOUT_STATUS = frozenset({CONFIG_MAP, EVENT, LEASE})
 WRITES = frozenset({"create", "apply", "replace", "replace_status", "patch_annotations", "delete"})

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.fakes.clock import FakeClock
+
 from bucle.contracts import names
 from bucle.engine.effects import EffectFailed
 from bucle.engine.observation import Absent, Known, Observation, Unavailable
@@ -30,7 +32,6 @@ from bucle.externals.registry.values import (
     VersionsByTag,
     pairs,
 )
-from tests.fakes.clock import FakeClock
 
 READS = (VersionByAlias, VersionByNumber, VersionsByTag, RunsByTag)
 EFFECTS = (EnsureRun, CloseRun, RegisterVersion, SetAlias, TagVersion, TagRun)

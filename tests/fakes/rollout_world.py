@@ -17,6 +17,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.fakes import drivers
+from tests.fakes.clock import FakeClock
+from tests.fakes.registry import FakeRegistry
+from tests.fakes.simulation import NAMESPACE, PLATFORM, Simulation
+
 from bucle.contracts import names
 from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.evidence import Evidence, GroupSums
@@ -28,10 +33,6 @@ from bucle.engine.observation import Known, Observation, Unavailable
 from bucle.externals.judge.values import EvidenceRead
 from bucle.externals.router.values import ClusterCount, RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.kinds import modeldeployment
-from tests.fakes import drivers
-from tests.fakes.clock import FakeClock
-from tests.fakes.registry import FakeRegistry
-from tests.fakes.simulation import NAMESPACE, PLATFORM, Simulation
 
 REGISTERED = "ml.flights"
 NAME = "flights"

@@ -24,6 +24,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from tests.fakes import drivers
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.kube import Crashed, FakeKube
 
 from bucle.contracts.result import Result
 from bucle.engine.conditions import condition
@@ -36,9 +39,6 @@ from bucle.engine.observe import Sources, kube_sources
 from bucle.engine.reconcile import Surroundings
 from bucle.engine.wake import owners_of
 from bucle.workloads.platform import Platform
-from tests.fakes import drivers
-from tests.fakes.clock import START, FakeClock
-from tests.fakes.kube import Crashed, FakeKube
 
 NAMESPACE = "ml"
 PLATFORM = Platform(

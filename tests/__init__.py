@@ -1,1 +1,0 @@
-"""Tests read as specifications."""
