@@ -145,8 +145,13 @@ def _superseded(seen: World, status: DatasetStatus) -> tuple[Deletion, ...]:
     return tuple(
         Deletion(JOB, seen.owner.namespace, name, uid_of(job))
         for name, job in sorted(seen.jobs.items())
-        if name != active and _is_build(job) and not ended(job)
+        # A program that has ended is left to its Job: deleting it in the second before the Job notices would take its log.
+        if name != active and _is_build(job) and not ended(job) and _works(seen, name)
     )
+
+
+def _works(seen: World, job: str) -> bool:
+    return isinstance(outcome_of(job, seen.jobs, seen.pods), Running)
 
 
 def _is_build(job: JsonObject) -> bool:
