@@ -1,0 +1,183 @@
+"""The Jobs of an Experiment: rows as task documents. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bucle.contracts import names
+from bucle.contracts.table import GroupBy
+from bucle.contracts.task import (
+    ChampionModel,
+    DatasetVersion,
+    FinalTask,
+    ParameterValue,
+    Preprocessing,
+    SklearnTrainer,
+    Step,
+    TrialTask,
+)
+from bucle.engine.observation import Known
+from bucle.engine.plan import Child
+from bucle.kinds.experiment.world import World
+from bucle.resources.base import parse_duration
+from bucle.resources.documents import to_dict
+from bucle.resources.experiment import SklearnClass
+from bucle.resources.experiment_status import Final, Inputs, Trial
+from bucle.workloads.attempts import task_text
+from bucle.workloads.jobs import JobSpec, task_job
+from bucle.workloads.platform import Platform
+from bucle.workloads.pods import PodSettings
+
+TRIAL, FINAL = "trial", "final"
+_REST = re.compile(r"(?:t(?P<index>[0-9]+)|f)a(?P<attempt>[0-9]+)")
+
+
+def literal(text: str) -> ParameterValue:
+    """The text as a JSON literal, else as the string it is. NaN and Infinity are no JSON and stay strings."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    try:
+        return json.loads(text, parse_constant=refuse)  # type: ignore[no-any-return]
+    except ValueError:
+        return text
+
+
+def trial_task(world: World, inputs: Inputs, row: Trial) -> TrialTask:
+    spec = world.experiment.spec
+    return TrialTask(
+        name=world.owner.name,
+        index=row.index or 0,
+        dataset=_version(inputs),
+        trainer=_trainer(world),
+        params={name: literal(value) for name, value in row.params.items()},
+        seed=row.seed or 0,
+        metric=spec.objective.metric,
+    )
+
+
+def final_task(platform: Platform, world: World, inputs: Inputs, final: Final) -> FinalTask:
+    owner, spec = world.owner, world.experiment.spec
+    return FinalTask(
+        name=owner.name,
+        dataset=_version(inputs),
+        trainer=_trainer(world),
+        params={name: literal(value) for name, value in final.params.items()},
+        seed=final.seed or 0,
+        metric=spec.objective.metric,
+        group_by=_group_by(world),
+        champion=_champion(world, final),
+        model_location=names.model_location(platform.store_uri, owner.namespace, owner.name, owner.uid),
+    )
+
+
+def trial_job(platform: Platform, world: World, inputs: Inputs, row: Trial) -> Child:
+    """Raises TaskTooLarge when the trainer does not fit a pod annotation."""
+    job = _job(world, row.job, TRIAL, row.image or platform.image_worker, trial_task(world, inputs, row))
+    return task_job(platform, world.owner, job)
+
+
+def final_job(platform: Platform, world: World, inputs: Inputs, final: Final) -> Child:
+    """Raises TaskTooLarge when the trainer does not fit a pod annotation."""
+    task = final_task(platform, world, inputs, final)
+    return task_job(platform, world.owner, _job(world, final.job, FINAL, final.image or platform.image_worker, task))
+
+
+def placed_trial(world: World, inputs: Inputs, row: Trial) -> Trial:
+    """The row with its Job's name: a live Job that runs exactly this task (lost status), else a name never used."""
+    attempt = _free_or_same(world, inputs, row.index, row.attempt or 0, trial_task(world, inputs, row))
+    job = names.trial_job(world.owner.name, world.owner.uid, row.index or 0, attempt, inputs.run or 0)
+    return row.model_copy(update={"attempt": attempt, "job": job})
+
+
+def placed_final(platform: Platform, world: World, inputs: Inputs, final: Final) -> Final:
+    task = final_task(platform, world, inputs, final)
+    attempt = _free_or_same(world, inputs, None, final.attempt or 0, task)
+    job = names.final_job(world.owner.name, world.owner.uid, attempt, inputs.run or 0)
+    return final.model_copy(update={"attempt": attempt, "job": job})
+
+
+def index_and_attempt(world: World, inputs: Inputs, job: str) -> tuple[int | None, int] | None:
+    """Which trial (None: the final fit) and attempt of this run the Job's name stands for; None for other runs."""
+    prefix = names.experiment_jobs(world.owner.name, world.owner.uid, inputs.run or 0)
+    found = _REST.fullmatch(job.removeprefix(prefix)) if job.startswith(prefix) else None
+    if found is None:
+        return None
+    index = found.group("index")
+    return (int(index) if index is not None else None), int(found.group("attempt"))
+
+
+def _free_or_same(world: World, inputs: Inputs, index: int | None, attempt: int, task: TrialTask | FinalTask) -> int:
+    attempts: dict[int, Mapping[str, Any]] = {}
+    for name, job in world.jobs.items():
+        found = index_and_attempt(world, inputs, name)
+        if found is not None and found[0] == index and found[1] >= attempt:
+            attempts[found[1]] = job
+    same = [number for number, job in attempts.items() if task_text(job) == task.canonical()]
+    return min(same) if same else max(attempts, default=attempt - 1) + 1
+
+
+def _job(world: World, name: str | None, component: str, image: str, task: TrialTask | FinalTask) -> JobSpec:
+    spec = world.experiment.spec
+    return JobSpec(
+        name=name or "",
+        component=component,
+        image=image,
+        task=task,
+        deadline=parse_duration(spec.limits.trial_timeout),
+        settings=PodSettings.of(to_dict(spec.pod)),
+    )
+
+
+def _version(inputs: Inputs) -> DatasetVersion:
+    return DatasetVersion(
+        name=inputs.dataset or "", digest=inputs.dataset_digest or "", location=inputs.dataset_location or ""
+    )
+
+
+def _trainer(world: World) -> SklearnTrainer:
+    given = world.experiment.spec.trainer.sklearn
+    return SklearnTrainer(
+        estimator=_step(given.estimator),
+        preprocessing=tuple(
+            Preprocessing(types=p.types, columns=p.columns, steps=tuple(_step(step) for step in p.steps))
+            for p in given.preprocessing
+        ),
+    )
+
+
+def _step(given: SklearnClass) -> Step:
+    return Step.model_validate(
+        {"class": given.class_, "params": {name: literal(value) for name, value in given.params.items()}}
+    )
+
+
+def _group_by(world: World) -> GroupBy | None:
+    """How the Dataset groups rows; the version's manifest holds it too, should the Dataset be gone."""
+    if not isinstance(world.dataset, Known):
+        return None
+    group = world.dataset.value["spec"].get("splits", {}).get("hash", {}).get("group")
+    return GroupBy.model_validate(group) if group else None
+
+
+def _champion(world: World, final: Final) -> ChampionModel | None:
+    spec = world.experiment.spec.champion
+    if spec is None or final.champion_uri is None or final.champion_digest is None:
+        return None
+    return ChampionModel(
+        version=str(final.champion_version),
+        uri=final.champion_uri,
+        digest=final.champion_digest,
+        dataset_location=final.champion_dataset,
+        metric=spec.metric,
+        on=spec.on,
+    )
+
+
+def is_due(not_before: datetime | None, now: datetime) -> bool:
+    return not_before is None or not_before <= now

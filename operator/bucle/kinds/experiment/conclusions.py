@@ -1,0 +1,64 @@
+"""What the conditions of an Experiment say at each point of its life. Pure."""
+
+from __future__ import annotations
+
+from bucle.engine.conditions import Says, ready, reconciling, stalled
+from bucle.kinds.experiment import records
+from bucle.resources.experiment_status import ExperimentStatus, Final
+
+OWN = ("Succeeded", "GatesPassed", "Registered")
+
+
+def under_way(reason: str, message: str) -> tuple[Says, ...]:
+    """Nothing is decided yet; what an earlier run decided is not said any more."""
+    return (*reconciling(reason, message), *(Says(type_, "Unknown", reason) for type_ in OWN))
+
+
+def cannot(reason: str, message: str) -> tuple[Says, ...]:
+    """It ends without a decision until a person acts."""
+    return (
+        *stalled(reason, message),
+        Says("Succeeded", "False", reason, message),
+        Says("GatesPassed", "Unknown", reason),
+        Says("Registered", "False", reason),
+    )
+
+
+def of_final(status: ExperimentStatus, final: Final, outage: str | None) -> tuple[Says, ...]:
+    """Conditions once there is a row for the final fit."""
+    reason, message = records.reason_and_message(final.reason)
+    if final.state == records.STOPPED:
+        return cannot(reason, message)
+    if final.state == records.REFUSED:
+        return _refused(reason, message)
+    if final.state == records.REGISTERED:
+        return _decided(ready("Registered", message), Says("Registered", "True", "Registered", message))
+    if final.state == records.KEPT:
+        return _decided(ready("NotRegistered", message), Says("Registered", "False", "NotRegistered", message))
+    if final.state == records.PASSED:
+        said = "RegistryUnavailable" if outage else "Registering"
+        return (
+            *reconciling(said, outage or "the model passed and is being registered"),
+            Says("Succeeded", "Unknown", said),
+            Says("GatesPassed", "True", "GatesPassed", message),
+            Says("Registered", "False", said, outage or ""),
+        )
+    if final.reason:
+        return under_way(reason, message)
+    return under_way("FinalFit", f"Job {final.job} fits, scores and compares the best parameters")
+
+
+def _refused(reason: str, message: str) -> tuple[Says, ...]:
+    registered = Says("Registered", "False", reason, message)
+    if reason == "GateFailed":
+        return (
+            *stalled(reason, message),
+            Says("Succeeded", "True", "Succeeded"),
+            Says("GatesPassed", "False", reason, message),
+            registered,
+        )
+    return _decided(ready(reason, message), registered)
+
+
+def _decided(first: tuple[Says, ...], registered: Says) -> tuple[Says, ...]:
+    return (*first, Says("Succeeded", "True", "Succeeded"), Says("GatesPassed", "True", "GatesPassed"), registered)

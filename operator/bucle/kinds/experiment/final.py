@@ -1,0 +1,137 @@
+"""The final fit: begun with the best parameters and a pinned champion, tried again, scored, judged. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bucle.contracts import names
+from bucle.contracts.result import FinalResult
+from bucle.engine.observation import Known, Unavailable
+from bucle.externals.registry.values import ModelVersion
+from bucle.kinds.experiment import judgement, records
+from bucle.kinds.experiment.children import placed_final
+from bucle.kinds.experiment.identity import model_name
+from bucle.kinds.experiment.world import World
+from bucle.resources.base import ModelReference
+from bucle.resources.experiment_status import ChampionComparison, Final, Inputs, Trial
+from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, USER_ATTEMPTS, outcome_of, pause
+from bucle.workloads.jobs import Failed, Finished, Lost, Running
+from bucle.workloads.platform import Platform
+
+
+def stopped(reason: str, message: str, now: datetime) -> Final:
+    """No attempt can help: kept in status, so that it is not decided twice."""
+    return Final(state=records.STOPPED, reason=f"{reason}: {message}", finished_at=now)
+
+
+def begun(platform: Platform, world: World, inputs: Inputs, best: Trial, now: datetime) -> Final | None:
+    """The final fit's row; None while the champion cannot be asked for: it must not be taken for missing."""
+    champion = world.registry.champion
+    if world.experiment.spec.champion is not None and (champion is None or isinstance(champion, Unavailable)):
+        return None
+    final = Final(
+        state=records.FITTING,
+        attempt=0,
+        failures=0,
+        image=inputs.image,
+        params=best.params,
+        seed=best.seed,
+        started_at=now,
+    )
+    if world.experiment.spec.champion is not None:
+        found = champion.value if isinstance(champion, Known) else None
+        final = final.model_copy(update=_champion_fields(platform, world, found))
+    return placed_final(platform, world, inputs, final)
+
+
+def _champion_fields(platform: Platform, world: World, found: ModelVersion | None) -> dict[str, object]:
+    if found is None:
+        return {"champion": ChampionComparison(state=judgement.MISSING)}
+    digest, name = found.tag(names.TAG_MODEL_DIGEST), found.tag(names.TAG_DATASET_NAME)
+    version = found.tag(names.TAG_DATASET_DIGEST)
+    location = (
+        names.dataset_location(platform.store_uri, world.owner.namespace, name, version) if name and version else None
+    )
+    # A version without our tags was registered by someone else: its bytes cannot be verified, so it is not loaded.
+    state = judgement.UNDECIDED if digest else judgement.INCOMPATIBLE
+    return {
+        "champion": ChampionComparison(version=found.version, state=state),
+        "champion_version": found.version,
+        "champion_uri": found.source if digest else None,
+        "champion_digest": digest,
+        "champion_dataset": location,
+    }
+
+
+def advanced(platform: Platform, world: World, inputs: Inputs, final: Final, now: datetime) -> Final:
+    """The row after what is known of its Job."""
+    if final.state == records.WAITING:
+        if final.not_before is not None and final.not_before > now:
+            return final
+        return placed_final(platform, world, inputs, final.model_copy(update={"state": records.FITTING}))
+    if final.state != records.FITTING:
+        return final
+    job = final.job or ""
+    if job not in world.jobs and not any(
+        (pod["metadata"].get("labels") or {}).get("job-name") == job for pod in world.pods
+    ):
+        return final
+    found = outcome_of(job, world.jobs, world.pods)
+    if isinstance(found, Running):
+        trouble = f"{found.trouble.reason}: {found.trouble.message}" if found.trouble else None
+        return final.model_copy(update={"reason": trouble})
+    if isinstance(found, Finished) and found.result.final is not None:
+        return _judged(world, final, found.result.final, now)
+    if isinstance(found, Failed):
+        return _after(final, found, now)
+    words = found.message if isinstance(found, Lost) else f"Job {job} left a result of another phase"
+    return _again(final, "ResultLost", words, pause(final.attempt or 0), now)
+
+
+def _after(final: Final, failed: Failed, now: datetime) -> Final:
+    if failed.reason in HEALS_FROM_OUTSIDE:
+        return _again(final, failed.reason, failed.message, LONGEST_PAUSE, now)
+    failures = (final.failures or 0) + (0 if failed.kind == "Retry" else 1)
+    counted = final.model_copy(update={"failures": failures})
+    if failed.kind == "Fatal" or failures >= USER_ATTEMPTS:
+        text = f"{failed.reason}: {failed.message}"
+        return counted.model_copy(update={"state": records.STOPPED, "reason": text, "finished_at": now})
+    return _again(counted, failed.reason, failed.message, pause(final.attempt or 0), now)
+
+
+def _again(final: Final, reason: str, message: str, wait: timedelta, now: datetime) -> Final:
+    return final.model_copy(
+        update={
+            "state": records.WAITING,
+            "attempt": (final.attempt or 0) + 1,
+            "reason": f"{reason}: {message}",
+            "not_before": now + wait,
+        }
+    )
+
+
+def _judged(world: World, final: Final, result: FinalResult, now: datetime) -> Final:
+    spec = world.experiment.spec
+    estimate = result.out_of_fold
+    scored = final.model_copy(
+        update={
+            "metrics": result.metrics,
+            "out_of_fold": estimate.value,
+            "out_of_fold_error": estimate.standard_error,
+            "out_of_fold_groups": estimate.groups,
+            "out_of_fold_rows": estimate.rows,
+            "model": ModelReference(name=model_name(world.experiment), uri=result.uri, digest=result.digest),
+            "finished_at": now,
+            "not_before": None,
+        }
+    )
+    verdict = judgement.gates(spec.gates, result)
+    if verdict.passed and spec.champion is not None:
+        comparison = judgement.compared(spec.champion, scored.champion, result.champion)
+        scored = scored.model_copy(update={"champion": comparison})
+        verdict = judgement.champion(spec.champion, comparison)
+    if not verdict.passed:
+        return scored.model_copy(update={"state": records.REFUSED, "reason": f"{verdict.reason}: {verdict.message}"})
+    if spec.register_ is None:
+        return scored.model_copy(update={"state": records.KEPT, "reason": "NotRegistered: the spec has no `register`"})
+    return scored.model_copy(update={"state": records.PASSED, "reason": f"GatesPassed: {verdict.message}"})

@@ -1,0 +1,80 @@
+"""What one run of an Experiment is, beyond the life of its status: hashes, keys, names in the registry. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bucle.contracts.canonical import sha256_hex
+from bucle.contracts.names import registered_model
+from bucle.externals.sampler.values import Dimension, FloatDimension, IntDimension
+from bucle.resources.dataset_status import DatasetVersion
+from bucle.resources.documents import to_dict
+from bucle.resources.experiment import Experiment, Parameter
+from bucle.resources.experiment_status import Inputs, SplitDigests
+from bucle.workloads.platform import Platform
+
+ENGINE = "optuna 5"
+
+
+def spec_hash(experiment: Experiment) -> str:
+    """Hash of what decides the outcome: all but how much is tried, how often, and on which machines."""
+    parts = to_dict(experiment.spec)
+    for left_out in ("limits", "run", "pod"):
+        parts.pop(left_out, None)
+    return sha256_hex(parts)
+
+
+def pinned(platform: Platform, experiment: Experiment, version: DatasetVersion, now: datetime) -> Inputs:
+    """All that the outcome depends on. The key names the cluster by a setting, which a rebuild keeps."""
+    metadata, spec = experiment.metadata, experiment.spec
+    hashed = spec_hash(experiment)
+    key = sha256_hex([platform.cluster_name, metadata.namespace, metadata.name, hashed, version.digest, spec.run])
+    splits = version.splits
+    return Inputs(
+        dataset=spec.dataset.name,
+        dataset_digest=version.digest,
+        dataset_location=version.location,
+        split_digests=SplitDigests(
+            train=splits.train.digest if splits and splits.train else None,
+            validation=splits.validation.digest if splits and splits.validation else None,
+            test=splits.test.digest if splits and splits.test else None,
+        ),
+        image=platform.image_worker,
+        spec_hash=hashed,
+        engine=ENGINE,
+        registration_key=key,
+        run=spec.run,
+        seed=spec.search.seed,
+        started_at=now,
+    )
+
+
+def model_name(experiment: Experiment) -> str | None:
+    register = experiment.spec.register_
+    return registered_model(experiment.metadata.namespace, register.model) if register else None
+
+
+def tracking_name(experiment: Experiment) -> str:
+    """The MLflow experiment that holds the runs."""
+    return f"{experiment.metadata.namespace}/{experiment.metadata.name}"
+
+
+def trial_key(registration_key: str, index: int) -> str:
+    return f"{registration_key}/t{index}"
+
+
+def final_key(registration_key: str) -> str:
+    return f"{registration_key}/final"
+
+
+def space(experiment: Experiment) -> tuple[Dimension, ...]:
+    return tuple(_dimension(parameter) for parameter in experiment.spec.parameters)
+
+
+def _dimension(parameter: Parameter) -> Dimension:
+    if parameter.int_ is not None:
+        whole = parameter.int_
+        return IntDimension(parameter.name, whole.min, whole.max, whole.scale == "Log")
+    assert parameter.float_ is not None, "a parameter has exactly one member"
+    real = parameter.float_
+    return FloatDimension(parameter.name, float(real.min), float(real.max), real.scale == "Log")

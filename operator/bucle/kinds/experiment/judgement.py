@@ -1,0 +1,112 @@
+"""Whether the final model may be registered: absolute gates, then the comparison with the champion. Pure.
+
+The comparison is a one-sided test on the paired difference d (challenger minus champion, as a loss) over groups:
+with the bounds of Student's t with groups − 1 degrees of freedom at `confidence`, the challenger is better when the
+upper bound of d lies below −margin, and shown not to be better when the lower bound lies above −margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bucle.contracts import student
+from bucle.contracts.base import decimal_text
+from bucle.contracts.result import ChampionResult, FinalResult
+from bucle.resources.base import Interval
+from bucle.resources.experiment import AbsoluteGate, Champion
+from bucle.resources.experiment_status import ChampionComparison
+
+MINIMUM_GROUPS = 5
+MISSING, INCOMPATIBLE, UNDECIDED, COMPARED = "Missing", "Incompatible", "Undecided", "Compared"
+
+
+class Verdict(NamedTuple):
+    """`reason` is a condition's reason when the model is refused."""
+
+    passed: bool
+    reason: str
+    message: str
+
+
+def gates(asked: Sequence[AbsoluteGate], result: FinalResult) -> Verdict:
+    """Every gate must hold; a metric that was not measured holds nothing."""
+    broken = [told for gate in asked if (told := _broken(gate, result)) is not None]
+    if broken:
+        return Verdict(False, "GateFailed", "the final model fails " + "; ".join(broken))
+    return Verdict(True, "GatesPassed", f"the final model passes {len(asked)} gates")
+
+
+def _broken(gate: AbsoluteGate, result: FinalResult) -> str | None:
+    value = _measured(gate, result)
+    if value is None:
+        return f"{gate.metric} on {gate.on}, which was not measured: see the table of metrics for this target"
+    if gate.maximum is not None and float(value) > float(gate.maximum):
+        return f"{gate.metric} on {gate.on} = {value}, maximum {gate.maximum}"
+    if gate.minimum is not None and float(value) < float(gate.minimum):
+        return f"{gate.metric} on {gate.on} = {value}, minimum {gate.minimum}"
+    return None
+
+
+def _measured(gate: AbsoluteGate, result: FinalResult) -> str | None:
+    if gate.on == "Test":
+        return result.metrics.get(gate.metric)
+    return result.out_of_fold.value if result.out_of_fold.metric == gate.metric else None
+
+
+def compared(spec: Champion, before: ChampionComparison | None, found: ChampionResult | None) -> ChampionComparison:
+    """What status says of the comparison. `before` was fixed when the final fit began: version, or that there is none."""
+    known = before or ChampionComparison(state=MISSING)
+    if found is None:
+        return known
+    interval = None
+    if found.difference is not None and found.standard_error is not None and (found.groups or 0) >= 2:
+        measured = (float(found.difference), float(found.standard_error), found.groups or 0, float(spec.confidence))
+        interval = Interval(
+            lower=decimal_text(student.lower_bound(*measured)), upper=decimal_text(student.upper_bound(*measured))
+        )
+    enough = found.state == COMPARED and interval is not None and (found.groups or 0) >= MINIMUM_GROUPS
+    state = COMPARED if enough else INCOMPATIBLE if found.state == INCOMPATIBLE else UNDECIDED
+    return known.model_copy(
+        update={
+            "state": state,
+            "difference": found.difference,
+            "interval": interval,
+            "groups": found.groups,
+            "rows": found.rows,
+        }
+    )
+
+
+def champion(spec: Champion, comparison: ChampionComparison) -> Verdict:
+    """The verdict on a comparison as status holds it."""
+    name = f"champion version {comparison.version}"
+    if comparison.state == MISSING:
+        return _by_rule(spec.on_missing, "NotBetter", f"alias {spec.alias} names no version to compare with")
+    if comparison.state == INCOMPATIBLE:
+        return _by_rule(spec.on_incompatible, "ChampionIncompatible", f"{name} cannot be compared with this model")
+    if comparison.state == UNDECIDED or comparison.interval is None:
+        return _by_rule(
+            spec.on_undecided,
+            "ChampionUndecided",
+            f"{comparison.groups or 0} groups are too few to compare with {name}, {MINIMUM_GROUPS} are needed",
+        )
+    return _by_interval(spec, comparison, comparison.interval, name)
+
+
+def _by_interval(spec: Champion, comparison: ChampionComparison, interval: Interval, name: str) -> Verdict:
+    lower, upper, limit = float(interval.lower or "0"), float(interval.upper or "0"), -float(spec.margin)
+    told = (
+        f"{spec.metric} as a loss against {name}: difference {comparison.difference}, one-sided bounds "
+        f"[{interval.lower}, {interval.upper}] at {spec.confidence} over {comparison.groups} groups, "
+        f"must lie below {decimal_text(limit)}"
+    )
+    if upper < limit:
+        return Verdict(True, "GatesPassed", told)
+    if lower > limit:
+        return Verdict(False, "NotBetter", told)
+    return _by_rule(spec.on_undecided, "NotBetter", f"not shown to be better: {told}")
+
+
+def _by_rule(rule: str, reason: str, message: str) -> Verdict:
+    return Verdict(rule == "Pass", reason, message)

@@ -1,0 +1,138 @@
+"""The search as rows: what to ask the sampler, what a Job's end makes of a row, which rows come next. Pure.
+
+Batch mode: trial i belongs to batch i // parallelTrials and knows the outcomes of earlier batches only, so the whole
+search repeats exactly, whatever finished first, and a raised `maxTrials` continues as if it had been raised before.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bucle.contracts.canonical import short_hash
+from bucle.contracts.metrics import METRICS
+from bucle.externals.sampler.values import Algorithm, Past, Suggest, Suggestion
+from bucle.kinds.experiment.identity import space
+from bucle.kinds.experiment.records import FAILED, PLANNED, RUNNING, SUCCEEDED, is_open
+from bucle.resources.base import parse_duration
+from bucle.resources.experiment import Experiment
+from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
+from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, pause
+from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running
+
+
+def wanted_trials(experiment: Experiment) -> int:
+    """Without parameters there is nothing to search: one trial with the trainer as written."""
+    return experiment.spec.limits.max_trials if experiment.spec.parameters else 1
+
+
+def next_indices(experiment: Experiment, rows: tuple[Trial, ...]) -> tuple[int, ...]:
+    """The trials that may be planned now."""
+    limits, known = experiment.spec.limits, len(rows)
+    if experiment.spec.search.mode == "Async":
+        free = limits.parallel_trials - sum(is_open(row) for row in rows)
+        return tuple(range(known, min(known + max(free, 0), wanted_trials(experiment))))
+    begin = known - known % limits.parallel_trials
+    if any(is_open(row) for row in rows[:begin]):
+        return ()
+    return tuple(range(known, min(begin + limits.parallel_trials, wanted_trials(experiment))))
+
+
+def request(experiment: Experiment, status: ExperimentStatus) -> Suggest | None:
+    """What to ask the sampler, from the stored rows alone; None when no trial may be planned or nothing is searched."""
+    rows = status.trials
+    indices = next_indices(experiment, rows) if status.final is None else ()
+    if not indices or not experiment.spec.parameters:
+        return None
+    search = experiment.spec.search
+    algorithm = Algorithm("tpe", search.seed, search.tpe.startup_trials) if search.tpe else None
+    return Suggest(
+        space=space(experiment),
+        algorithm=algorithm or Algorithm("random", search.seed),
+        direction=METRICS[experiment.spec.objective.metric].direction,
+        indices=indices,
+        history=tuple(_past(row, hidden=_hidden(experiment, row, rows)) for row in rows),
+    )
+
+
+def _hidden(experiment: Experiment, row: Trial, rows: tuple[Trial, ...]) -> bool:
+    """In Batch mode a trial must not learn from its own batch, even when some of it has finished."""
+    if experiment.spec.search.mode == "Async":
+        return False
+    return (row.index or 0) >= len(rows) - len(rows) % experiment.spec.limits.parallel_trials
+
+
+def _past(row: Trial, *, hidden: bool) -> Past:
+    params = tuple(row.params.items())
+    if hidden or is_open(row):
+        return Past(row.index or 0, params, open=True)
+    return Past(row.index or 0, params, float(row.value) if row.value is not None else None)
+
+
+def planned(suggestion: Suggestion, inputs: Inputs, basis: int, now: datetime) -> Trial:
+    """A new row, before its Job has a name. The seed of the fit follows from (seed, index)."""
+    return Trial(
+        index=suggestion.index,
+        state=PLANNED,
+        params=dict(suggestion.params),
+        seed=int(short_hash(["fit", inputs.seed, suggestion.index], 8), 16),
+        image=inputs.image,
+        attempt=0,
+        basis=basis,
+        started_at=now,
+    )
+
+
+def after(row: Trial, found: Outcome, metric: str, now: datetime) -> Trial:
+    """The row once its Job says something new. A row whose attempt is over and is tried again has no Job name yet."""
+    if isinstance(found, Running):
+        return row.model_copy(update={"state": RUNNING, "reason": found.trouble.reason if found.trouble else None})
+    if isinstance(found, Finished):
+        value = found.result.trial.metrics.get(metric) if found.result.trial else None
+        if value is not None:
+            return _ended(row, SUCCEEDED, now, value=value, reason=None)
+        return _ended(row, FAILED, now, reason="UnknownMetric")
+    if isinstance(found, Lost):
+        return again(row, "ResultLost", pause(row.attempt or 0), now)
+    if found.reason in HEALS_FROM_OUTSIDE:
+        return again(row, found.reason, LONGEST_PAUSE, now)
+    if found.kind == "Retry":
+        return again(row, found.reason, pause(row.attempt or 0), now)
+    return _ended(row, FAILED, now, reason=found.reason)
+
+
+def again(row: Trial, reason: str, wait: timedelta, now: datetime) -> Trial:
+    """The same parameters in a new attempt, not before the pause is over."""
+    return row.model_copy(
+        update={
+            "state": PLANNED,
+            "attempt": (row.attempt or 0) + 1,
+            "job": None,
+            "reason": reason,
+            "not_before": now + wait,
+        }
+    )
+
+
+def stopped(row: Trial, reason: str, now: datetime) -> Trial:
+    """The row when the search ends without waiting for it."""
+    return _ended(row, FAILED, now, reason=reason) if is_open(row) else row
+
+
+def overdue(experiment: Experiment, inputs: Inputs, now: datetime) -> bool:
+    began = inputs.started_at or now
+    return now - began > parse_duration(experiment.spec.limits.max_duration)
+
+
+def exhausted(experiment: Experiment, rows: tuple[Trial, ...]) -> bool:
+    return len(rows) >= wanted_trials(experiment) and not any(is_open(row) for row in rows)
+
+
+def is_fatal(found: Outcome) -> bool:
+    """No trial of this experiment can work until a person changes something."""
+    return isinstance(found, Failed) and found.kind == "Fatal" and found.reason not in HEALS_FROM_OUTSIDE
+
+
+def _ended(row: Trial, state: str, now: datetime, *, reason: str | None, value: str | None = None) -> Trial:
+    return row.model_copy(
+        update={"state": state, "value": value, "reason": reason, "finished_at": now, "not_before": None}
+    )

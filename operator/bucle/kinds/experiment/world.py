@@ -1,0 +1,133 @@
+"""What an Experiment must know to decide, and how that is asked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bucle.contracts.names import TAG_KEY, TAG_OWNER
+from bucle.engine.errors import SpecInvalid
+from bucle.engine.kind import Ref, object_ref
+from bucle.engine.objects import DATASET, EXPERIMENT, JOB, POD, JsonObject
+from bucle.engine.observation import Known, Observation, Unavailable
+from bucle.engine.reads import GetObject, ListObjects, Observations, Read, Reads
+from bucle.externals.registry.values import ModelVersion, Run, RunsByTag, VersionByAlias, VersionsByTag
+from bucle.externals.sampler.values import Suggestion
+from bucle.kinds.experiment import records
+from bucle.kinds.experiment.identity import model_name, tracking_name
+from bucle.kinds.experiment.search import request
+from bucle.resources.documents import InvalidResource, parse
+from bucle.resources.experiment import Experiment
+from bucle.resources.experiment_status import ExperimentStatus
+from bucle.workloads.attempts import by_name
+from bucle.workloads.pods import Owner
+
+
+class Unanswered(Exception):
+    """A read without which nothing can be decided was not answered; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What the registry says; None where it was not asked because nothing hangs on it at this point."""
+
+    runs: Observation[tuple[Run, ...]] | None
+    versions: Observation[tuple[ModelVersion, ...]] | None
+    alias: Observation[ModelVersion] | None
+    champion: Observation[ModelVersion] | None
+
+    def outage(self) -> str | None:
+        """Why the registry cannot be asked, if it cannot."""
+        asked = (self.runs, self.versions, self.alias, self.champion)
+        return next((answer.why for answer in asked if isinstance(answer, Unavailable)), None)
+
+
+@dataclass(frozen=True)
+class World:
+    """`status` is what is known of this `run`: that of an earlier one is already set aside. `jobs` by name."""
+
+    experiment: Experiment
+    status: ExperimentStatus
+    owner: Owner
+    dataset: Observation[JsonObject]
+    jobs: Mapping[str, JsonObject]
+    pods: tuple[JsonObject, ...]
+    registry: Registry
+    suggestions: Observation[tuple[Suggestion, ...]] | None
+
+
+def typed(obj: JsonObject) -> Experiment:
+    """Raises SpecInvalid with the path of each wrong field."""
+    try:
+        return parse(Experiment, obj)
+    except InvalidResource as error:
+        raise SpecInvalid(str(error)) from error
+
+
+def status_of_this_run(experiment: Experiment) -> ExperimentStatus:
+    """The stored status, or an empty one when `run` was raised since."""
+    inputs = experiment.status.inputs
+    if inputs is None or inputs.run == experiment.spec.run:
+        return experiment.status
+    return ExperimentStatus()
+
+
+def refs(obj: JsonObject) -> frozenset[Ref]:
+    return frozenset({object_ref(DATASET, obj["metadata"]["namespace"], typed(obj).spec.dataset.name)})
+
+
+def reads(obj: JsonObject) -> Reads:
+    owner, experiment = Owner.of(EXPERIMENT, obj), typed(obj)
+    status = status_of_this_run(experiment)
+    asked: dict[str, Read] = {
+        "dataset": GetObject(DATASET, owner.namespace, experiment.spec.dataset.name),
+        "jobs": ListObjects(JOB, owner.namespace, owner.selector(), owner.uid),
+        "pods": ListObjects(POD, owner.namespace, owner.selector()),
+    }
+    if status.inputs is not None:
+        asked |= _registry_reads(experiment, status)
+        suggest = request(experiment, status)
+        if suggest is not None:
+            asked["suggestions"] = suggest
+    return asked
+
+
+def _registry_reads(experiment: Experiment, status: ExperimentStatus) -> dict[str, Read]:
+    final, model, champion = status.final, model_name(experiment), experiment.spec.champion
+    if final is not None and final.run_id is not None:
+        return {}  # decided, and seen in the registry as decided: nothing there can change it any more
+    key = (status.inputs.registration_key if status.inputs else None) or ""
+    asked: dict[str, Read] = {"runs": RunsByTag(tracking_name(experiment), TAG_OWNER, key)}
+    if model is not None and (final is None or final.state == records.PASSED):
+        asked["versions"] = VersionsByTag(model, TAG_KEY, key)
+    if model is not None and experiment.spec.register_ and final is not None and final.state == records.PASSED:
+        asked["alias"] = VersionByAlias(model, experiment.spec.register_.alias)
+    if model is not None and champion is not None and final is None:
+        asked["champion"] = VersionByAlias(model, champion.alias)
+    return asked
+
+
+def world(obj: JsonObject, observations: Observations) -> World:
+    """Raises Unanswered when Kubernetes itself did not answer."""
+    experiment = typed(obj)
+    dataset = observations["dataset"]
+    if isinstance(dataset, Unavailable):
+        raise Unanswered(dataset.why)
+    return World(
+        experiment=experiment,
+        status=status_of_this_run(experiment),
+        owner=Owner.of(EXPERIMENT, obj),
+        dataset=dataset,
+        jobs=by_name(_listed(observations, "jobs")),  # type: ignore[arg-type]
+        pods=_listed(observations, "pods"),
+        registry=Registry(*(observations.get(name) for name in ("runs", "versions", "alias", "champion"))),
+        suggestions=observations.get("suggestions"),
+    )
+
+
+def _listed(observations: Observations, name: str) -> tuple[Any, ...]:
+    answer = observations[name]
+    if isinstance(answer, Known):
+        return tuple(answer.value)
+    raise Unanswered(answer.why if isinstance(answer, Unavailable) else f"{name} cannot be listed")
