@@ -17,7 +17,14 @@ import aiohttp
 from aiohttp import web
 
 from bucle.externals.router.documents import Place, route_versions, router_documents
-from bucle.externals.router.status import CONFIG_PATH, STATS_PATH, cluster_numbers, counts, healthy_clusters, shown_versions
+from bucle.externals.router.status import (
+    CONFIG_PATH,
+    STATS_PATH,
+    cluster_numbers,
+    counts,
+    healthy_clusters,
+    shown_versions,
+)
 from bucle.externals.router.values import Backend, ClusterCount, Routes
 
 START_SECONDS = 20.0
@@ -112,7 +119,15 @@ class Envoy:
 
     async def start(self, session: aiohttp.ClientSession) -> None:
         command = [str(BINARY), "-c", f"{self.place.directory}/envoy.yaml", "--concurrency", "1"]
-        command += ["--disable-hot-restart", "--service-node", "test", "--service-cluster", "test", "--log-level", "warning"]
+        command += [
+            "--disable-hot-restart",
+            "--service-node",
+            "test",
+            "--service-cluster",
+            "test",
+            "--log-level",
+            "warning",
+        ]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.fakes.envoy import Envoy, Recorded, recorded
 
 from bucle.externals.router.documents import RDS_FILE, route_versions, router_documents
 from bucle.externals.router.values import Mirror, Routes
-from tests.fakes.envoy import Envoy, Recorded, recorded
 
 INFER = "/v2/models/flights/infer"
 
