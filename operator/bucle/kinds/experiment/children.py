@@ -175,7 +175,7 @@ def _champion(world: World, final: Final) -> ChampionModel | None:
         digest=final.champion_digest,
         dataset_location=final.champion_dataset,
         metric=spec.metric,
-        on=spec.on,
+        on=spec.data,
     )
 
 

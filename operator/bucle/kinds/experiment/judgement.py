@@ -40,16 +40,16 @@ def gates(asked: Sequence[AbsoluteGate], result: FinalResult) -> Verdict:
 def _broken(gate: AbsoluteGate, result: FinalResult) -> str | None:
     value = _measured(gate, result)
     if value is None:
-        return f"{gate.metric} on {gate.on}, which was not measured: see the table of metrics for this target"
+        return f"{gate.metric} on {gate.data}, which was not measured: see the table of metrics for this target"
     if gate.maximum is not None and float(value) > float(gate.maximum):
-        return f"{gate.metric} on {gate.on} = {value}, maximum {gate.maximum}"
+        return f"{gate.metric} on {gate.data} = {value}, maximum {gate.maximum}"
     if gate.minimum is not None and float(value) < float(gate.minimum):
-        return f"{gate.metric} on {gate.on} = {value}, minimum {gate.minimum}"
+        return f"{gate.metric} on {gate.data} = {value}, minimum {gate.minimum}"
     return None
 
 
 def _measured(gate: AbsoluteGate, result: FinalResult) -> str | None:
-    if gate.on == "Test":
+    if gate.data == "Test":
         return result.metrics.get(gate.metric)
     return result.out_of_fold.value if result.out_of_fold.metric == gate.metric else None
 

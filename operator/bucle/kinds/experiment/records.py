@@ -46,7 +46,7 @@ def best(rows: Iterable[Trial], metric: str) -> Trial | None:
 
 
 def as_best(row: Trial | None) -> Best | None:
-    return row and Best(index=row.index, value=row.value, params=row.params, run_id=row.run_id)
+    return Best(index=row.index, value=row.value, params=row.params, run_id=row.run_id) if row else None
 
 
 def reason_and_message(text: str | None) -> tuple[str, str]:

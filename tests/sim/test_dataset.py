@@ -1,0 +1,252 @@
+"""Stories of one Dataset: built, refused, tried again, remembered, edited."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.fakes.simulation import Simulation
+from tests.sim.training import (
+    DIGEST,
+    FLIGHTS,
+    HOURS_FAILED,
+    OTHER_DIGEST,
+    data_result,
+    failure,
+    operator,
+    task_of,
+)
+
+from bucle.engine.objects import DATASET, JOB, JsonObject
+
+
+def only_job(sim: Simulation) -> str:
+    (job,) = sim.jobs(open_only=True)
+    return str(job["metadata"]["name"])
+
+
+async def built() -> Simulation:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    return sim
+
+
+def widen(obj: JsonObject) -> None:
+    obj["spec"]["expectations"][0]["range"]["maximum"] = "22"
+
+
+async def test_a_version_becomes_current() -> None:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "Building"
+    assert sim.status(DATASET, "flights")["build"]["job"] == only_job(sim)
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    status = sim.status(DATASET, "flights")
+    assert (status["current"]["digest"], status["current"]["rows"]) == (DIGEST, 100)
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+    assert sim.condition(DATASET, "flights", "Ready") == "True"
+    assert "build" not in status
+
+
+async def test_the_steady_state_writes_nothing() -> None:
+    sim = await built()
+    before = sim.get(DATASET, "flights")["metadata"]["resourceVersion"]
+    await sim.pass_time(timedelta(hours=3))
+    sim.restart()
+    await sim.settle()
+    assert sim.get(DATASET, "flights")["metadata"]["resourceVersion"] == before
+
+
+async def test_a_harvested_job_gets_a_time_to_live_and_is_not_made_again() -> None:
+    sim = await built()
+    (job,) = sim.jobs()
+    assert job["spec"]["ttlSecondsAfterFinished"] == 86400
+    sim.kube.remove(JOB, sim.namespace, job["metadata"]["name"])
+    sim.restart()
+    await sim.settle()
+    assert sim.jobs() == []
+
+
+async def test_a_bad_version_never_becomes_current_and_the_good_one_stays() -> None:
+    sim = await built()
+    sim.edit(DATASET, "flights", widen)
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result(OTHER_DIGEST, failed=(HOURS_FAILED,)))
+    await sim.settle()
+    status = sim.status(DATASET, "flights")
+    assert (status["current"]["digest"], status["rejected"]["digest"]) == (DIGEST, OTHER_DIGEST)
+    assert sim.reason(DATASET, "flights") == "ExpectationFailed"
+    assert sim.condition(DATASET, "flights", "Stalled") == "True"
+
+
+async def test_an_edited_expectation_that_the_current_version_fails() -> None:
+    sim = await built()
+    sim.edit(DATASET, "flights", widen)
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result(DIGEST, failed=(HOURS_FAILED,)))
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "CurrentViolates"
+    assert sim.status(DATASET, "flights")["current"]["digest"] == DIGEST
+
+
+async def test_taking_the_edit_back_needs_no_new_build() -> None:
+    sim = await built()
+    sim.edit(DATASET, "flights", widen)
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result(DIGEST, failed=(HOURS_FAILED,)))
+    await sim.settle()
+    sim.edit(DATASET, "flights", lambda obj: obj.update(spec=FLIGHTS["spec"]))
+    await sim.settle()
+    assert sim.jobs(open_only=True) == []
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+    assert "rejected" not in sim.status(DATASET, "flights")
+
+
+async def test_new_content_moves_the_old_version_to_history() -> None:
+    sim = await built()
+    sim.edit(DATASET, "flights", widen)
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result(OTHER_DIGEST))
+    await sim.settle()
+    status = sim.status(DATASET, "flights")
+    assert status["current"]["digest"] == OTHER_DIGEST
+    assert [version["digest"] for version in status["history"]] == [DIGEST]
+
+
+async def test_an_edit_during_a_build_drops_that_build() -> None:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    await sim.settle()
+    old = only_job(sim)
+    sim.edit(DATASET, "flights", widen)
+    await sim.settle()
+    assert only_job(sim) != old
+
+
+async def test_a_store_that_is_down_is_tried_again_with_growing_pauses() -> None:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    await sim.settle()
+    waits = []
+    for _ in range(6):
+        sim.fail_job(only_job(sim), 75, failure("data", "StoreUnavailable"))
+        await sim.settle()
+        assert sim.reason(DATASET, "flights") == "StoreUnavailable"
+        assert sim.condition(DATASET, "flights", "Reconciling") == "True"
+        began = sim.clock.now()
+        await sim.until(lambda: bool(sim.jobs(open_only=True)))
+        waits.append((sim.clock.now() - began).total_seconds())
+    assert waits == [5, 10, 20, 40, 60, 60]
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+
+
+async def test_a_wrong_schema_stalls_until_it_is_edited() -> None:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    await sim.settle()
+    sim.fail_job(only_job(sim), 78, failure("data", "UnknownColumn", "column hour is not in the files"))
+    await sim.pass_time(timedelta(hours=1))
+    assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == ("UnknownColumn", "True")
+    assert sim.jobs(open_only=True) == []
+    sim.edit(DATASET, "flights", widen)
+    await sim.settle()
+    assert only_job(sim)
+
+
+@pytest.mark.parametrize("reason", ["BucketMissing", "SourceMissing", "AccessDenied"])
+async def test_what_others_can_mend_is_looked_at_every_minute(reason: str) -> None:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    await sim.settle()
+    first = only_job(sim)
+    sim.fail_job(first, 78, failure("data", reason))
+    await sim.settle()
+    assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == (reason, "True")
+    began = sim.clock.now()
+    await sim.until(lambda: bool(sim.jobs(open_only=True)))
+    assert sim.clock.now() - began == timedelta(seconds=60)
+    assert only_job(sim) != first
+
+
+async def test_a_crashing_program_gets_three_attempts() -> None:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    for _ in range(3):
+        await sim.until(lambda: bool(sim.jobs(open_only=True)))
+        sim.fail_job(only_job(sim), 1)
+    await sim.pass_time(timedelta(hours=1))
+    assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == ("ProgramFailed", "True")
+    assert len(sim.jobs()) == 3
+
+
+async def test_a_lost_result_is_made_again() -> None:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    await sim.settle()
+    first = only_job(sim)
+    sim.finish_job(first, "")
+    await sim.until(lambda: bool(sim.jobs(open_only=True)))
+    assert only_job(sim) != first
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+
+
+async def test_a_lost_status_is_read_off_the_job_that_is_still_there() -> None:
+    sim = await built()
+    sim.edit(DATASET, "flights", lambda obj: obj.pop("status"))
+    sim.restart()
+    await sim.settle()
+    assert sim.status(DATASET, "flights")["current"]["digest"] == DIGEST
+    assert len(sim.jobs()) == 1
+
+
+async def test_feedback_waits_for_its_deployment_and_fixes_its_window_once() -> None:
+    sim, _ = operator()
+    source = {"feedback": {"modelDeployment": "flights", "window": {"rows": 100}}}
+    sim.create({**FLIGHTS, "spec": {**FLIGHTS["spec"], "sources": [source]}})
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "WaitingForModelDeployment"
+    deployment: JsonObject = {
+        "apiVersion": "bucle.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "flights", "namespace": sim.namespace},
+        "spec": {
+            "model": {"registered": {"name": "flights", "alias": "challenger"}},
+            "feedback": {"key": "Id", "maturity": "90s", "duplicates": "First"},
+        },
+    }
+    from bucle.engine.objects import MODEL_DEPLOYMENT
+
+    sim.kube.put(MODEL_DEPLOYMENT, deployment)
+    await sim.pass_time(timedelta(minutes=1))
+    (job,) = sim.jobs()
+    feedback = task_of(job)["sources"][0]["feedback"]
+    assert feedback["labels"] == {"key": "Id", "maturitySeconds": 90, "duplicates": "First"}
+    build = sim.status(DATASET, "flights")["build"]
+    assert feedback["receivedBefore"] == build["receivedBefore"]
+    sim.fail_job(only_job(sim), 75, failure("data", "StoreUnavailable"))
+    await sim.until(lambda: bool(sim.jobs(open_only=True)))
+    again = next(job for job in sim.jobs(open_only=True))
+    assert task_of(again)["sources"][0]["feedback"] == feedback
+
+
+@pytest.mark.parametrize("writes", range(1, 8))
+async def test_a_kill_after_any_write_changes_nothing(writes: int) -> None:
+    sim, _ = operator()
+    sim.create(FLIGHTS)
+    killed = await sim.settle_killing_after(writes)
+    names = {job["metadata"]["name"] for job in sim.jobs()}
+    assert len(names) == 1
+    sim.finish_job(only_job(sim), data_result())
+    killed = await sim.settle_killing_after(writes) or killed
+    assert sim.status(DATASET, "flights")["current"]["digest"] == DIGEST
+    assert {job["metadata"]["name"] for job in sim.jobs()} == names
+    assert killed or writes > 3
