@@ -26,7 +26,7 @@ def only_job(sim: Simulation) -> str:
 
 
 async def built() -> Simulation:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
     sim.finish_job(only_job(sim), data_result())
@@ -39,7 +39,7 @@ def widen(obj: JsonObject) -> None:
 
 
 async def test_a_version_becomes_current() -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
     assert sim.reason(DATASET, "flights") == "Building"
@@ -119,7 +119,7 @@ async def test_new_content_moves_the_old_version_to_history() -> None:
 
 
 async def test_an_edit_during_a_build_drops_that_build() -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
     old = only_job(sim)
@@ -129,7 +129,7 @@ async def test_an_edit_during_a_build_drops_that_build() -> None:
 
 
 async def test_a_store_that_is_down_is_tried_again_with_growing_pauses() -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
     waits = []
@@ -148,7 +148,7 @@ async def test_a_store_that_is_down_is_tried_again_with_growing_pauses() -> None
 
 
 async def test_a_wrong_schema_stalls_until_it_is_edited() -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
     sim.fail_job(only_job(sim), 78, failure("data", "UnknownColumn", "column hour is not in the files"))
@@ -162,7 +162,7 @@ async def test_a_wrong_schema_stalls_until_it_is_edited() -> None:
 
 @pytest.mark.parametrize("reason", ["BucketMissing", "SourceMissing", "AccessDenied"])
 async def test_what_others_can_mend_is_looked_at_every_minute(reason: str) -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
     first = only_job(sim)
@@ -176,7 +176,7 @@ async def test_what_others_can_mend_is_looked_at_every_minute(reason: str) -> No
 
 
 async def test_a_crashing_program_gets_three_attempts() -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     for _ in range(3):
         await sim.until(lambda: bool(sim.jobs(open_only=True)))
@@ -187,7 +187,7 @@ async def test_a_crashing_program_gets_three_attempts() -> None:
 
 
 async def test_a_lost_result_is_made_again() -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
     first = only_job(sim)
@@ -209,7 +209,7 @@ async def test_a_lost_status_is_read_off_the_job_that_is_still_there() -> None:
 
 
 async def test_feedback_waits_for_its_deployment_and_fixes_its_window_once() -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     source = {"feedback": {"modelDeployment": "flights", "window": {"rows": 100}}}
     sim.create({**FLIGHTS, "spec": {**FLIGHTS["spec"], "sources": [source]}})
     await sim.settle()
@@ -240,7 +240,7 @@ async def test_feedback_waits_for_its_deployment_and_fixes_its_window_once() -> 
 
 @pytest.mark.parametrize("writes", range(1, 8))
 async def test_a_kill_after_any_write_changes_nothing(writes: int) -> None:
-    sim, _ = operator()
+    sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     killed = await sim.settle_killing_after(writes)
     names = {job["metadata"]["name"] for job in sim.jobs()}

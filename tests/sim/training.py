@@ -96,11 +96,11 @@ def changed(manifest: JsonObject, change: Callable[[JsonObject], None]) -> JsonO
     return made
 
 
-def operator(registry: FakeRegistry | None = None) -> tuple[Simulation, FakeRegistry]:
-    """An operator with both kinds, a fake registry and the real sampler."""
-    registry = registry or FakeRegistry(FakeClock())
+def operator(*, datasets: bool = False) -> tuple[Simulation, FakeRegistry]:
+    """An operator of Experiments (and of Datasets, if asked), with a fake registry and the real sampler."""
+    registry = FakeRegistry(FakeClock())
     sources: dict[type, Any] = {**registry.sources(), **sampler_sources()}
-    kinds = (dataset.kind(PLATFORM), experiment.kind(PLATFORM))
+    kinds = (experiment.kind(PLATFORM), *((dataset.kind(PLATFORM),) if datasets else ()))
     executors = registry.executors()
     sim = Simulation(kinds, sources, executors)
     registry.clock = sim.clock
@@ -174,21 +174,12 @@ def versus(difference: str, error: str = "0.001", groups: int = 20) -> ChampionR
 
 
 def with_version(sim: Simulation, digest: str = DIGEST) -> None:
-    """A Dataset whose version is ready; it is not built, so that a story about an Experiment stays one."""
-    sim.create(FLIGHTS)
-
-    def ready(obj: JsonObject) -> None:
-        obj["status"] = {
-            "observedGeneration": obj["metadata"]["generation"],
-            "current": {
-                "digest": digest,
-                "location": f"s3://bucle/ml/datasets/flights/{digest[7:]}",
-                "rows": 100,
-            },
-            "conditions": [],
-        }
-
-    sim.edit(DATASET, "flights", ready)
+    """A Dataset whose version is ready; nobody builds it, so that a story about an Experiment stays one."""
+    metadata = {"name": "flights", "namespace": sim.namespace}
+    current = {"digest": digest, "location": f"s3://bucle/ml/datasets/flights/{digest[7:]}", "rows": 100}
+    status = {"observedGeneration": 1, "current": current, "conditions": []}
+    sim.kube.put(DATASET, {**FLIGHTS, "metadata": metadata})
+    sim.edit(DATASET, "flights", lambda obj: obj.update(status=status))
 
 
 def finish_open_jobs(sim: Simulation, final: Result | None = None) -> int:

@@ -1,0 +1,347 @@
+"""Stories of one Experiment: searched, judged, registered, refused, stopped, run again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.fakes.registry import FakeRegistry
+from tests.fakes.simulation import Simulation
+from tests.sim.training import (
+    DIGEST,
+    LATE,
+    MODEL_DIGEST,
+    OTHER_DIGEST,
+    changed,
+    failure,
+    final_result,
+    finish_open_jobs,
+    operator,
+    task_of,
+    trial_result,
+    versus,
+    with_version,
+)
+
+from bucle.contracts import names
+from bucle.contracts.result import ChampionResult, Result
+from bucle.engine.objects import DATASET, EXPERIMENT, JsonObject
+
+MODEL = "ml.flights"
+CHAMPION_DIGEST = "sha256:" + "e" * 64
+
+
+async def started(manifest: JsonObject = LATE) -> tuple[Simulation, FakeRegistry]:
+    sim, registry = operator()
+    with_version(sim)
+    sim.create(manifest)
+    await sim.pass_time(timedelta(seconds=5))
+    return sim, registry
+
+
+async def played(sim: Simulation, final: Result | None = None, rounds: int = 12) -> None:
+    """Jobs end as they appear, until none appears any more."""
+    for _ in range(rounds):
+        await sim.pass_time(timedelta(seconds=10))
+        if not finish_open_jobs(sim, final):
+            break
+    await sim.pass_time(timedelta(minutes=2))
+
+
+def champion(registry: FakeRegistry) -> None:
+    tags = {
+        names.TAG_MODEL_DIGEST: CHAMPION_DIGEST,
+        names.TAG_DATASET_NAME: "old",
+        names.TAG_DATASET_DIGEST: OTHER_DIGEST,
+    }
+    registry.point(MODEL, "champion", registry.add(MODEL, "s3://bucle/mlflow/champion", tags))
+
+
+def said(sim: Simulation) -> dict[str, str]:
+    conditions = sim.status(EXPERIMENT, "late")["conditions"]
+    return {c["type"]: f"{c['status']}/{c['reason']}" for c in conditions}
+
+
+def rows(sim: Simulation) -> list[dict[str, Any]]:
+    return list(sim.status(EXPERIMENT, "late").get("trials") or ())
+
+
+def job_names(sim: Simulation) -> list[str]:
+    return sorted(job["metadata"]["name"] for job in sim.jobs())
+
+
+async def test_it_waits_for_its_dataset() -> None:
+    sim, _ = operator()
+    sim.create(LATE)
+    await sim.settle()
+    assert sim.reason(EXPERIMENT, "late") == "WaitingForDataset"
+    with_version(sim)
+    await sim.pass_time(timedelta(seconds=5))
+    assert sim.reason(EXPERIMENT, "late") == "SearchRunning"
+    inputs = sim.status(EXPERIMENT, "late")["inputs"]
+    assert (inputs["datasetDigest"], inputs["image"]) == (DIGEST, "bucle-worker:test")
+
+
+async def test_the_whole_story_ends_with_a_registered_challenger() -> None:
+    sim, registry = await started()
+    assert [row["state"] for row in rows(sim)] == ["Running", "Running"]
+    await played(sim)
+    assert said(sim) == {
+        "GatesPassed": "True/GatesPassed",
+        "Ready": "True/Registered",
+        "Reconciling": "False/Registered",
+        "Registered": "True/Registered",
+        "Stalled": "False/Registered",
+        "Succeeded": "True/Succeeded",
+    }
+    status = sim.status(EXPERIMENT, "late")
+    assert status["counts"] == {"planned": 0, "running": 0, "succeeded": 4, "failed": 0}
+    best = min(rows(sim), key=lambda row: float(row["value"]))
+    assert (status["best"]["index"], status["final"]["params"]) == (best["index"], best["params"])
+    assert status["final"]["model"] == {
+        "name": MODEL,
+        "version": 1,
+        "uri": f"s3://bucle/mlflow/ml/late/{MODEL_DIGEST[7:]}",
+        "digest": MODEL_DIGEST,
+    }
+    assert registry.aliases[MODEL, "challenger"] == 1
+    tags = registry.tags(MODEL, 1)
+    assert tags[names.TAG_DATASET_DIGEST] == DIGEST
+    assert tags[names.TAG_MODEL_DIGEST] == MODEL_DIGEST
+    assert '"groups":40' in tags[names.TAG_REFERENCE]
+
+
+async def test_every_trial_and_the_final_fit_have_a_closed_run() -> None:
+    sim, registry = await started()
+    await played(sim)
+    runs = registry.runs["ml/late"]
+    assert sorted((run.name, run.status) for run in runs) == [
+        ("final", "FINISHED"),
+        *((f"t{index}", "FINISHED") for index in range(4)),
+    ]
+    final = next(run for run in runs if run.name == "final")
+    assert final.tag(names.TAG_OUTCOME) == "Registered"
+    assert sim.status(EXPERIMENT, "late")["final"]["runId"] == final.run_id
+    assert all(row["runId"] for row in rows(sim))
+
+
+async def test_once_decided_nothing_is_asked_or_written_any_more() -> None:
+    sim, registry = await started()
+    await played(sim)
+    before = sim.get(EXPERIMENT, "late")["metadata"]["resourceVersion"]
+    told = len(registry.effects)
+    registry.down = "gone"
+    sim.restart()
+    await sim.pass_time(timedelta(hours=5))
+    assert sim.get(EXPERIMENT, "late")["metadata"]["resourceVersion"] == before
+    assert len(registry.effects) == told
+
+
+async def test_two_operators_search_the_same_points() -> None:
+    first, _ = await started()
+    await played(first)
+    second, _ = await started()
+    for _ in range(3):  # one Job of a batch ends long before the other
+        (job, *_rest) = second.jobs(open_only=True)
+        second.finish_job(job["metadata"]["name"], trial_result(task_of(job)["params"]))
+        await second.pass_time(timedelta(seconds=30))
+        second.restart()
+    await played(second)
+    assert [row["params"] for row in rows(first)] == [row["params"] for row in rows(second)]
+
+
+async def test_never_more_jobs_at_a_time_than_allowed() -> None:
+    sim, _ = await started()
+    for _ in range(8):
+        assert len(sim.jobs(open_only=True)) <= 2
+        (job, *_) = sim.jobs(open_only=True) or [None]
+        if job is None:
+            break
+        task = task_of(job)
+        result = trial_result(task["params"]) if task["phase"] == "trial" else final_result()
+        sim.finish_job(job["metadata"]["name"], result)
+        await sim.pass_time(timedelta(seconds=10))
+
+
+@pytest.mark.parametrize(
+    ("compared", "reason"),
+    [
+        (versus("-0.02"), "Registered"),
+        (versus("0.01"), "NotBetter"),
+        (versus("0.0"), "NotBetter"),
+        (versus("-0.002", error="0.01"), "NotBetter"),
+        (versus("-0.02", groups=4), "ChampionUndecided"),
+        (ChampionResult(version="1", state="Incompatible"), "ChampionIncompatible"),
+        (ChampionResult(version="1", state="Undecided"), "ChampionUndecided"),
+    ],
+)
+async def test_the_champion_is_only_replaced_by_a_better_one(compared: ChampionResult, reason: str) -> None:
+    sim, registry = operator()
+    champion(registry)
+    with_version(sim)
+    sim.create(LATE)
+    await played(sim, final_result(champion=compared))
+    assert said(sim)["Ready"] == f"True/{reason}"
+    assert said(sim)["Succeeded"] == "True/Succeeded"
+    assert said(sim)["Registered"] == ("True/Registered" if reason == "Registered" else f"False/{reason}")
+    assert len(registry.versions) == (2 if reason == "Registered" else 1)
+    final = next(run for run in registry.runs["ml/late"] if run.name == "final")
+    assert final.tag(names.TAG_OUTCOME) == reason
+
+
+async def test_the_final_fit_is_told_what_the_champion_is_and_learned_from() -> None:
+    sim, registry = operator()
+    champion(registry)
+    with_version(sim)
+    sim.create(LATE)
+    await sim.pass_time(timedelta(seconds=5))
+    for _ in range(2):
+        finish_open_jobs(sim)
+        await sim.pass_time(timedelta(seconds=10))
+    (job,) = sim.jobs(open_only=True)
+    assert task_of(job)["champion"] == {
+        "version": "1",
+        "uri": "s3://bucle/mlflow/champion",
+        "digest": CHAMPION_DIGEST,
+        "datasetLocation": f"s3://bucle/ml/datasets/old/{OTHER_DIGEST[7:]}",
+        "metric": "log_loss",
+        "on": "Newest",
+    }
+
+
+async def test_a_failed_gate_stalls() -> None:
+    sim, registry = await started()
+    await played(sim, final_result(test="0.7"))
+    assert (said(sim)["Stalled"], said(sim)["GatesPassed"]) == ("True/GateFailed", "False/GateFailed")
+    assert said(sim)["Succeeded"] == "True/Succeeded"
+    assert registry.versions == {}
+
+
+async def test_bad_parameters_count_as_a_failed_trial_and_the_search_goes_on() -> None:
+    sim, _ = await started()
+    job = sim.jobs(open_only=True)[0]
+    sim.fail_job(job["metadata"]["name"], 3, failure("train", "BadParameters"))
+    await played(sim)
+    assert [row["state"] for row in rows(sim)] == ["Failed", "Succeeded", "Succeeded", "Succeeded"]
+    assert rows(sim)[0]["reason"] == "BadParameters"
+    assert said(sim)["Ready"] == "True/Registered"
+
+
+async def test_too_many_failed_trials_stop_the_search_and_its_jobs() -> None:
+    sim, registry = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxFailedTrials=0)))
+    sim.fail_job(sim.jobs(open_only=True)[0]["metadata"]["name"], 1)
+    await sim.pass_time(timedelta(minutes=1))
+    assert said(sim)["Stalled"] == "True/TooManyFailedTrials"
+    assert sim.jobs(open_only=True) == []
+    assert {run.status for run in registry.runs["ml/late"]} == {"FAILED"}
+
+
+async def test_a_wrong_configuration_stops_at_once() -> None:
+    sim, _ = await started()
+    sim.fail_job(sim.jobs(open_only=True)[0]["metadata"]["name"], 78, failure("train", "EstimatorNotAllowed"))
+    await sim.pass_time(timedelta(minutes=1))
+    assert said(sim)["Stalled"] == "True/EstimatorNotAllowed"
+    assert sim.jobs(open_only=True) == []
+
+
+async def test_a_trial_tried_again_keeps_its_parameters_and_counts_once() -> None:
+    sim, _ = await started()
+    job = sim.jobs(open_only=True)[0]
+    before = task_of(job)
+    sim.fail_job(job["metadata"]["name"], 75, failure("train", "StoreUnavailable"))
+    await sim.settle()
+    assert len(sim.jobs(open_only=True)) == 1
+    await sim.pass_time(timedelta(seconds=6))
+    again = next(j for j in sim.jobs(open_only=True) if j["metadata"]["name"].endswith("t0a1"))
+    assert task_of(again) == before
+    await played(sim)
+    assert sim.status(EXPERIMENT, "late")["counts"]["succeeded"] == 4
+
+
+async def test_a_search_that_takes_too_long_goes_on_with_what_it_has() -> None:
+    sim, _ = await started()
+    job = sim.jobs(open_only=True)[0]
+    sim.finish_job(job["metadata"]["name"], trial_result(task_of(job)["params"]))
+    await sim.pass_time(timedelta(hours=2, minutes=1))
+    assert [row["state"] for row in rows(sim)] == ["Succeeded", "Failed"]
+    assert rows(sim)[1]["reason"] == "MaxDurationExceeded"
+    (final,) = sim.jobs(open_only=True)
+    assert task_of(final)["phase"] == "final"
+
+
+async def test_a_final_fit_that_crashes_three_times_stalls() -> None:
+    sim, _ = await started()
+    for _ in range(2):
+        finish_open_jobs(sim)
+        await sim.pass_time(timedelta(seconds=10))
+    for _ in range(3):
+        await sim.until(lambda: bool(sim.jobs(open_only=True)))
+        sim.fail_job(sim.jobs(open_only=True)[0]["metadata"]["name"], 1)
+    await sim.pass_time(timedelta(minutes=5))
+    assert said(sim)["Stalled"] == "True/ProgramFailed"
+    assert sim.jobs(open_only=True) == []
+
+
+async def test_a_metric_that_does_not_fit_the_target_is_told_before_any_job() -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["objective"].update(metric="mae")))
+    assert said(sim)["Stalled"] == "True/UnknownMetric"
+    assert sim.jobs() == []
+
+
+async def test_raised_max_trials_continue_as_if_they_had_been_asked_for_at_once() -> None:
+    whole, _ = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxTrials=6)))
+    await played(whole)
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxTrials=3)))
+    finish_open_jobs(sim)
+    await sim.pass_time(timedelta(seconds=10))
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"]["limits"].update(maxTrials=6))
+    await played(sim)
+    assert [row["params"] for row in rows(sim)] == [row["params"] for row in rows(whole)]
+
+
+async def test_a_raised_run_starts_afresh_on_the_newest_version_and_registers_once_more() -> None:
+    sim, registry = await started()
+    await played(sim)
+    first = set(job_names(sim))
+    sim.edit(DATASET, "flights", lambda obj: obj["status"]["current"].update(digest=OTHER_DIGEST))
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"].update(run=1))
+    await sim.pass_time(timedelta(seconds=5))
+    assert sim.status(EXPERIMENT, "late")["inputs"]["datasetDigest"] == OTHER_DIGEST
+    await played(sim)
+    assert len(set(job_names(sim)) - first) == 5
+    assert len(registry.versions) == 2
+    assert registry.aliases[MODEL, "challenger"] == 2
+
+
+async def test_a_run_raised_during_the_search_stops_the_old_jobs() -> None:
+    sim, _ = await started()
+    old = set(job_names(sim))
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"].update(run=1))
+    await sim.pass_time(timedelta(seconds=5))
+    assert not old & set(job_names(sim))
+    assert len(sim.jobs(open_only=True)) == 2
+
+
+async def test_without_parameters_there_is_one_trial() -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"].pop("parameters")))
+    (job,) = sim.jobs(open_only=True)
+    assert task_of(job)["params"] == {}
+
+
+async def test_without_register_it_ends_well_and_tells_the_registry_nothing_to_serve() -> None:
+    def bare(obj: JsonObject) -> None:
+        del obj["spec"]["register"], obj["spec"]["champion"]
+
+    sim, registry = await started(changed(LATE, bare))
+    await played(sim)
+    assert (said(sim)["Ready"], said(sim)["Registered"]) == ("True/NotRegistered", "False/NotRegistered")
+    assert registry.versions == {}
+
+
+@pytest.mark.parametrize("mode", ["Batch", "Async"])
+async def test_async_and_batch_plan_every_trial_once(mode: str) -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["search"].update(mode=mode)))
+    await played(sim)
+    assert [row["index"] for row in rows(sim)] == [0, 1, 2, 3]
+    assert said(sim)["Ready"] == "True/Registered"
