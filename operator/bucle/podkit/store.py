@@ -25,9 +25,10 @@ from bucle.contracts import exits
 from bucle.podkit.program import ProgramError, bad_configuration
 
 CONNECT_TIMEOUT_SECONDS = 2.0
-REQUEST_TIMEOUT_SECONDS = 8.0
+REQUEST_TIMEOUT_SECONDS = 5.0
 ATTEMPTS = 2
-"""A dead store is told within about ten seconds; the operator tries again later, so the pod need not."""
+"""A dead store is told within about ten seconds; the operator tries again later, so the pod need not. The request
+time is one without a single byte, so a slow transfer of a large object is not cut."""
 
 _DENIED = (
     "ACCESS_DENIED",
@@ -147,14 +148,13 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 
 @cache
-def _s3() -> pafs.S3FileSystem:
-    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3", ""))
-    key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+def _s3(endpoint: str, region: str, key: str, secret: str) -> pafs.S3FileSystem:
+    parts = urlsplit(endpoint)
     settings: dict[str, Any] = {"access_key": key, "secret_key": secret} if key and secret else {}
-    if endpoint.netloc:
-        settings |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme or "https"}
+    if parts.netloc:
+        settings |= {"endpoint_override": parts.netloc, "scheme": parts.scheme or "https"}
     return pafs.S3FileSystem(
-        region=os.environ.get("AWS_REGION") or "us-east-1",
+        region=region,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         request_timeout=REQUEST_TIMEOUT_SECONDS,
         retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
@@ -162,10 +162,20 @@ def _s3() -> pafs.S3FileSystem:
     )
 
 
+def _s3_of_environment() -> pafs.S3FileSystem:
+    environment = os.environ.get
+    return _s3(
+        environment("AWS_ENDPOINT_URL_S3", ""),
+        environment("AWS_REGION") or "us-east-1",
+        environment("AWS_ACCESS_KEY_ID", ""),
+        environment("AWS_SECRET_ACCESS_KEY", ""),
+    )
+
+
 def _open(uri: str) -> tuple[pafs.FileSystem, str]:
     scheme, separator, rest = uri.partition("://")
     if separator and scheme == "s3" and rest:
-        return _s3(), rest.rstrip("/")
+        return _s3_of_environment(), rest.rstrip("/")
     if separator and scheme == "file" and rest.startswith("/"):
         return pafs.LocalFileSystem(), rest.rstrip("/")
     raise bad_configuration("SourceMissing", f"{uri} is no location this program can open: use s3://bucket/key")
@@ -218,5 +228,6 @@ def _as_program_error(error: OSError, uri: str, verb: str) -> ProgramError:
             "AccessDenied", f"cannot {verb} {uri}: the store refused the credentials of the Secret bucle-storage"
         )
     where = os.environ.get("AWS_ENDPOINT_URL_S3", "the default endpoint") if uri.startswith("s3://") else "this machine"
-    detail = text[-200:] if len(text) > 200 else text
+    _, mark, words = text.partition("AWS Error ")
+    detail = (words if mark else text)[:200]
     return ProgramError(exits.TRY_AGAIN, "StoreUnavailable", f"cannot {verb} {uri} at {where}: {detail}")

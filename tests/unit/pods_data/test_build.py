@@ -1,0 +1,250 @@
+"""The data program on a folder as store: one version per content, checked, split by whole groups, safe to run twice."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from bucle.contracts import capture
+from bucle.contracts.manifest import SPLITS, DatasetManifest
+from bucle.contracts.result import DataResult
+from bucle.contracts.task import DataTask
+from bucle.podkit.program import ProgramError
+from bucle.podkit.versions import read_manifest, read_split
+from bucle.pods.data.build import build
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TABLE = {
+    "target": {"name": "late", "task": "Binary", "positive": "1"},
+    "columns": [
+        {"name": "carrier", "type": "Category", "nullable": "Allowed"},
+        {"name": "hour", "type": "Integer", "minimum": "0", "maximum": "23"},
+        {"name": "id", "type": "Text", "role": "Id"},
+        {"name": "time", "type": "Timestamp", "role": "Time"},
+    ],
+}
+
+
+def rows(count: int = 240, **changes: Any) -> pa.Table:
+    """One row an hour from the start of 2026 UTC."""
+    columns: dict[str, Any] = {
+        "carrier": [("AA", "UA", None)[i % 3] for i in range(count)],
+        "hour": [i % 24 for i in range(count)],
+        "id": [f"r{i}" for i in range(count)],
+        "time": [START + timedelta(hours=i) for i in range(count)],
+        "late": [int(i % 5 == 0) for i in range(count)],
+    }
+    return pa.table({**columns, **changes})
+
+
+def task(tmp_path: Path, table: pa.Table | None = None, **changes: Any) -> DataTask:
+    if table is not None:
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        pq.write_table(table, tmp_path / "raw" / "part-1.parquet")
+    document = {
+        "name": "flights",
+        "location": f"file://{tmp_path}/datasets",
+        "table": TABLE,
+        "sources": [{"uri": {"location": f"file://{tmp_path}/raw/*.parquet", "parquet": {}}}],
+        "splits": {
+            "hash": {"key": "id", "group": {"column": "time", "unit": "Day"}},
+            "train": 70,
+            "validation": 15,
+            "test": 15,
+            "seed": 3,
+        },
+    }
+    return DataTask.from_json(json.dumps({**document, **changes}))
+
+
+def stored(result: DataResult) -> tuple[DatasetManifest, dict[str, pa.Table]]:
+    manifest = read_manifest(result.location, result.digest)
+    return manifest, {name: read_split(result.location, manifest, name) for name in SPLITS}
+
+
+def refused(tmp_path: Path, table: pa.Table | None = None, **changes: Any) -> ProgramError:
+    with pytest.raises(ProgramError) as caught:
+        build(task(tmp_path, table, **changes))
+    assert caught.value.exit_code == 78
+    return caught.value
+
+
+def test_every_row_lands_in_one_split_and_every_day_whole(tmp_path: Path) -> None:
+    result = build(task(tmp_path, rows()))
+    manifest, tables = stored(result)
+    assert result.rows == 240 == sum(table.num_rows for table in tables.values())
+    assert {name: split.rows for name, split in result.splits.items()} == {n: t.num_rows for n, t in tables.items()}
+    days = {name: {f"{time:%Y-%m-%d}" for time in table.column("time").to_pylist()} for name, table in tables.items()}
+    assert all(manifest.groups[day] == SPLITS.index(name) for name in SPLITS for day in days[name])
+    assert sum(len(found) for found in days.values()) == 10 == len(manifest.groups)
+
+
+def test_the_same_content_is_the_same_version_and_the_same_files(tmp_path: Path) -> None:
+    first = build(task(tmp_path, rows()))
+    files = {path: path.read_bytes() for path in (tmp_path / "datasets").rglob("*") if path.is_file()}
+    assert build(task(tmp_path)) == first
+    assert {path: path.read_bytes() for path in (tmp_path / "datasets").rglob("*") if path.is_file()} == files
+
+
+def test_files_formats_and_types_of_a_source_do_not_change_the_version(tmp_path: Path) -> None:
+    first = build(task(tmp_path, rows()))
+    halves = tmp_path / "halves"
+    halves.mkdir()
+    table = rows()
+    for name, half in (("a", table.slice(0, 100)), ("b", table.slice(100))):
+        pa_csv.write_csv(half, halves / f"{name}.csv")
+    source = {"uri": {"location": f"file://{halves}/?.csv", "csv": {}}}
+    other = build(task(tmp_path, sources=[source]))
+    assert other.digest == first.digest and other.source_revision != first.source_revision
+
+
+def test_one_other_value_is_another_version(tmp_path: Path) -> None:
+    first = build(task(tmp_path, rows()))
+    changed = rows().to_pydict()
+    changed["late"][7] = 1 - changed["late"][7]
+    assert build(task(tmp_path, pa.table(changed))).digest != first.digest
+
+
+def test_rows_without_a_target_are_left_out(tmp_path: Path) -> None:
+    late = [None if i < 40 else i % 2 for i in range(240)]
+    assert build(task(tmp_path, rows(late=late))).rows == 200
+
+
+def test_duplicates_keep_the_row_asked_for(tmp_path: Path) -> None:
+    table = pa.concat_tables([rows(), rows(hour=[23] * 240)])
+    for keep, hours in (("First", sum(i % 24 for i in range(240))), ("Last", 23 * 240)):
+        result = build(task(tmp_path, table, deduplicate={"keys": ["id"], "keep": keep}))
+        _, tables = stored(result)
+        assert sum(sum(t.column("hour").to_pylist()) for t in tables.values()) == hours
+
+
+EXPECTATIONS = [
+    {"name": "early", "dimension": "Accuracy", "severity": "Warning", "range": {"column": "hour", "maximum": "21"}},
+    {"name": "known", "dimension": "Accuracy", "allowed": {"column": "carrier", "values": ["AA"]}},
+    {"name": "filled", "dimension": "Completeness", "nulls": {"column": "carrier", "maxPercent": 20}},
+    {"name": "mostly", "dimension": "Completeness", "nulls": {"column": "carrier", "maxPercent": 34}},
+    {"name": "once", "dimension": "Consistency", "unique": {"columns": ["hour", "carrier"]}},
+]
+
+
+def test_expectations_are_counted_by_rows_and_quality_by_dimension(tmp_path: Path) -> None:
+    result = build(task(tmp_path, rows(), expectations=EXPECTATIONS))
+    found = {f.name: (f.severity, f.rows, f.observed, f.limit) for f in result.failed}
+    # 240 rows: carriers AA, UA, null by turns, hours 0…23 ten times; (hour, carrier) has 24 different pairs.
+    assert found == {
+        "early": ("Warning", 20, "20", "0"),
+        "known": ("Error", 80, "80", "0"),
+        "filled": ("Error", 80, "33.33%", "20%"),
+        "once": ("Error", 216, "216", "0"),
+    }
+    assert not result.accepted
+    neither = sum(1 for i in range(240) if i % 24 <= 21 and i % 3 != 1)
+    assert result.quality == {
+        "accuracy": f"{neither / 240:.6g}",
+        "completeness": "0.666667",
+        "consistency": "0.1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("expectations", "accepted"), [([], True), (EXPECTATIONS[:1], True), (EXPECTATIONS[1:2], False)]
+)
+def test_only_an_error_refuses_a_version(tmp_path: Path, expectations: list[Any], accepted: bool) -> None:
+    assert build(task(tmp_path, rows(), expectations=expectations)).accepted is accepted
+
+
+def test_what_the_schema_says_of_a_column_is_checked_too(tmp_path: Path) -> None:
+    hours = [None, 24, *(i % 24 for i in range(2, 240))]
+    result = build(task(tmp_path, rows(hour=hours)))
+    assert [(f.name, f.rows) for f in result.failed] == [("hour.nullable", 1), ("hour.range", 1)]
+
+
+def test_no_message_and_no_result_holds_a_value(tmp_path: Path) -> None:
+    secret = build(task(tmp_path, rows(carrier=["secret"] * 240), expectations=EXPECTATIONS))
+    assert "secret" not in secret.canonical()
+    assert "secret" not in refused(tmp_path, rows(hour=["secret"] * 240)).message
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "words"),
+    [
+        ({"late": [None] * 240}, "SourceEmpty", "hold 240 rows, none of them with a target"),
+        ({"late": [i % 3 for i in range(240)]}, "WrongType", "2 values beside the positive one"),
+        ({"time": [None, *[START] * 239]}, "WrongType", "1 rows have no value in time"),
+    ],
+)
+def test_data_that_cannot_be_a_version_says_why(
+    tmp_path: Path, changes: dict[str, Any], reason: str, words: str
+) -> None:
+    error = refused(tmp_path, rows(**changes))
+    assert error.reason == reason and words in error.message
+
+
+def test_a_specification_that_does_not_fit_says_where(tmp_path: Path) -> None:
+    foreign = [{"name": "x", "dimension": "Accuracy", "range": {"column": "speed", "minimum": "0"}}]
+    assert "expectation x names the column speed" in refused(tmp_path, rows(), expectations=foreign).message
+    assert refused(tmp_path, rows(), deduplicate={"keys": ["speed"]}).reason == "UnknownColumn"
+    nowhere = [{"uri": {"location": f"file://{tmp_path}/raw/2*.parquet", "parquet": {}}}]
+    assert refused(tmp_path, sources=nowhere).reason == "SourceMissing"
+
+
+def test_a_version_is_a_source_of_another(tmp_path: Path) -> None:
+    base = build(task(tmp_path, rows()))
+    source = {"dataset": {"location": base.location, "digest": base.digest}}
+    child = build(task(tmp_path, sources=[source]))
+    assert child.rows == base.rows
+    assert {name: split.rows for name, split in child.splits.items()} == {n: s.rows for n, s in base.splits.items()}
+    wrong = {"dataset": {"location": base.location, "digest": "sha256:" + "0" * 64}}
+    assert refused(tmp_path, sources=[wrong]).reason == "DigestMismatch"
+
+
+def served(tmp_path: Path, count: int) -> dict[str, Any]:
+    """Rows that a deployment answered and the labels sent back, as its servers store them; a feedback source of them."""
+    root = tmp_path / "deployments" / "flights"
+    received = [START + timedelta(seconds=i) for i in range(count)]
+    ours = {
+        capture.ID: [f"x{i}" for i in range(count)],
+        capture.ROW: pa.array([0] * count, pa.int32()),
+        capture.REQUEST_ID: [None] * count,
+        capture.RECEIVED: pa.array(received, pa.timestamp("us", tz="UTC")),
+        capture.ROLE: ["stable"] * count,
+        capture.REVISION: ["rev1"] * count,
+        capture.STATUS: pa.array([200] * count, pa.int16()),
+        capture.LATENCY_MS: pa.array([1.0] * count, pa.float32()),
+        capture.LABEL: ["0"] * count,
+        capture.NUMBER: pa.array([None] * count, pa.float64()),
+        capture.SCORES: [[0.5, 0.5]] * count,
+    }
+    captured = root / "capture" / "version=rev1" / "date=2026-01-01" / "hour=00"
+    captured.mkdir(parents=True)
+    table = pa.table({**rows(count).drop_columns(["late"]).to_pydict(), **ours})
+    pq.write_table(table.slice(0, count // 2), captured / "pod-0.parquet")
+    pq.write_table(table.slice(count // 2), captured / "pod-1.parquet")
+    feedback = root / "feedback" / "date=2026-01-01"
+    feedback.mkdir(parents=True)
+    labels = {
+        "id": [f"r{i}" for i in range(0, count, 2)],
+        "request_id": pa.nulls((count + 1) // 2, pa.string()),
+        "row": pa.array([0] * ((count + 1) // 2), pa.int32()),
+        "label": [str(int(i % 4 == 0)) for i in range(0, count, 2)],
+        "label_time": pa.nulls((count + 1) // 2, pa.timestamp("us", tz="UTC")),
+        capture.RECEIVED: pa.array([START + timedelta(hours=1)] * ((count + 1) // 2), pa.timestamp("us", tz="UTC")),
+    }
+    pq.write_table(pa.table(labels), feedback / "pod-0.parquet")
+    window = {"receivedBefore": "2026-01-01T02:00:00Z", "labelsReceivedBefore": "2026-01-01T02:00:00Z", "rows": 60}
+    return {"feedback": {"location": f"file://{root}", **window}}
+
+
+def test_served_rows_with_their_labels_are_a_source_that_repeats_exactly(tmp_path: Path) -> None:
+    base = build(task(tmp_path, rows()))
+    sources = [{"dataset": {"location": base.location, "digest": base.digest}}, served(tmp_path, 200)]
+    child = build(task(tmp_path, sources=sources))
+    assert child.rows == 240 + 60, "of 100 labelled rows the newest 60"
+    assert build(task(tmp_path, sources=sources)) == child
