@@ -77,11 +77,17 @@ class PodSettings:
     def of(cls, spec: Mapping[str, object] | None) -> PodSettings:
         given: Mapping[str, object] = spec or {}
         return cls(
-            resources=dict(given.get("resources") or {}),  # type: ignore[call-overload]
+            resources=_without_empty(given.get("resources")),
             node_selector=dict(given.get("nodeSelector") or {}),  # type: ignore[call-overload]
             tolerations=tuple(given.get("tolerations") or ()),  # type: ignore[arg-type]
             service_account=given.get("serviceAccountName"),  # type: ignore[arg-type]
         )
+
+
+def _without_empty(resources: object) -> JsonObject:
+    """A typed spec writes `requests: {}` for what a person left out; that must not count as a choice."""
+    given: JsonObject = dict(resources or {})  # type: ignore[call-overload]
+    return {name: amounts for name, amounts in given.items() if amounts}
 
 
 CONTAINER_SECURITY: JsonObject = {

@@ -196,7 +196,7 @@ def _closed_trial(run: Run, row: Trial, metric: str) -> CloseRun:
         "FINISHED" if good else "FAILED",
         params=pairs(dict(row.params)),
         metrics=((metric, row.value),) if good and row.value is not None else (),
-        tags=((names.TAG_TRIAL, str(row.index)), ("bucle.dev/reason", row.reason or "Succeeded")),
+        tags=((names.TAG_TRIAL, str(row.index)), (names.TAG_REASON, row.reason or "Succeeded")),
     )
 
 

@@ -1,0 +1,49 @@
+"""docs/reasons.md, made from the closed list: `python -m bucle.contracts.reasons_doc [--check]`.
+
+Exit codes: 0 written or equal, 1 the page differs from the list.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bucle.contracts.reasons import REASONS
+
+PAGE = Path("docs") / "reasons.md"
+HEAD = """# Reasons
+
+Every condition carries one of these words. The message beside it names the object, what was tried and what to do
+next; this page says what the word means. A released word keeps its name, so it is safe to match on.
+
+This page is made from `operator/bucle/contracts/reasons.py` by `python -m bucle.contracts.reasons_doc`.
+
+| Reason | Cause | Cure |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    """The page as Markdown, in the order of the list (by kind)."""
+    rows = (f"| `{name}` | {_cell(reason.cause)} | {_cell(reason.cure)} |\n" for name, reason in REASONS.items())
+    return HEAD + "".join(rows)
+
+
+def main(arguments: list[str]) -> int:
+    wanted = page()
+    if "--check" in arguments:
+        found = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+        if found == wanted:
+            return 0
+        sys.stderr.write(f"{PAGE} differs from the list: run `python -m bucle.contracts.reasons_doc`\n")
+        return 1
+    PAGE.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""Which final model may be registered: gates and the comparison with the champion, as tables."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bucle.contracts.result import ChampionResult, Estimate, FinalResult
+from bucle.kinds.experiment import judgement
+from bucle.resources.experiment import AbsoluteGate, Champion
+from bucle.resources.experiment_status import ChampionComparison
+
+
+def scored(**metrics: str) -> FinalResult:
+    return FinalResult(
+        metrics=metrics,
+        out_of_fold=Estimate(metric="log_loss", value="0.6", standard_error="0.01", groups=20, rows=100),
+        uri="s3://b/m",
+        digest="sha256:0",
+        schema_digest="sha256:0",
+    )
+
+
+def gate(**fields: str) -> AbsoluteGate:
+    return AbsoluteGate.model_validate({"metric": "log_loss", **fields})
+
+
+@pytest.mark.parametrize(
+    ("asked", "passes"),
+    [
+        (gate(maximum="0.5"), True),
+        (gate(maximum="0.499"), False),
+        (gate(metric="accuracy", minimum="0.8"), True),
+        (gate(metric="accuracy", minimum="0.81"), False),
+        (gate(data="OutOfFold", maximum="0.6"), True),
+        (gate(data="OutOfFold", maximum="0.59"), False),
+        (gate(metric="brier", maximum="1"), False),
+        (gate(metric="accuracy", data="OutOfFold", minimum="0"), False),
+    ],
+)
+def test_a_gate_holds_at_its_bound_and_never_on_what_was_not_measured(asked: AbsoluteGate, passes: bool) -> None:
+    verdict = judgement.gates([asked], scored(log_loss="0.5", accuracy="0.8"))
+    assert verdict.passed is passes
+    assert verdict.reason == ("GatesPassed" if passes else "GateFailed")
+    assert passes or asked.metric in verdict.message
+
+
+def test_all_broken_gates_are_told() -> None:
+    verdict = judgement.gates([gate(maximum="0.1"), gate(metric="brier", maximum="0.1")], scored(log_loss="0.5"))
+    assert "log_loss" in verdict.message and "brier" in verdict.message
+
+
+SPEC = {"metric": "log_loss", "margin": "0.002"}
+KNOWN = ChampionComparison(version=3, state="Undecided")
+
+
+def measured(difference: str, error: str = "0.001", groups: int = 20, state: str = "Compared") -> ChampionResult:
+    return ChampionResult.model_validate(
+        {"version": "3", "state": state, "difference": difference, "standard_error": error, "groups": groups}
+    )
+
+
+def verdict(found: ChampionResult | None, before: ChampionComparison | None = KNOWN, **rules: str) -> judgement.Verdict:
+    spec = Champion.model_validate({**SPEC, **rules})
+    return judgement.champion(spec, judgement.compared(spec, before, found))
+
+
+@pytest.mark.parametrize(
+    ("found", "passed", "reason"),
+    [
+        (measured("-0.01"), True, "GatesPassed"),
+        (measured("-0.0037"), False, "NotBetter"),  # upper bound −0.0037 + 1.729 × 0.001 = −0.00197 > −0.002
+        (measured("-0.0038"), True, "GatesPassed"),
+        (measured("0.5"), False, "NotBetter"),
+        (measured("-0.01", groups=4), False, "ChampionUndecided"),
+        (measured("-0.01", groups=5), True, "GatesPassed"),
+        (measured("-0.01", groups=1), False, "ChampionUndecided"),
+        (measured("-0.01", state="Undecided"), False, "ChampionUndecided"),
+        (ChampionResult(version="3", state="Incompatible"), False, "ChampionIncompatible"),
+        (ChampionResult(version="3", state="Undecided"), False, "ChampionUndecided"),
+    ],
+)
+def test_only_a_shown_improvement_passes(found: ChampionResult, passed: bool, reason: str) -> None:
+    assert verdict(found)[:2] == (passed, reason)
+
+
+@pytest.mark.parametrize(
+    ("rule", "found", "before"),
+    [
+        ("onMissing", None, None),
+        ("onIncompatible", ChampionResult(version="3", state="Incompatible"), KNOWN),
+        ("onIncompatible", None, ChampionComparison(version=3, state="Incompatible")),
+        ("onUndecided", measured("-0.01", groups=4), KNOWN),
+        ("onUndecided", measured("-0.002", error="0.1"), KNOWN),
+    ],
+)
+def test_the_rules_decide_where_evidence_does_not(
+    rule: str, found: ChampionResult | None, before: ChampionComparison | None
+) -> None:
+    assert verdict(found, before, **{rule: "Pass"}).passed
+    assert not verdict(found, before, **{rule: "Fail"}).passed
+
+
+def test_a_shown_deterioration_fails_whatever_undecided_says() -> None:
+    assert verdict(measured("0.05"), onUndecided="Pass")[:2] == (False, "NotBetter")
+
+
+@given(st.floats(-1, 1), st.floats(0.0001, 0.5), st.integers(5, 60), st.sampled_from(["Pass", "Fail"]))
+def test_a_worse_challenger_never_does_better_than_a_better_one(
+    difference: float, error: float, groups: int, rule: str
+) -> None:
+    def passes(value: float) -> bool:
+        return verdict(measured(f"{value:.6f}", f"{error:.6f}", groups), onUndecided=rule).passed
+
+    assert passes(difference) >= passes(difference + 0.05)
