@@ -117,29 +117,28 @@ class Envoy:
         link.symlink_to(made.name)
         link.rename(self._folder / "..data")
 
-    async def start(self, session: aiohttp.ClientSession) -> None:
+    def run(self) -> None:
         command = [str(BINARY), "-c", f"{self.place.directory}/envoy.yaml", "--concurrency", "1"]
-        command += [
-            "--disable-hot-restart",
-            "--service-node",
-            "test",
-            "--service-cluster",
-            "test",
-            "--log-level",
-            "warning",
-        ]
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        command += ["--disable-hot-restart", "--service-node", "test", "--service-cluster", "test"]
+        self._process = subprocess.Popen(
+            [*command, "--log-level", "warning"], stdout=self._log, stderr=subprocess.STDOUT
+        )
+
+    def said(self) -> str:
+        return Path(self._log.name).read_text()
+
+    async def start(self, session: aiohttp.ClientSession) -> None:
+        self.run()
+        for _ in range(int(START_SECONDS / 0.05)):
             try:
                 async with session.get(f"{self.status_url}/ready") as answer:
                     if answer.status == 200:
                         return
             except aiohttp.ClientError:
                 pass
-            assert self._process.poll() is None, Path(self._log.name).read_text()
+            assert self._process is not None and self._process.poll() is None, self.said()
             await asyncio.sleep(0.05)
-        raise AssertionError(Path(self._log.name).read_text())
+        raise AssertionError(self.said())
 
     async def view(self, session: aiohttp.ClientSession) -> View:
         from yarl import URL

@@ -105,6 +105,9 @@ class Starter:
     def location(self) -> str:
         return f"file://{self.folder}/deployments/flights"
 
+    def captured(self) -> list[Path]:
+        return sorted((self.folder / "deployments/flights/capture").rglob("*.parquet"))
+
     def __call__(self, model: StoredModel, revision: str = "r1", **more: Any) -> Process:
         task = ServeTask(
             name="flights",
@@ -210,7 +213,7 @@ async def test_requests_in_flight_are_answered_while_it_drains(
         ready = answer.status
     assert (statuses, ready, await call()) == ({200}, 503, 200), "not ready at once, but still answering"
     assert await server.ended() == exits.OK
-    assert len(list(Path(start.folder, "deployments/flights/capture").rglob("*.parquet"))) == 1
+    assert len(start.captured()) == 1
 
 
 @pytest.mark.parametrize(
@@ -267,7 +270,7 @@ async def test_dropped_columns_and_unsampled_requests_are_not_stored(
     await server.ended()
     import pyarrow.parquet as pq
 
-    files = list((start.folder / "deployments/flights/capture").rglob("*.parquet"))
+    files = start.captured()
     names = {name for file in files for name in pq.read_schema(file).names}
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     assert "distance" not in names and "carrier" in names

@@ -1,0 +1,168 @@
+"""Which label belongs to which served row, in which order, and when it counts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bucle.contracts import capture
+from bucle.contracts.table import Column, Labels, TableSchema, Target
+from bucle.podkit import store
+from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri, hour_of
+from bucle.podkit.tables import FileCache, labelled_rows
+
+BY_ID = Labels()
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+TABLE = TableSchema(
+    target=Target(name="late", task="Binary", positive="1"),
+    columns=(Column(name="hour", type="Integer"), Column(name="flight_id", type="Text", role="Id")),
+)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+class Deployment:
+    """A deployment's folder in a file store, written as servers write it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.location = f"file://{folder}"
+        self._files = 0
+
+    def _name(self) -> str:
+        self._files += 1
+        return f"pod-{self._files:06d}"
+
+    def serve(self, id_: str, seconds: float, *flights: str, **given: Any) -> Deployment:
+        entry = Captured(
+            id=id_,
+            request_id=given.get("request_id"),
+            received=at(seconds),
+            role=given.get("role", "stable"),
+            revision=given.get("revision", "r1"),
+            latency_ms=1.0,
+            rows=len(flights),
+            columns={"hour": [1] * len(flights), "flight_id": list(flights)},
+            labels=["1"] * len(flights),
+            scores=[[0.25, 0.75]] * len(flights),
+        )
+        uri = capture_uri(self.location, entry.revision, hour_of(entry), self._name())
+        store.write_bytes(uri, store.parquet_bytes(capture_table([entry], TABLE.columns)))
+        return self
+
+    def label(self, seconds: float, **row: Any) -> Deployment:
+        told = {"id": None, "request_id": None, "row": 0, "label_time": None} | row | {capture.RECEIVED: at(seconds)}
+        store.write_bytes(
+            feedback_uri(self.location, at(seconds), self._name()), store.parquet_bytes(feedback_table([told]))
+        )
+        return self
+
+    def rows(self, labels: Labels = BY_ID, **more: Any) -> list[tuple[str, int, str]]:
+        asked = {"received_before": at(10**6), "labels_received_before": at(10**6)} | more
+        found = labelled_rows(self.location, table=TABLE, labels=labels, **asked)
+        names = (capture.ID, capture.ROW, "late")
+        return list(zip(*(found.column(name).to_pylist() for name in names), strict=True))
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def test_nothing_served_is_an_empty_table_with_its_columns(deployment: Deployment) -> None:
+    found = labelled_rows(
+        deployment.location, table=TABLE, labels=Labels(), received_before=NOON, labels_received_before=NOON
+    )
+    assert (found.num_rows, found.column_names) == (
+        0,
+        ["hour", "flight_id", "late", capture.ID, capture.ROW, capture.RECEIVED],
+    )
+
+
+def test_labels_find_their_row_by_id_by_our_request_id_and_by_the_clients(deployment: Deployment) -> None:
+    deployment.serve("u1", 0, "a", "b", request_id="mine").serve("u2", 1, "c")
+    deployment.label(5, id="b", label="1").label(5, request_id="u2", row=0, label="0")
+    deployment.label(5, request_id="mine", row=0, label="0").label(5, id="nobody", label="1")
+    assert deployment.rows() == [("u1", 0, "0"), ("u1", 1, "1"), ("u2", 0, "0")]
+
+
+def test_a_key_of_request_ids_does_not_look_at_ids(deployment: Deployment) -> None:
+    deployment.serve("u1", 0, "a").label(1, id="a", label="1")
+    assert deployment.rows(Labels(key="RequestId")) == []
+
+
+@pytest.mark.parametrize(("keep", "label"), [("First", "0"), ("Last", "1")])
+def test_of_several_labels_the_rule_chooses_by_receipt(deployment: Deployment, keep: Any, label: str) -> None:
+    deployment.serve("u1", 0, "a").label(9, id="a", label="1").label(3, id="a", label="0")
+    assert deployment.rows(Labels(duplicates=keep)) == [("u1", 0, label)]
+
+
+def test_rows_come_once_in_the_order_received_id_row(deployment: Deployment) -> None:
+    deployment.serve("b", 1, "x", "y").serve("a", 1, "z").serve("c", 0, "w").serve("b", 1, "x", "y")
+    for flight in "wxyz":
+        deployment.label(5, id=flight, label="1")
+    assert [row[:2] for row in deployment.rows()] == [("c", 0), ("a", 0), ("b", 0), ("b", 1)]
+    assert [row[:2] for row in deployment.rows(newest=2)] == [("b", 0), ("b", 1)]
+
+
+def test_candidates_answer_callers_and_shadows_do_not(deployment: Deployment) -> None:
+    deployment.serve("u1", 0, "a").serve("u2", 1, "b", role="candidate", revision="r2")
+    deployment.serve("u1", 0, "a", role="shadow", revision="r2")
+    deployment.label(5, id="a", label="1").label(5, id="b", label="0")
+    assert [row[0] for row in deployment.rows()] == ["u1", "u2"]
+    assert [row[0] for row in deployment.rows(revision="r2")] == ["u2"]
+    assert [row[0] for row in deployment.rows(role="shadow")] == ["u1"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "maturity", "found"),
+    [
+        ({}, 0, ["u1", "u2"]),
+        ({"received_before": at(3600)}, 0, ["u1"]),
+        ({"since": at(1)}, 0, ["u2"]),
+        ({"since": at(1), "received_before": at(3601)}, 0, ["u2"]),
+        ({"labels_received_before": at(4000)}, 0, ["u1"]),
+        ({"labels_received_before": at(5000)}, 1000, ["u1", "u2"]),
+        ({"labels_received_before": at(5000)}, 1500, ["u1"]),
+    ],
+)
+def test_bounds_are_half_open_and_labels_must_be_mature(
+    deployment: Deployment, bounds: dict[str, Any], maturity: int, found: list[str]
+) -> None:
+    deployment.serve("u1", 0, "a").serve("u2", 3600, "b")
+    deployment.label(10, id="a", label="1").label(4000, id="b", label="1")
+    assert [row[0] for row in deployment.rows(Labels(maturity_seconds=maturity), **bounds)] == found
+
+
+def test_what_comes_after_both_bounds_changes_nothing(deployment: Deployment) -> None:
+    deployment.serve("u1", 0, "a").label(10, id="a", label="1")
+    bounds = {"received_before": at(60), "labels_received_before": at(60)}
+    before = deployment.rows(**bounds)
+    deployment.serve("u2", 60, "b").label(60, id="b", label="1").label(61, id="a", label="0")
+    assert deployment.rows(**bounds) == before == [("u1", 0, "1")]
+
+
+def test_a_file_is_read_once(deployment: Deployment) -> None:
+    deployment.serve("u1", 0, "a").label(1, id="a", label="1")
+    cache = FileCache()
+    assert len(deployment.rows(cache=cache)) == 1
+    for file in Path(deployment.location.removeprefix("file://")).rglob("*.parquet"):
+        file.write_bytes(b"not read again")
+    assert len(deployment.rows(cache=cache)) == 1
+
+
+@settings(deadline=None, max_examples=25)
+@given(order=st.permutations(range(6)))
+def test_the_order_of_files_does_not_matter(tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
+    deployment = Deployment(tmp_path_factory.mktemp("d"))
+    for n in order:
+        deployment.serve(f"u{n}", n // 2, f"f{n}")
+    for n in reversed(order):
+        deployment.label(10 + n, id=f"f{n}", label=str(n % 2))
+    assert deployment.rows() == [(f"u{n}", 0, str(n % 2)) for n in range(6)]

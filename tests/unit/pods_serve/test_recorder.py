@@ -1,0 +1,125 @@
+"""The ring: bounded, in order, nothing twice, nothing lost that was taken, whatever the store does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from bucle.contracts.capture import DROPPED_KEY
+from bucle.contracts.table import Column
+from bucle.podkit.capture_files import Captured
+from bucle.podkit.program import ProgramError
+from bucle.pods.serve.recorder import RING_ROWS, Destination, Recorder
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+COLUMNS = (Column(name="hour", type="Integer"), Column(name="at", type="Timestamp", role="Time"))
+
+
+@dataclass
+class Store:
+    broken: bool = False
+    keeps_what_it_denies: bool = False
+    files: dict[str, list[pa.Table]] = field(default_factory=dict)
+
+    def put(self, uri: str, table: pa.Table) -> None:
+        if not self.broken or self.keeps_what_it_denies:
+            self.files.setdefault(uri, []).append(table)
+        if self.broken:
+            raise ProgramError(75, "StoreUnavailable", "the store is down")
+
+
+class Count:
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def inc(self, amount: float = 1) -> None:
+        self.value += amount
+
+
+def entry(id_: str, rows: int = 2, received: datetime = NOON, **columns: list[object]) -> Captured:
+    given = columns or {"hour": list(range(rows))}
+    return Captured(
+        id_, None, received, "stable", "r1", 1.5, rows, given, labels=["0"] * rows, scores=[[1.0, 0.0]] * rows
+    )
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def recorder(store: Store) -> Recorder:
+    return Recorder(Destination("s3://b/x", "r1", "pod-1", store.put), COLUMNS, Count(), Count())
+
+
+def test_rows_are_written_typed_under_the_hour_in_which_they_came(recorder: Recorder, store: Store) -> None:
+    recorder.offer(entry("a"))
+    recorder.offer(entry("b", received=NOON + timedelta(hours=1)))
+    assert recorder.flush()
+    assert list(store.files) == [
+        "s3://b/x/capture/version=r1/date=2026-01-01/hour=12/pod-1-000000.parquet",
+        "s3://b/x/capture/version=r1/date=2026-01-01/hour=13/pod-1-000001.parquet",
+    ]
+    table = next(iter(store.files.values()))[0]
+    assert table.column("bucle_row").to_pylist() == [0, 1]
+    assert table.schema.field("hour").type == pa.int64()
+    assert "at" not in table.column_names, "a column that no request had is not there"
+    assert recorder.stored_rows == 4
+
+
+def test_nothing_to_write_writes_nothing(recorder: Recorder, store: Store) -> None:
+    assert recorder.flush() and store.files == {}
+
+
+def test_an_outage_keeps_the_rows_in_order(recorder: Recorder, store: Store) -> None:
+    store.broken = True
+    recorder.offer(entry("a"))
+    assert not recorder.flush()
+    recorder.offer(entry("b"))
+    store.broken = False
+    assert recorder.flush()
+    ids = [i for tables in store.files.values() for table in tables for i in table.column("bucle_id").to_pylist()]
+    assert ids == ["a", "a", "b", "b"]
+    assert (recorder.stored_rows, recorder.dropped_rows) == (4, 0)
+
+
+def test_a_file_whose_put_seemed_to_fail_never_changes_its_content(recorder: Recorder, store: Store) -> None:
+    store.broken = store.keeps_what_it_denies = True
+    recorder.offer(entry("a"))
+    assert not recorder.flush()
+    recorder.offer(entry("b"))
+    store.broken = False
+    assert recorder.flush()
+    assert all(table.equals(tables[0]) for tables in store.files.values() for table in tables)
+
+
+def test_a_full_ring_drops_the_newest_counts_them_and_says_so_in_the_next_file(
+    recorder: Recorder, store: Store
+) -> None:
+    recorder.offer(entry("a", RING_ROWS))
+    recorder.offer(entry("b", 3))
+    assert recorder.flush()
+    recorder.offer(entry("c"))
+    assert recorder.flush()
+    told = [int(table.schema.metadata[DROPPED_KEY]) for tables in store.files.values() for table in tables]
+    assert recorder.dropped_rows == 3 and told == [3, 0]
+    assert recorder.stored_rows == RING_ROWS + 2
+
+
+def test_a_value_that_does_not_fit_becomes_null_and_costs_no_other_row(recorder: Recorder, store: Store) -> None:
+    recorder.offer(entry("a", at=["2026-01-01T00:00:00Z", "tomorrow"], hour=[1, "x"]))
+    assert recorder.flush()
+    ((table,),) = store.files.values()
+    assert table.column("hour").to_pylist() == [1, None]
+    assert table.column("at").to_pylist() == [datetime(2026, 1, 1, tzinfo=UTC), None]
+
+
+def test_closing_writes_what_is_left(recorder: Recorder, store: Store) -> None:
+    recorder.start()
+    recorder.offer(entry("a"))
+    recorder.close(10)
+    assert recorder.stored_rows == 2 and len(store.files) == 1
