@@ -23,7 +23,7 @@ from bucle.engine.clock import Clock, SystemClock
 from bucle.engine.controller import Controller
 from bucle.engine.effects import Executor, Executors, Fence
 from bucle.engine.kind import Kind
-from bucle.engine.kube import Kube, KubeError
+from bucle.engine.kube import Forbidden, Kube, KubeError
 from bucle.engine.leader import Candidate, Leader, LeadershipLost
 from bucle.engine.metrics import Metrics
 from bucle.engine.objects import CUSTOM_RESOURCE_DEFINITION, POD, Resource
@@ -112,10 +112,15 @@ def watched_children(found: tuple[Kind, ...]) -> frozenset[Resource]:
 
 
 async def schema_problem(kube: Kube, expected: Mapping[str, str]) -> str | None:
-    """Whether the cluster serves the schemas this operator was built with; the answer says how to mend it."""
+    """Whether the cluster serves the schemas this operator was built with; the answer says how to mend it.
+
+    An installation limited to namespaces may not read CRDs: then nothing can be said against them.
+    """
     for name, wanted in sorted(expected.items()):
         try:
             crd = await kube.get(CUSTOM_RESOURCE_DEFINITION, "", name)
+        except Forbidden:
+            continue
         except KubeError as error:
             return f"CRD {name} cannot be read: {error}. Install it: kubectl apply --server-side -f crds/"
         served = (crd["metadata"].get("annotations") or {}).get(ANNOTATION_SCHEMA_HASH)

@@ -105,8 +105,25 @@ def child_key(child: Child) -> ObjectKey:
 
 
 def _merged(base: JsonObject, over: JsonObject) -> JsonObject:
+    """`over` laid on `base` as a server-side apply would: maps field by field, lists of named items item by item."""
     merged = dict(base)
     for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else copy.deepcopy(value)
+        old = base.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merged(old, value)
+        elif isinstance(old, list) and _named(old) and _named(value):
+            merged[key] = _merged_items(old, value)
+        else:
+            merged[key] = copy.deepcopy(value)
     return merged
+
+
+def _merged_items(base: list[JsonObject], over: list[JsonObject]) -> list[JsonObject]:
+    wanted = {item["name"]: item for item in over}
+    present = {item["name"] for item in base}
+    kept = [_merged(item, wanted.get(item["name"], {})) for item in base]
+    return kept + [copy.deepcopy(item) for name, item in wanted.items() if name not in present]
+
+
+def _named(items: Any) -> bool:
+    return isinstance(items, list) and bool(items) and all(isinstance(i, dict) and "name" in i for i in items)

@@ -75,8 +75,10 @@ class Leader:
     async def _try(self) -> bool:
         began = self._clock.monotonic()
         try:
-            held = await self._renew_or_take()
-        except KubeError as error:
+            # A request that hangs must not outlast the Lease: give up early enough for another try.
+            async with asyncio.timeout(RENEW_SECONDS / 2):
+                held = await self._renew_or_take()
+        except (KubeError, TimeoutError) as error:
             log.warning("Lease not renewed", extra={"error": str(error)})
             return False
         if held:

@@ -31,8 +31,10 @@ def registry(controller: Controller, children: Iterable[Resource], kubeconfig: s
                 return in_pod
         return kopf.login_with_kubeconfig(**kwargs)
 
+    # Handlers are coroutines although they await nothing: kopf runs plain functions in threads, and a key added from
+    # a thread does not wake the event loop.
     def parent_handler(resource: Resource) -> Any:
-        def wake(body: Any, **_: Any) -> None:
+        async def wake(body: Any, **_: Any) -> None:
             key = key_of(resource, body)
             controller.wake(key)
             for owner in owners_of(body):
@@ -40,7 +42,7 @@ def registry(controller: Controller, children: Iterable[Resource], kubeconfig: s
 
         return wake
 
-    def wake_owner(body: Any, **_: Any) -> None:
+    async def wake_owner(body: Any, **_: Any) -> None:
         for owner in owners_of(body):
             controller.wake_owner(*owner)
 
@@ -80,5 +82,7 @@ async def watch(
         namespaces=namespaces,
         clusterwide=not namespaces,
         standalone=True,
+        # Without one kopf asks the password database for a user name, which a numeric container user does not have.
+        identity="bucle",  # type: ignore[arg-type]
         stop_flag=stop,
     )
