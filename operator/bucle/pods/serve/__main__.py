@@ -41,9 +41,10 @@ ENV_PORT = "BUCLE_PORT"
 ENV_DRAIN_SECONDS = "BUCLE_DRAIN_SECONDS"
 DRAIN_SECONDS = 6.0
 """Routers look every second and forget after at most a few: so long requests are still taken though not ready."""
-FINISH_SECONDS = 15
+FINISH_SECONDS = 12
 KEEP_ALIVE_SECONDS = 75
-LAST_FLUSH_SECONDS = 15.0
+LAST_FLUSH_SECONDS = 8.0
+"""Together below the pod's grace period of 30 s."""
 
 
 class QuietServer(uvicorn.Server):
