@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -69,24 +70,9 @@ def canonical_archive(archive: bytes) -> bytes:
 
 def model_files(pipeline: Any, archive: bytes, reference: Reference) -> dict[str, bytes]:
     """Path → content of the MLflow model layout, with our reference beside it."""
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    import mlflow.sklearn
-    from mlflow.models.signature import ModelSignature
-    from mlflow.types.schema import Schema
-
-    versions = environment()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "model"
-        mlflow.sklearn.save_model(
-            pipeline,
-            str(root),
-            serialization_format="skops",
-            skops_trusted_types=list(reference.trusted_types),
-            signature=ModelSignature(
-                inputs=Schema(_inputs(reference.table)), outputs=Schema([_output(reference.table)])
-            ),
-            pip_requirements=[f"{name}=={versions[name]}" for name in sorted(versions)],
-        )
+        _save(pipeline, root, reference)
         (root / MODEL_FILE).write_bytes(archive)
         (root / MLMODEL).write_text(_without_run(root / MLMODEL, len(archive)), encoding="utf-8")
         reference_path = root / MODEL_REFERENCE_PATH
@@ -102,6 +88,27 @@ def upload(files: dict[str, bytes], location: str) -> tuple[str, str]:
     for path in sorted(files, key=lambda path: (path == MLMODEL, path)):
         store.write_bytes(store.join(uri, path), files[path])
     return uri, digest
+
+
+def _save(pipeline: Any, folder: Path, reference: Reference) -> None:
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    versions = environment()
+    # mlflow warns about its own type hints while it is imported; nobody who reads our log can do anything about it.
+    with warnings.catch_warnings(action="ignore"):
+        import mlflow.sklearn
+        from mlflow.models.signature import ModelSignature
+        from mlflow.types.schema import Schema
+
+        mlflow.sklearn.save_model(
+            pipeline,
+            str(folder),
+            serialization_format="skops",
+            skops_trusted_types=list(reference.trusted_types),
+            signature=ModelSignature(
+                inputs=Schema(_inputs(reference.table)), outputs=Schema([_output(reference.table)])
+            ),
+            pip_requirements=[f"{name}=={versions[name]}" for name in sorted(versions)],
+        )
 
 
 def _inputs(table: TableSchema) -> list[Any]:
