@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bucle.contracts import capture, exits, names
+from bucle.contracts import capture, names
 from bucle.contracts.capture import ROLL_SECONDS
 from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.reference import Reference
@@ -140,7 +140,7 @@ def run(task: JudgeTask) -> Part:
     port = int(os.environ.get(ENV_PORT, names.PORT_JUDGE))
     config = uvicorn.Config(application(Judge(task)), host="0.0.0.0", port=port, access_log=False, log_config=None)
     uvicorn.Server(config).run()
-    raise ProgramError(exits.TRY_AGAIN, "ProgramFailed", f"the judge stopped listening on port {port}")
+    return {}
 
 
 if __name__ == "__main__":
