@@ -1,8 +1,7 @@
 """An API server in memory: the rules of Kubernetes that the engine relies on, and no others.
 
 It fakes: create with uid, resourceVersion and generation; the status subresource; PUT preconditions; server-side
-apply by one manager; label selectors; background garbage collection by owner; immutable Job templates; deletion with
-a uid. It does not fake: defaulting (but for the -1 generation of our kinds' status), admission, quotas, finalizers,
+apply by one manager; label selectors; background garbage collection by owner; immutable Job templates; deletion with a uid. It does not fake: defaulting (but for the -1 generation of our kinds' status), admission, quotas, finalizers,
 namespaces, schema validation. Each rule it fakes is tested in tests/conformance.py against it and a real server.
 """
 
@@ -21,6 +20,7 @@ from bucle.engine.conditions import timestamp
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from bucle.engine.objects import (
     CONFIG_MAP,
+    DEPLOYMENT,
     EVENT,
     GROUP,
     JOB,
@@ -28,6 +28,7 @@ from bucle.engine.objects import (
     JsonObject,
     ObjectKey,
     Resource,
+    annotations_of,
     key_of,
     labels_of,
     uid_of,
@@ -267,7 +268,7 @@ class FakeKube:
             return stored.obj
         if key.resource == JOB and obj["spec"].get("template") != stored.obj["spec"].get("template"):
             raise Invalid(f'Job.batch "{key.name}" is invalid: spec.template: field is immutable')
-        if key.resource not in WITHOUT_STATUS and obj.get("spec") != stored.obj.get("spec"):
+        if key.resource not in WITHOUT_STATUS and _intent_changed(key.resource, stored.obj, obj):
             obj["metadata"] = {**obj["metadata"], "generation": stored.obj["metadata"].get("generation", 1) + 1}
         obj["metadata"] = {**obj["metadata"], "resourceVersion": self._next_version()}
         stored.obj = obj
@@ -291,6 +292,12 @@ class FakeKube:
     def _tell(self, resource: Resource, obj: JsonObject, event: str) -> None:
         for listener in list(self.on_change):
             listener(resource, copy.deepcopy(obj), event)
+
+
+def _intent_changed(resource: Resource, before: JsonObject, after: JsonObject) -> bool:
+    """A Deployment counts its annotations as part of what is wanted; other kinds only their spec."""
+    annotated = resource == DEPLOYMENT and annotations_of(before) != annotations_of(after)
+    return annotated or before.get("spec") != after.get("spec")
 
 
 def _intent(manifest: JsonObject) -> JsonObject:

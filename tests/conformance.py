@@ -1,0 +1,272 @@
+"""What the engine relies on in Kubernetes, one function per rule. Each runs against FakeKube (tests/sim) and against a
+real API server (tests/cluster), so the fake cannot lie. A rule gets a Kube and an empty namespace of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.builders import a_config_map, a_deployment, a_job, a_service
+
+from bucle.engine.kube import AlreadyExists, Conflict, Invalid, Kube, NotFound
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject, Resource, owner_reference, uid_of
+
+Rule = Callable[[Kube, str], Awaitable[None]]
+RULES: list[Rule] = []
+PATIENCE_SECONDS = 30
+
+
+def rule(function: Rule) -> Rule:
+    RULES.append(function)
+    return function
+
+
+def version_of(obj: JsonObject) -> str:
+    return str(obj["metadata"]["resourceVersion"])
+
+
+def partial(resource: Resource, live: JsonObject, **fields: Any) -> JsonObject:
+    """A server-side apply of only these fields, on exactly that object."""
+    metadata = {"name": live["metadata"]["name"], "namespace": live["metadata"]["namespace"], "uid": uid_of(live)}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **fields}
+
+
+async def gone(kube: Kube, resource: Resource, namespace: str, name: str) -> bool:
+    """Garbage collection takes its time on a real server; the fake collects at once."""
+    for _ in range(PATIENCE_SECONDS * 2):
+        try:
+            await kube.get(resource, namespace, name)
+        except NotFound:
+            return True
+        await asyncio.sleep(0.5)
+    return False
+
+
+@rule
+async def a_created_object_gets_uid_version_and_generation(kube: Kube, namespace: str) -> None:
+    job = await kube.create(JOB, a_job("job", namespace))
+    assert uid_of(job)
+    assert version_of(job)
+    assert job["metadata"]["generation"] == 1
+    assert uid_of(await kube.get(JOB, namespace, "job")) == uid_of(job)
+
+
+@rule
+async def status_in_a_create_is_dropped(kube: Kube, namespace: str) -> None:
+    job = await kube.create(JOB, {**a_job("job", namespace), "status": {"succeeded": 7}})
+    assert "succeeded" not in job.get("status", {})
+
+
+@rule
+async def a_second_create_of_a_name_is_refused(kube: Kube, namespace: str) -> None:
+    await kube.create(CONFIG_MAP, a_config_map("one", namespace=namespace))
+    with pytest.raises(AlreadyExists):
+        await kube.create(CONFIG_MAP, a_config_map("one", namespace=namespace))
+
+
+@rule
+async def what_does_not_exist_is_not_found(kube: Kube, namespace: str) -> None:
+    with pytest.raises(NotFound):
+        await kube.get(CONFIG_MAP, namespace, "none")
+    with pytest.raises(NotFound):
+        await kube.delete(CONFIG_MAP, namespace, "none", "11111111-2222-3333-4444-555555555555")
+    with pytest.raises(NotFound):
+        await kube.patch_annotations(CONFIG_MAP, namespace, "none", {"a": "b"})
+
+
+@rule
+async def a_list_selects_by_all_labels(kube: Kube, namespace: str) -> None:
+    for name, labels in {"a": {"x": "1", "y": "1"}, "b": {"x": "1"}, "c": {}}.items():
+        manifest = a_config_map(name, namespace=namespace)
+        manifest["metadata"]["labels"] = labels
+        await kube.create(CONFIG_MAP, manifest)
+    assert [o["metadata"]["name"] for o in await kube.list(CONFIG_MAP, namespace, {"x": "1"})] == ["a", "b"]
+    assert [o["metadata"]["name"] for o in await kube.list(CONFIG_MAP, namespace, {"x": "1", "y": "1"})] == ["a"]
+    assert await kube.list(CONFIG_MAP, namespace, {"x": "2"}) == []
+
+
+@rule
+async def a_partial_apply_keeps_everything_that_was_posted(kube: Kube, namespace: str) -> None:
+    owner = await kube.create(CONFIG_MAP, a_config_map("owner", namespace=namespace))
+    manifest = a_deployment("server", namespace)
+    manifest["metadata"]["labels"] = {"kept": "yes"}
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid_of(owner), "controller": True}
+    manifest["metadata"]["ownerReferences"] = [reference]
+    created = await kube.create(DEPLOYMENT, manifest)
+    applied = await kube.apply(DEPLOYMENT, partial(DEPLOYMENT, created, spec={"replicas": 0}))
+    applied = await kube.apply(DEPLOYMENT, partial(DEPLOYMENT, applied, spec={"replicas": 0}))
+    assert applied["metadata"]["labels"] == {"kept": "yes"}
+    assert applied["metadata"]["ownerReferences"][0]["uid"] == uid_of(owner)
+    assert applied["spec"]["template"] == created["spec"]["template"]
+    assert applied["spec"]["selector"] == created["spec"]["selector"]
+    assert applied["spec"]["replicas"] == 0
+
+
+@rule
+async def an_apply_replaces_a_posted_value_and_leaves_other_keys(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1", "b": "1"}, namespace=namespace))
+    applied = await kube.apply(CONFIG_MAP, partial(CONFIG_MAP, live, data={"b": "2"}))
+    assert applied["data"] == {"a": "1", "b": "2"}
+
+
+@rule
+async def what_only_an_apply_set_goes_when_the_next_apply_leaves_it_out(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    await kube.apply(CONFIG_MAP, partial(CONFIG_MAP, live, data={"b": "2", "c": "3"}))
+    applied = await kube.apply(CONFIG_MAP, partial(CONFIG_MAP, live, data={"c": "3"}))
+    assert applied["data"] == {"a": "1", "c": "3"}
+
+
+@rule
+async def what_was_posted_stays_even_if_an_apply_claimed_and_left_it(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1", "b": "1"}, namespace=namespace))
+    await kube.apply(CONFIG_MAP, partial(CONFIG_MAP, live, data={"a": "1", "b": "1"}))
+    applied = await kube.apply(CONFIG_MAP, partial(CONFIG_MAP, live, data={"b": "1"}))
+    assert applied["data"] == {"a": "1", "b": "1"}
+
+
+@rule
+async def an_apply_that_changes_nothing_moves_no_version(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    first = await kube.apply(CONFIG_MAP, partial(CONFIG_MAP, live, data={"a": "2"}))
+    second = await kube.apply(CONFIG_MAP, partial(CONFIG_MAP, live, data={"a": "2"}))
+    assert version_of(second) == version_of(first) != version_of(live)
+
+
+@rule
+async def an_apply_with_another_uid_is_a_conflict(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    wanted = partial(CONFIG_MAP, live, data={"a": "2"})
+    wanted["metadata"]["uid"] = "11111111-2222-3333-4444-555555555555"
+    with pytest.raises(Conflict):
+        await kube.apply(CONFIG_MAP, wanted)
+    assert (await kube.get(CONFIG_MAP, namespace, "one"))["data"] == {"a": "1"}
+
+
+@rule
+async def an_apply_with_a_uid_never_creates(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    await kube.delete(CONFIG_MAP, namespace, "one", uid_of(live))
+    with pytest.raises(Conflict):
+        await kube.apply(CONFIG_MAP, partial(CONFIG_MAP, live, data={"a": "2"}))
+    with pytest.raises(NotFound):
+        await kube.get(CONFIG_MAP, namespace, "one")
+
+
+@rule
+async def an_apply_with_a_stale_version_is_a_conflict(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    guarded = partial(CONFIG_MAP, live, data={"a": "2"})
+    guarded["metadata"]["resourceVersion"] = version_of(live)
+    await kube.apply(CONFIG_MAP, guarded)
+    with pytest.raises(Conflict):
+        await kube.apply(CONFIG_MAP, {**guarded, "data": {"a": "3"}})
+
+
+@rule
+async def an_apply_without_uid_creates(kube: Kube, namespace: str) -> None:
+    applied = await kube.apply(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    assert uid_of(applied)
+    assert (await kube.get(CONFIG_MAP, namespace, "one"))["data"] == {"a": "1"}
+
+
+@rule
+async def a_spec_change_raises_the_generation_and_metadata_does_not(kube: Kube, namespace: str) -> None:
+    live = await kube.create(JOB, a_job("job", namespace))
+    touched = await kube.patch_annotations(JOB, namespace, "job", {"x": "1"})
+    assert touched["metadata"]["generation"] == live["metadata"]["generation"]
+    applied = await kube.apply(JOB, partial(JOB, live, spec={"ttlSecondsAfterFinished": 60}))
+    assert applied["metadata"]["generation"] == live["metadata"]["generation"] + 1
+
+
+@rule
+async def an_annotation_raises_the_generation_of_a_deployment(kube: Kube, namespace: str) -> None:
+    live = await kube.create(DEPLOYMENT, a_deployment("server", namespace))
+    touched = await kube.patch_annotations(DEPLOYMENT, namespace, "server", {"x": "1"})
+    assert touched["metadata"]["generation"] == live["metadata"]["generation"] + 1
+
+
+@rule
+async def annotations_are_merged_one_by_one(kube: Kube, namespace: str) -> None:
+    await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    await kube.patch_annotations(CONFIG_MAP, namespace, "one", {"x": "1"})
+    patched = await kube.patch_annotations(CONFIG_MAP, namespace, "one", {"y": "2"})
+    assert patched["metadata"]["annotations"] == {"x": "1", "y": "2"}
+    assert patched["data"] == {"a": "1"}
+
+
+@rule
+async def a_jobs_template_is_immutable_and_its_ttl_is_not(kube: Kube, namespace: str) -> None:
+    live = await kube.create(JOB, a_job("job", namespace))
+    other = a_job("job", namespace, image="worker:2")["spec"]["template"]
+    with pytest.raises(Invalid):
+        await kube.apply(JOB, partial(JOB, live, spec={"template": other}))
+    applied = await kube.apply(JOB, partial(JOB, live, spec={"ttlSecondsAfterFinished": 60}))
+    assert applied["spec"]["ttlSecondsAfterFinished"] == 60
+    assert applied["spec"]["template"] == live["spec"]["template"]
+
+
+@rule
+async def a_service_selector_is_replaced_as_a_whole(kube: Kube, namespace: str) -> None:
+    live = await kube.create(SERVICE, a_service("svc", namespace, {"a": "1"}))
+    applied = await kube.apply(SERVICE, partial(SERVICE, live, spec={"selector": {"b": "2"}}))
+    assert applied["spec"]["selector"] == {"b": "2"}
+    assert [port["port"] for port in applied["spec"]["ports"]] == [80]
+
+
+@rule
+async def a_status_put_changes_status_alone(kube: Kube, namespace: str) -> None:
+    live = await kube.create(DEPLOYMENT, a_deployment("server", namespace))
+    live = await kube.get(DEPLOYMENT, namespace, "server")
+    changed = {**live, "status": {**live.get("status", {}), "collisionCount": 3}}
+    changed["spec"] = {**live["spec"], "paused": True}
+    try:
+        stored = await kube.replace_status(DEPLOYMENT, changed)
+    except Conflict:
+        # A real deployment controller writes status as well; once read again, the write goes through.
+        live = await kube.get(DEPLOYMENT, namespace, "server")
+        stored = await kube.replace_status(DEPLOYMENT, {**changed, "metadata": live["metadata"]})
+    assert stored["status"]["collisionCount"] == 3
+    assert not stored["spec"].get("paused")
+    assert stored["metadata"]["generation"] == live["metadata"]["generation"]
+
+
+@rule
+async def a_stale_status_put_is_a_conflict(kube: Kube, namespace: str) -> None:
+    await kube.create(JOB, a_job("job", namespace))
+    live = await kube.get(JOB, namespace, "job")
+    await kube.patch_annotations(JOB, namespace, "job", {"x": "1"})
+    with pytest.raises(Conflict):
+        await kube.replace_status(JOB, {**live, "status": {}})
+
+
+@rule
+async def a_stale_put_is_a_conflict(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    await kube.replace(CONFIG_MAP, {**live, "data": {"a": "2"}})
+    with pytest.raises(Conflict):
+        await kube.replace(CONFIG_MAP, {**live, "data": {"a": "3"}})
+    assert (await kube.get(CONFIG_MAP, namespace, "one"))["data"] == {"a": "2"}
+
+
+@rule
+async def a_delete_with_another_uid_is_a_conflict_and_deletes_nothing(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", namespace=namespace))
+    with pytest.raises(Conflict):
+        await kube.delete(CONFIG_MAP, namespace, "one", "11111111-2222-3333-4444-555555555555")
+    assert uid_of(await kube.get(CONFIG_MAP, namespace, "one")) == uid_of(live)
+
+
+@rule
+async def children_are_collected_after_their_owner(kube: Kube, namespace: str) -> None:
+    owner = await kube.create(CONFIG_MAP, a_config_map("owner", namespace=namespace))
+    child = a_config_map("child", namespace=namespace)
+    child["metadata"]["ownerReferences"] = [owner_reference(CONFIG_MAP, owner)]
+    await kube.create(CONFIG_MAP, child)
+    await kube.create(CONFIG_MAP, a_config_map("other", namespace=namespace))
+    await kube.delete(CONFIG_MAP, namespace, "owner", uid_of(owner))
+    assert await gone(kube, CONFIG_MAP, namespace, "child")
+    await kube.get(CONFIG_MAP, namespace, "other")
