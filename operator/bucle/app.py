@@ -42,6 +42,7 @@ from bucle.workloads.platform import Platform
 
 LEASE_NAME = "bucle-operator"
 SHUTDOWN_SECONDS = 15.0
+SERVED_RETRY_SECONDS = 3.0
 
 log = logging.getLogger("bucle")
 
@@ -132,6 +133,18 @@ async def schema_problem(kube: Kube, expected: Mapping[str, str]) -> str | None:
     return None
 
 
+async def kinds_served(kube: Kube, found: tuple[Kind, ...], namespace: str) -> None:
+    """Returns once all kinds can be listed: kopf looks for kinds only at its start and would stay deaf to later ones."""
+    for kind in found:
+        while True:
+            try:
+                await kube.list(kind.resource, namespace)
+                break
+            except KubeError as error:
+                log.warning("waits until its kinds are served and may be listed", extra={"error": str(error)})
+                await asyncio.sleep(SERVED_RETRY_SECONDS)
+
+
 class Operator:
     """One process from start to end."""
 
@@ -153,6 +166,9 @@ class Operator:
             asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
         try:
             controller = assemble(self.settings, kube, mlflow, leader, metrics)
+            namespaces = self.settings.watch_namespaces or ("",)
+            if not await self._unless_stopped(kinds_served(kube, controller.kinds, namespaces[0])):
+                return 0
             return await self._lead(controller, leader, metrics)
         finally:
             await leader.release()
@@ -194,10 +210,12 @@ class Operator:
         task = asyncio.create_task(work)
         stopped = asyncio.create_task(self.stop.wait())
         await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
-        done = task.done()
-        task.cancel()
         stopped.cancel()
-        return done
+        if not task.done():
+            task.cancel()
+            return False
+        task.result()
+        return True
 
     async def _live(self) -> str | None:
         ended = [task.get_name() for task in self.tasks if task.done()]

@@ -51,7 +51,7 @@ class Leader:
 
     async def acquire(self) -> None:
         """Returns once this process holds the Lease."""
-        while not await self._try():  # noqa: ASYNC110 - what is waited for lives in the API server
+        while not await self.attempt():  # noqa: ASYNC110 - what is waited for lives in the API server
             await asyncio.sleep(RETRY_SECONDS)
         log.info("leading", extra={"identity": self._candidate.identity})
 
@@ -59,7 +59,7 @@ class Leader:
         """Renews until it cannot; raises LeadershipLost."""
         while True:
             await asyncio.sleep(RETRY_SECONDS)
-            if not await self._try() and not self.may_act():
+            if not await self.attempt() and not self.may_act():
                 raise LeadershipLost(f"{self._candidate.identity} could not renew its Lease for {RENEW_SECONDS:g} s")
 
     async def release(self) -> None:
@@ -72,7 +72,8 @@ class Leader:
         except KubeError as error:
             log.warning("Lease not released", extra={"error": str(error)})
 
-    async def _try(self) -> bool:
+    async def attempt(self) -> bool:
+        """Takes or renews the Lease; False if it is another's or the API server does not answer."""
         began = self._clock.monotonic()
         try:
             # A request that hangs must not outlast the Lease: give up early enough for another try.

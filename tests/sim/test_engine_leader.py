@@ -1,0 +1,98 @@
+"""Leadership: at most one acts, a lost renewal closes the fence before the Lease can be taken, a release hands over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.fakes.clock import FakeClock
+from tests.fakes.kube import FakeKube
+
+from bucle.engine.kube import Conflict, Unavailable
+from bucle.engine.leader import LEASE_SECONDS, RENEW_SECONDS, Candidate, Leader
+from bucle.engine.objects import LEASE
+
+
+def two() -> tuple[FakeKube, FakeClock, Leader, Leader]:
+    clock = FakeClock()
+    kube = FakeKube(clock)
+    first, second = (Leader(kube, Candidate("bucle-system", "bucle-operator", name), clock) for name in ("a", "b"))
+    return kube, clock, first, second
+
+
+def holder(kube: FakeKube) -> str:
+    lease = kube.peek(LEASE, "bucle-system", "bucle-operator")
+    assert lease is not None
+    return str(lease["spec"]["holderIdentity"])
+
+
+async def test_the_first_one_leads_and_the_second_waits() -> None:
+    kube, clock, first, second = two()
+    assert await first.attempt()
+    assert not await second.attempt()
+    clock.advance(LEASE_SECONDS - 1)
+    assert not await second.attempt()
+    assert (first.may_act(), second.may_act()) == (False, False), "a holder that did not renew may no longer act"
+    assert holder(kube) == "a"
+
+
+async def test_a_lease_is_taken_only_after_it_was_seen_unchanged_for_its_whole_time() -> None:
+    kube, clock, first, second = two()
+    await first.attempt()
+    await second.attempt()
+    for _ in range(5):
+        clock.advance(5)
+        assert await first.attempt()
+        assert not await second.attempt()
+    clock.advance(LEASE_SECONDS + 1)
+    assert await second.attempt()
+    assert holder(kube) == "b"
+    assert not await first.attempt()
+
+
+async def test_the_fence_closes_before_anyone_else_can_lead() -> None:
+    kube, clock, first, _ = two()
+    await first.attempt()
+    kube.fail("get", Unavailable("network"), times=100)
+    clock.advance(RENEW_SECONDS - 0.1)
+    assert not await first.attempt()
+    assert first.may_act()
+    clock.advance(0.2)
+    assert not first.may_act()
+    assert RENEW_SECONDS < LEASE_SECONDS
+
+
+async def test_one_lost_renewal_is_no_lost_leadership() -> None:
+    kube, clock, first, _ = two()
+    await first.attempt()
+    kube.fail("replace", Conflict("modified"))
+    clock.advance(2)
+    assert not await first.attempt()
+    assert first.may_act()
+    clock.advance(2)
+    assert await first.attempt()
+
+
+async def test_a_release_lets_the_next_one_lead_at_once() -> None:
+    kube, _, first, second = two()
+    await first.attempt()
+    await first.release()
+    assert not first.may_act()
+    assert await second.attempt()
+    assert holder(kube) == "b"
+
+
+async def test_a_release_never_touches_anothers_lease() -> None:
+    kube, _, first, second = two()
+    await first.attempt()
+    await second.release()
+    assert holder(kube) == "a"
+
+
+@pytest.mark.parametrize("idle", [timedelta(), timedelta(hours=1)])
+async def test_who_restarts_under_the_same_name_leads_again(idle: timedelta) -> None:
+    kube, clock, first, _ = two()
+    await first.attempt()
+    clock.advance(idle)
+    again = Leader(kube, Candidate("bucle-system", "bucle-operator", "a"), clock)
+    assert await again.attempt()

@@ -1,0 +1,123 @@
+"""What is done about a child: what is found among the observations, what is applied, what is left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.builders import a_config_map, a_job
+from tests.fakes.clock import START
+
+from bucle.contracts.names import ANNOTATION_APPLIED
+from bucle.engine.children import adjustment, contains, listed, manifest_to_create, observed_objects
+from bucle.engine.kind import Ref
+from bucle.engine.objects import CONFIG_MAP, DATASET, JOB, ObjectKey
+from bucle.engine.observation import Absent, Known, Unavailable
+from bucle.engine.plan import Child
+from bucle.engine.reads import GetObject, ListObjects
+from bucle.engine.refs import RefMap
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "expected"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": {"x": 1, "y": 2}}, {"a": {"y": 2}}, True),
+        ({"a": {}}, {"a": {"y": 2}}, False),
+        ({"ports": [{"port": 80, "protocol": "TCP"}]}, {"ports": [{"port": 80}]}, True),
+        ({"ports": [{"port": 80}, {"port": 81}]}, {"ports": [{"port": 80}]}, False),
+        ({"a": 1}, {"b": None}, False),
+        ("text", {"a": 1}, False),
+    ],
+)
+def test_contains_asks_only_for_what_is_set(live: Any, wanted: Any, expected: bool) -> None:
+    assert contains(live, wanted) is expected
+
+
+@given(JSON)
+def test_everything_contains_itself(value: Any) -> None:
+    assert contains(value, value)
+
+
+def live_of(child: Child, **metadata: str) -> dict[str, Any]:
+    created = manifest_to_create(child)
+    created["metadata"] |= {"uid": "u1", "resourceVersion": "7"} | metadata
+    return created
+
+
+def test_a_fresh_child_needs_no_adjustment() -> None:
+    child = Child(CONFIG_MAP, a_config_map("one", {"a": "1"}), {"data": {"b": "2"}})
+    assert adjustment(child, live_of(child)) is None
+    assert adjustment(Child(JOB, a_job("job")), a_job("job")) is None
+
+
+def test_a_changed_intent_and_a_changed_object_are_both_noticed() -> None:
+    child = Child(CONFIG_MAP, a_config_map("one"), {"data": {"b": "2"}})
+    live = live_of(child)
+    assert adjustment(Child(CONFIG_MAP, child.manifest, {"data": {"b": "3"}}), live) is not None
+    live["data"]["b"] = "hacked"
+    wanted = adjustment(child, live)
+    assert wanted is not None
+    assert wanted["data"] == {"b": "2"}
+    assert (wanted["kind"], wanted["metadata"]["uid"]) == ("ConfigMap", "u1")
+    assert set(wanted["metadata"]["annotations"]) == {ANNOTATION_APPLIED}
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_only_a_guarded_child_sends_the_version_that_was_read(guarded: bool) -> None:
+    child = Child(CONFIG_MAP, a_config_map("one"), {"data": {"b": "2"}}, guarded)
+    live = live_of(child)
+    live["data"] = {}
+    wanted = adjustment(child, live)
+    assert wanted is not None
+    assert wanted["metadata"].get("resourceVersion") == ("7" if guarded else None)
+
+
+def test_what_a_run_has_seen_is_known_without_another_request() -> None:
+    reads = {
+        "maps": ListObjects(CONFIG_MAP, "ml", (("x", "1"),)),
+        "job": GetObject(JOB, "ml", "job"),
+        "down": GetObject(JOB, "ml", "unknown"),
+    }
+    seen = {"maps": Known((a_config_map("one"),), START), "job": Absent(START), "down": Unavailable("timeout")}
+    live = observed_objects(reads, seen)
+    assert live[ObjectKey(CONFIG_MAP, "ml", "one")] == a_config_map("one")
+    assert live[ObjectKey(JOB, "ml", "job")] is None
+    assert ObjectKey(JOB, "ml", "unknown") not in live, "an outage is not an absence"
+
+
+@pytest.mark.parametrize(
+    ("labels", "answer", "expected"),
+    [
+        ({"x": "1", "y": "2"}, Known((), START), True),
+        ({"y": "2"}, Known((), START), False),
+        ({"x": "1"}, Unavailable("down"), False),
+    ],
+)
+def test_a_list_proves_an_absence_only_if_it_would_have_shown_the_child(
+    labels: dict[str, str], answer: Any, expected: bool
+) -> None:
+    manifest = a_config_map("one")
+    manifest["metadata"]["labels"] = labels
+    reads = {"maps": ListObjects(CONFIG_MAP, "ml", (("x", "1"),))}
+    assert listed(Child(CONFIG_MAP, manifest), reads, {"maps": answer}) is expected
+
+
+def test_references_follow_what_an_object_points_to_now() -> None:
+    refs, key = RefMap(), ObjectKey(DATASET, "ml", "a")
+    old, new = Ref("datasets/ml", "old"), Ref("datasets/ml", "new")
+    refs.set(key, frozenset({old}))
+    refs.set(key, frozenset({new}))
+    assert refs.pointing_at(old) == frozenset()
+    assert refs.pointing_at(new) == {key}
+    refs.forget(key)
+    assert refs.pointing_at(new) == frozenset()

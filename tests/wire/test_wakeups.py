@@ -1,0 +1,122 @@
+"""kopf as informer: which keys its events leave in the queue, what it asks for, and that it never writes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.builders import a_config_map, a_dataset, a_job, an_object
+from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.kube import FakeKube
+from tests.sim.toykind import KIND
+
+from bucle.contracts.names import LABEL_KIND, LABEL_MANAGED_BY, LABEL_NAME
+from bucle.engine import wakeups
+from bucle.engine.clock import SystemClock
+from bucle.engine.controller import Controller
+from bucle.engine.effects import OpenFence
+from bucle.engine.metrics import Metrics
+from bucle.engine.objects import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, DATASET, JOB, POD, ObjectKey, Resource
+from bucle.engine.reconcile import Surroundings
+
+WATCHED = (DATASET, CONFIG_MAP, JOB, POD)
+NAMESPACES = Resource("", "v1", "Namespace", "namespaces")
+# kopf starts no watch before discovery showed it these two, even if it is to ask for neither.
+SERVED = (*WATCHED, NAMESPACES, CUSTOM_RESOURCE_DEFINITION)
+FLIGHTS = ObjectKey(DATASET, "ml", "flights")
+
+
+@dataclass(frozen=True)
+class Running:
+    kube: FakeKube
+    server: FakeApiServer
+    controller: Controller
+
+    def taken(self) -> ObjectKey | None:
+        key = self.controller.queue.take()
+        if key is not None:
+            self.controller.queue.done(key)
+        return key
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    """kopf gives no sign of having handled an event, so the loop is let run until it shows, at most 10 s."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - what is waited for is plain state, not a signal
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(directory: Path, kube: FakeKube) -> AsyncIterator[Running]:
+    server = FakeApiServer(kube, SERVED)
+    around = Surroundings(kube, {}, {}, OpenFence(), SystemClock(), Metrics(CollectorRegistry()))
+    controller = Controller([KIND], around, jitter=lambda: 0.0)
+    async with server.serving(directory) as kubeconfig:
+        stop = asyncio.Event()
+        children = (CONFIG_MAP, JOB, POD)
+        found = wakeups.registry(controller, children, kubeconfig)
+        watching = asyncio.create_task(wakeups.watch(found, wakeups.settings(children), ("ml",), stop))
+        await eventually(lambda: len(server.watching) == len(WATCHED))
+        yield Running(kube, server, controller)
+        stop.set()
+        await watching
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # kopf reads the kubeconfig's place from the environment only.
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    logging.getLogger("kopf").setLevel(logging.ERROR)
+
+
+def ours(name: str, kind: str = "Dataset", owner: str = "flights") -> dict[str, object]:
+    return {"name": name, "namespace": "ml", "labels": {LABEL_MANAGED_BY: "bucle", LABEL_KIND: kind, LABEL_NAME: owner}}
+
+
+async def test_events_become_keys_and_nothing_is_ever_written(tmp_path: Path) -> None:
+    kube = FakeKube()
+    before = kube.put(DATASET, a_dataset())
+    kube.put(CONFIG_MAP, a_config_map("someone-elses"))
+    async with running(tmp_path, kube) as run:
+        await eventually(lambda: run.taken() == FLIGHTS)
+        kube.edit(DATASET, "ml", "flights", lambda obj: obj["spec"].update(value="2"))
+        await eventually(lambda: run.taken() == FLIGHTS)
+
+        job = a_job("flights-d1")
+        job["metadata"] = ours("flights-d1")
+        kube.put(JOB, job)
+        await eventually(lambda: run.taken() == FLIGHTS)
+
+        pod = an_object(POD, "flights-d1-x", spec={})
+        pod["metadata"] = ours("flights-d1-x")
+        kube.put(POD, pod)
+        await eventually(lambda: run.taken() == FLIGHTS)
+
+        kube.remove(DATASET, "ml", "flights")
+        await eventually(lambda: run.taken() == FLIGHTS)
+    assert before["metadata"].get("finalizers") is None
+    assert {method for method, _, _ in run.server.requests} == {"GET"}
+
+
+async def test_children_are_selected_on_the_server_and_parents_are_not(tmp_path: Path) -> None:
+    async with running(tmp_path, FakeKube()) as run:
+        selectors = {
+            path.rsplit("/", 1)[-1]: query.get("labelSelector")
+            for _, path, query in run.server.requests
+            if query.get("watch") == "true"
+        }
+    managed = f"{LABEL_MANAGED_BY}=bucle"
+    assert selectors == {"datasets": None, "configmaps": managed, "jobs": managed, "pods": managed}
+
+
+async def test_narrow_rights_are_enough_no_namespace_or_crd_is_asked_for(tmp_path: Path) -> None:
+    async with running(tmp_path, FakeKube()) as run:
+        paths = [path for _, path, _ in run.server.requests]
+    assert all("/namespaces/ml/" in path for path in paths if path.endswith(("datasets", "configmaps", "jobs", "pods")))
+    assert not any(path.endswith(("/namespaces", "/customresourcedefinitions")) for path in paths)
