@@ -1,0 +1,144 @@
+"""What became of an attempt, told from its Job and pods; and the one pod template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.builders import a_job
+
+from bucle.contracts import exits
+from bucle.contracts.result import Failure, Result
+from bucle.engine.objects import JsonObject
+from bucle.workloads.jobs import Failed, Finished, Lost, Running, outcome
+from bucle.workloads.trouble import pod_trouble
+
+TASK = "a" * 64
+
+
+def a_result(failure: Failure | None = None) -> str:
+    return Result(program="data", task_sha256=TASK, failure=failure).message()
+
+
+def a_job_with(condition: str | None = None, reason: str = "") -> JsonObject:
+    job = a_job("try")
+    job["status"] = {"conditions": [{"type": condition, "status": "True", "reason": reason}] if condition else []}
+    return job
+
+
+def a_pod(**status: Any) -> JsonObject:
+    return {"metadata": {"name": "try-x", "labels": {"job-name": "try"}}, "status": status}
+
+
+def ended(code: int, message: str = "", **fields: Any) -> JsonObject:
+    terminated = {"exitCode": code, "message": message, **fields}
+    return a_pod(containerStatuses=[{"name": "data", "state": {"terminated": terminated}}])
+
+
+def waiting(reason: str, message: str = "", **container: Any) -> JsonObject:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return a_pod(containerStatuses=[{"name": "data", "image": "worker:1", "state": state, **container}])
+
+
+DISRUPTED = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
+REFUSAL = a_result(Failure(reason="BucketMissing", message="no bucket"))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(exits.BAD_PARAMETERS, "Parameters"), (exits.TRY_AGAIN, "Retry"), (exits.BAD_CONFIGURATION, "Fatal"), (1, "User")],
+)
+def test_the_exit_code_says_who_must_act_and_the_message_says_why(code: int, kind: str) -> None:
+    assert outcome(a_job_with("Failed"), [ended(code, REFUSAL)], TASK) == Failed(kind, "BucketMissing", "no bucket")  # type: ignore[arg-type]
+
+
+def test_a_reported_result_ends_the_attempt_even_before_the_job_says_so() -> None:
+    found = outcome(a_job_with(), [ended(0, a_result())], TASK)
+    assert isinstance(found, Finished)
+    assert found.result.task_sha256 == TASK
+
+
+@pytest.mark.parametrize(
+    ("job", "pods", "words"),
+    [
+        (a_job_with("Complete"), [], "gone"),
+        (a_job_with("Complete"), [ended(0, "no json")], "gone"),
+        (a_job_with("Complete"), [ended(0, a_result().replace(TASK, "b" * 64))], "gone"),
+        (a_job_with("Failed", "BackoffLimitExceeded"), [], "its pod is gone"),
+        (None, [], "no longer exists"),
+    ],
+    ids=["pod gone", "no result", "result of another task", "failed, pod gone", "job gone"],
+)
+def test_what_nobody_can_tell_is_lost_and_never_a_success(job: Any, pods: list[Any], words: str) -> None:
+    found = outcome(job, pods, TASK)
+    assert isinstance(found, Lost)
+    assert words in found.message
+
+
+def test_a_disruption_is_not_the_users_fault() -> None:
+    pod = ended(137)
+    pod["status"] |= DISRUPTED
+    found = outcome(a_job_with("Failed"), [pod])
+    assert isinstance(found, Failed)
+    assert (found.kind, found.reason) == ("Retry", "Disrupted")
+
+
+def test_out_of_memory_names_the_field_to_raise() -> None:
+    found = outcome(a_job_with("Failed"), [ended(137, reason="OOMKilled")])
+    assert isinstance(found, Failed)
+    assert (found.kind, found.reason) == ("User", "OutOfMemory")
+    assert "resources.limits.memory" in found.message
+
+
+def test_a_deadline_tells_the_pods_real_trouble_if_it_has_one() -> None:
+    job = a_job_with("Failed", "DeadlineExceeded")
+    assert outcome(job, []) == Failed(
+        "User", "DeadlineExceeded", "the pod was still running at its deadline and was stopped"
+    )
+    stuck = outcome(job, [waiting("ImagePullBackOff")])
+    assert isinstance(stuck, Failed)
+    assert stuck.reason == "ImagePullFailed"
+
+
+def test_a_pod_of_another_job_says_nothing() -> None:
+    other = ended(0, a_result())
+    other["metadata"]["labels"]["job-name"] = "another"
+    assert outcome(a_job_with(), [other]) == Running()
+
+
+def test_a_running_pod_is_running() -> None:
+    assert outcome(a_job_with(), [a_pod(phase="Running")]) == Running(None, started=True)
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason", "words"),
+    [
+        (waiting("ErrImagePull", "not found"), "ImagePullFailed", "worker:1"),
+        (waiting("CreateContainerConfigError", 'secret "bucle-storage" not found'), "SecretMissing", "kubectl create"),
+        (waiting("CreateContainerError", "bad mount"), "ContainerRefused", "bad mount"),
+        (
+            waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": 78, "message": REFUSAL}}),
+            "BucketMissing",
+            "no bucket",
+        ),
+        (waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": 9}}), "CrashLooping", "9"),
+        (
+            a_pod(
+                conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "cpu"}]
+            ),
+            "Unschedulable",
+            "cpu",
+        ),
+        (a_pod(reason="Evicted", message="disk"), "Disrupted", "disk"),
+    ],
+)
+def test_a_pods_real_reason_is_lifted(pod: JsonObject, reason: str, words: str) -> None:
+    found = pod_trouble(pod)
+    assert found is not None
+    assert found.reason == reason
+    assert words in found.message
+
+
+def test_a_pod_that_just_starts_has_no_trouble() -> None:
+    assert pod_trouble(waiting("ContainerCreating")) is None
+    assert pod_trouble(a_pod(phase="Pending")) is None
