@@ -10,14 +10,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from install import Installation
-from report import Report
-from shell import Failure
-from steps import Steps, table
-from story import Story
+from hack.demo.install import Installation
+from hack.demo.report import Report
+from hack.demo.story import Story
+from hack.shell import Failure
+from hack.steps import Steps, table
 
 
 def main() -> int:

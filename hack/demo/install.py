@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import flights
+from hack.demo import flights
+from hack.shell import Failure, Logged, run, run_logged
+from hack.steps import Steps
 from pyarrow import fs
-from shell import Failure, Logged, run, run_logged
-from steps import Steps
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "bucle"
@@ -82,8 +82,8 @@ class Installation:
         with steps.step("cluster up (parts from source, once)", 900):
             if not self.existing:
                 self.script(steps, "cluster", "up")
-        with steps.step("helm", 300):
-            self.script(steps, "tools", "helm")
+        with steps.step("kubectl and helm", 300):
+            self.script(steps, "cluster", "tools")
         with steps.step("images: base, build", 900):
             self.script(steps, "images", "build")
         with steps.step("images: load into the cluster", 180):

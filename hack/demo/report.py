@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from install import NAMESPACE, Installation
-from replay import Replay, Tally
+from hack.demo.install import NAMESPACE, Installation
+from hack.demo.replay import Replay, Tally
 
 if TYPE_CHECKING:
-    from story import Seen
+    from hack.demo.story import Seen
 
 Z95 = 1.96
 

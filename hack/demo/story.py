@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import flights
 import pandas as pd
-from install import NAMESPACE, SAMPLES, Installation
-from replay import Pace, Replay
-from report import Report
-from shell import Failure
-from steps import Steps
+from hack.demo import flights
+from hack.demo.install import NAMESPACE, SAMPLES, Installation
+from hack.demo.replay import Pace, Replay
+from hack.demo.report import Report
+from hack.shell import Failure
+from hack.steps import Steps
 
 # Chosen from measurements, see docs/demo.md: whole days, weeks left out, nothing simulated.
 DAYS = (("2013-03-01", "2013-03-21"), ("2013-06-24", "2013-12-31"))
