@@ -345,3 +345,9 @@ async def test_async_and_batch_plan_every_trial_once(mode: str) -> None:
     await played(sim)
     assert [row["index"] for row in rows(sim)] == [0, 1, 2, 3]
     assert said(sim)["Ready"] == "True/Registered"
+
+
+async def test_a_wide_batch_is_planned_whole() -> None:
+    wide = changed(LATE, lambda obj: obj["spec"]["limits"].update(maxTrials=10, parallelTrials=10))
+    sim, _ = await started(wide)
+    assert len(sim.jobs(open_only=True)) == 10

@@ -65,6 +65,15 @@ def test_in_batch_mode_a_trial_learns_nothing_from_its_own_batch() -> None:
     ]
 
 
+def test_a_wide_batch_is_asked_for_in_parts() -> None:
+    wide = experiment(maximum=20, parallel=10)
+    first = search.request(wide, ExperimentStatus())
+    second = search.request(wide, ExperimentStatus(trials=rows("pppp")))
+    assert first is not None and second is not None
+    assert (first.indices, second.indices) == ((0, 1, 2, 3), (4, 5, 6, 7))
+    assert all(past.open for past in second.history)
+
+
 @pytest.mark.parametrize(
     ("found", "state", "reason", "attempt"),
     [

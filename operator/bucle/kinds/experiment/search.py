@@ -20,6 +20,11 @@ from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, pause
 from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running
 
 
+ASKED_AT_ONCE = 4
+"""A read has two seconds, and one suggestion takes up to a tenth of one late in a long search. A batch asked for in
+parts is the same batch, because its earlier members are told to the sampler as open either way."""
+
+
 def wanted_trials(experiment: Experiment) -> int:
     """Without parameters there is nothing to search: one trial with the trainer as written."""
     return experiment.spec.limits.max_trials if experiment.spec.parameters else 1
@@ -49,7 +54,7 @@ def request(experiment: Experiment, status: ExperimentStatus) -> Suggest | None:
         space=space(experiment),
         algorithm=algorithm or Algorithm("random", search.seed),
         direction=METRICS[experiment.spec.objective.metric].direction,
-        indices=indices,
+        indices=indices[:ASKED_AT_ONCE],
         history=tuple(_past(row, hidden=_hidden(experiment, row, rows)) for row in rows),
     )
 
