@@ -35,8 +35,8 @@ images: ## build the images that changed, and load them into the cluster
 	@$(PYTHON) hack/images build
 	@$(PYTHON) hack/images load
 
-demo: ## the whole story on real flights: cluster, images, install, train, serve, drift, retrain, roll out
-	@$(PYTHON) hack/demo up
+demo: venv ## the whole story on real flights: cluster, images, install, train, serve, drift, retrain, roll out
+	@$(VENV) hack/demo up
 
-demo-down: ## remove the demo; the cluster stays
-	@$(PYTHON) hack/demo down
+demo-down: venv ## remove the demo; the cluster stays
+	@$(VENV) hack/demo down

@@ -50,8 +50,8 @@ class Report:
                     text = f": {c['message']}" if c.get("message") else ""
                     name = f"{obj['kind']} {obj['metadata']['name']}"
                     lines.append(f"{name}: Ready={c['status']} {c['reason']}{text}"[:240])
-        for window in (seen.policy.get("status") or {}).get("history") or []:
-            lines.append(f"window {json.dumps(window, sort_keys=True)}"[:400])
+        windows = (seen.policy.get("status") or {}).get("history") or []
+        lines += [f"window {json.dumps(window, sort_keys=True)}"[:400] for window in windows]
         rollout = (seen.deployment.get("status") or {}).get("rollout") or {}
         if rollout:
             lines.append(
@@ -89,8 +89,8 @@ class Report:
             if not obj:
                 continue
             lines.append(f"{obj['kind']} {obj['metadata']['name']}")
-            for c in (obj.get("status") or {}).get("conditions") or []:
-                lines.append(f"    {c['type']}={c['status']} {c['reason']} {c.get('message', '')}")
+            conditions = (obj.get("status") or {}).get("conditions") or []
+            lines += [f"    {c['type']}={c['status']} {c['reason']} {c.get('message', '')}" for c in conditions]
         return "\n".join(lines) or "no object exists"
 
     def finish(self, installation: Installation, seen: Seen) -> None:

@@ -17,13 +17,6 @@ from hack.demo.story import Story
 from hack.steps import Steps, table
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "hack"), str(ROOT / "hack" / "demo")]
-
-from install import NAMESPACE, Installation  # noqa: E402 - the scripts in hack/ are no package
-from report import Report  # noqa: E402
-from story import Story  # noqa: E402
-
-from steps import Steps, table  # noqa: E402
 
 
 @dataclass(frozen=True)
