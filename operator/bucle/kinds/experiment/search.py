@@ -19,7 +19,6 @@ from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
 from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, pause
 from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running
 
-
 ASKED_AT_ONCE = 4
 """A read has two seconds, and one suggestion takes up to a tenth of one late in a long search. A batch asked for in
 parts is the same batch, because its earlier members are told to the sampler as open either way."""
