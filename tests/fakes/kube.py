@@ -7,12 +7,12 @@ namespaces, schema validation. Each rule it fakes is tested in tests/conformance
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from tests.fakes.clock import FakeClock
 from tests.fakes.merging import apply
 
@@ -105,7 +105,7 @@ class FakeKube:
     def all(self, resource: Resource, namespace: str | None = None) -> list[JsonObject]:
         """Copies of all objects of a kind, by name; leaves no request behind."""
         found = [
-            copy.deepcopy(stored.obj)
+            wire_copy(stored.obj)
             for key, stored in self._objects.items()
             if key.resource == resource and namespace in (None, key.namespace)
         ]
@@ -114,20 +114,20 @@ class FakeKube:
     def peek(self, resource: Resource, namespace: str, name: str) -> JsonObject | None:
         """A copy of one object, or None; leaves no request behind."""
         stored = self._objects.get(ObjectKey(resource, namespace, name))
-        return copy.deepcopy(stored.obj) if stored else None
+        return wire_copy(stored.obj) if stored else None
 
     def put(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         """What a person or another controller creates; leaves no request behind and never fails."""
         key = key_of(resource, manifest)
         assert key not in self._objects, f"{key} exists already"
         obj = self._born(resource, manifest)
-        self._objects[key] = _Stored(obj, None, copy.deepcopy(manifest))
+        self._objects[key] = _Stored(obj, None, wire_copy(manifest))
         self._tell(resource, obj, "ADDED")
-        return copy.deepcopy(obj)
+        return wire_copy(obj)
 
     def edit(self, resource: Resource, namespace: str, name: str, change: Callable[[JsonObject], None]) -> JsonObject:
         """What a person or another controller does: `change` edits a copy; generation follows the spec."""
-        obj = copy.deepcopy(self._stored(ObjectKey(resource, namespace, name)).obj)
+        obj = wire_copy(self._stored(ObjectKey(resource, namespace, name)).obj)
         change(obj)
         return self._store(ObjectKey(resource, namespace, name), obj, "MODIFIED")
 
@@ -139,7 +139,7 @@ class FakeKube:
 
     async def get(self, resource: Resource, namespace: str, name: str) -> JsonObject:
         self._request("get", resource, namespace, name)
-        return copy.deepcopy(self._stored(ObjectKey(resource, namespace, name)).obj)
+        return wire_copy(self._stored(ObjectKey(resource, namespace, name)).obj)
 
     async def list(
         self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None
@@ -183,40 +183,40 @@ class FakeKube:
             obj = self._store(key, merged, "MODIFIED")
             stored.applied = intent
         self.count_write()
-        return copy.deepcopy(obj)
+        return wire_copy(obj)
 
     async def replace(self, resource: Resource, obj: JsonObject) -> JsonObject:
         key = key_of(resource, obj)
         self._request("replace", resource, key.namespace, key.name)
         stored = self._stored(key)
         self._check_version(stored, obj)
-        changed = copy.deepcopy(obj)
+        changed = wire_copy(obj)
         changed["metadata"] = {**stored.obj["metadata"], **changed["metadata"]}
         if resource not in WITHOUT_STATUS and "status" in stored.obj:
             changed["status"] = stored.obj["status"]
         result = self._store(key, changed, "MODIFIED")
         self.count_write()
-        return copy.deepcopy(result)
+        return wire_copy(result)
 
     async def replace_status(self, resource: Resource, obj: JsonObject) -> JsonObject:
         key = key_of(resource, obj)
         self._request("replace_status", resource, key.namespace, key.name)
         stored = self._stored(key)
         self._check_version(stored, obj)
-        result = self._store(key, {**stored.obj, "status": copy.deepcopy(obj.get("status", {}))}, "MODIFIED")
+        result = self._store(key, {**stored.obj, "status": wire_copy(obj.get("status", {}))}, "MODIFIED")
         self.count_write()
-        return copy.deepcopy(result)
+        return wire_copy(result)
 
     async def patch_annotations(
         self, resource: Resource, namespace: str, name: str, annotations: Mapping[str, str]
     ) -> JsonObject:
         self._request("patch_annotations", resource, namespace, name)
         key = ObjectKey(resource, namespace, name)
-        obj = copy.deepcopy(self._stored(key).obj)
+        obj = wire_copy(self._stored(key).obj)
         obj["metadata"]["annotations"] = {**obj["metadata"].get("annotations", {}), **annotations}
         result = self._store(key, obj, "MODIFIED")
         self.count_write()
-        return copy.deepcopy(result)
+        return wire_copy(result)
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         self._request("delete", resource, namespace, name)
@@ -246,7 +246,7 @@ class FakeKube:
             raise Conflict("the object has been modified; please apply your changes to the latest version")
 
     def _born(self, resource: Resource, manifest: JsonObject) -> JsonObject:
-        obj = copy.deepcopy(manifest)
+        obj = wire_copy(manifest)
         self._uids += 1
         uid = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{resource.plural}/{self._uids}"))
         obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
@@ -291,7 +291,7 @@ class FakeKube:
 
     def _tell(self, resource: Resource, obj: JsonObject, event: str) -> None:
         for listener in list(self.on_change):
-            listener(resource, copy.deepcopy(obj), event)
+            listener(resource, wire_copy(obj), event)
 
 
 def _intent_changed(resource: Resource, before: JsonObject, after: JsonObject) -> bool:
@@ -300,9 +300,14 @@ def _intent_changed(resource: Resource, before: JsonObject, after: JsonObject) -
     return annotated or before.get("spec") != after.get("spec")
 
 
+def wire_copy(obj: Any) -> Any:
+    """What arrives at the other end of a connection: JSON, nothing shared. Several times faster than `copy.deepcopy`."""
+    return orjson.loads(orjson.dumps(obj))
+
+
 def _intent(manifest: JsonObject) -> JsonObject:
     """What an apply claims: without status and the preconditions."""
-    intent = copy.deepcopy(manifest)
+    intent = wire_copy(manifest)
     intent.pop("status", None)
     for precondition in ("uid", "resourceVersion"):
         intent["metadata"].pop(precondition, None)
