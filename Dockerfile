@@ -31,6 +31,8 @@ FROM base AS ml
 ENV PYTHONPATH=/app PYTHONHASHSEED=0 HOME=/tmp MPLCONFIGDIR=/tmp \
     MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true AWS_EC2_METADATA_DISABLED=true
 COPY --from=ml-build /opt/venv /opt/venv
+# OpenMP's threads wait by spinning: on a busy node a fit of one second took twenty.
+ENV OMP_WAIT_POLICY=PASSIVE
 
 FROM ml AS worker
 COPY operator/bucle /app/bucle
