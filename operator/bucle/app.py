@@ -162,8 +162,7 @@ class Operator:
         server = await health.serve(
             self.settings.listen_host, self.settings.listen_port, REGISTRY, self._live, lambda: self._ready(kube)
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
+        self._listen_to_signals()
         try:
             controller = assemble(self.settings, kube, mlflow, leader, metrics)
             namespaces = self.settings.watch_namespaces or ("",)
@@ -187,7 +186,13 @@ class Operator:
             asyncio.create_task(leader.hold(), name="leadership"),
             asyncio.create_task(controller.work(self.stop), name="workers"),
             asyncio.create_task(
-                wakeups.watch(found, wakeups.settings(children), self.settings.watch_namespaces, watch_stop),
+                wakeups.watch(
+                    found,
+                    wakeups.settings(children),
+                    self.settings.watch_namespaces,
+                    watch_stop,
+                    self._listen_to_signals,
+                ),
                 name="watches",
             ),
         ]
@@ -205,6 +210,10 @@ class Operator:
             elif isinstance(result, Exception):
                 log.error("a part ended", exc_info=result)
         return code
+
+    def _listen_to_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
         task = asyncio.create_task(work)

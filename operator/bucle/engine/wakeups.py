@@ -7,7 +7,7 @@ must therefore be too small to fail. What a watch misses is found by the queue's
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import kopf
@@ -75,17 +75,40 @@ def settings(children: Iterable[Resource]) -> kopf.OperatorSettings:
     return chosen
 
 
+class _AllOthers(Collection[Any]):
+    """Every task but kopf's roots. kopf takes each task that appeared since its start for one of its own and cancels
+    it in the end: that would hit runs, renewals and answers of ours in the middle.
+    """
+
+    def __contains__(self, task: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
 async def watch(
-    found: kopf.OperatorRegistry, chosen: kopf.OperatorSettings, namespaces: tuple[str, ...], stop: asyncio.Event
+    found: kopf.OperatorRegistry,
+    chosen: kopf.OperatorSettings,
+    namespaces: tuple[str, ...],
+    stop: asyncio.Event,
+    started: Callable[[], None] = lambda: None,
 ) -> None:
-    """Runs kopf until `stop` is set or it fails."""
-    await kopf.operator(
+    """Runs kopf until `stop` is set or it fails. `started` is called once kopf has taken the process' signals.
+
+    kopf replaces the handlers of SIGTERM and SIGINT and would end alone on a signal; who owns the process takes
+    them back there.
+    """
+    tasks = await kopf.spawn_tasks(
         registry=found,
         settings=chosen,
         namespaces=namespaces,
         clusterwide=not namespaces,
         standalone=True,
-        # Without one kopf asks the password database for a user name, which a numeric container user does not have.
-        identity="bucle",  # type: ignore[arg-type]
         stop_flag=stop,
     )
+    started()
+    await kopf.run_tasks(tasks, ignored=_AllOthers())
