@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bucle.contracts import capture, names
+from bucle.contracts import capture, exits, names
 from bucle.contracts.capture import ROLL_SECONDS
 from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.reference import Reference
@@ -48,6 +48,8 @@ log = logging.getLogger("bucle.judge")
 ENV_PORT = "BUCLE_PORT"
 FRESH_SECONDS = ROLL_SECONDS / 2
 """An answer younger than this is given again: nothing new can have been written by most servers."""
+PATIENCE_SECONDS = 1.5
+"""How long a first question waits for its answer: less than the 2 s that the operator waits."""
 
 
 @dataclass
@@ -60,16 +62,50 @@ class Judge:
         self._cache = FileCache()
         self._references: dict[str, Reference] = {}
         self._answers: dict[Query, tuple[float, Evidence]] = {}
-        self._one_at_a_time = asyncio.Lock()
+        self._work: tuple[Query, asyncio.Task[Evidence]] | None = None
 
     async def evidence(self, query: Query) -> Evidence:
-        """Raises ProgramError when the store does not answer."""
-        async with self._one_at_a_time:
-            made, answer = self._answers.get(query, (0.0, None))
-            if answer is None or time.monotonic() - made > FRESH_SECONDS:
-                answer = await asyncio.to_thread(self.compute, query, datetime.now(UTC))
-                self._answers = {query: (time.monotonic(), answer)}
+        """The newest finished evidence; a newer one is made meanwhile.
+
+        Sums over the whole rollout are valid at any look, so an answer that is some seconds old is as good (its
+        watermark says how old), and whoever asks has no time to wait for a long one. Raises ProgramError when the
+        store does not answer, or while the very first evidence is not finished.
+        """
+        made, answer = self._answers.get(query, (0.0, None))
+        if answer is not None and time.monotonic() - made <= FRESH_SECONDS:
+            return answer
+        work = self._begin(query)
+        if work.done() or answer is None:
+            return await self._finish(query, work)
         return answer
+
+    def _begin(self, query: Query) -> asyncio.Task[Evidence]:
+        """One computation at a time: it holds the rows of the whole rollout."""
+        if self._work is not None and (self._work[0] == query or not self._work[1].done()):
+            return self._work[1]
+        work = asyncio.create_task(asyncio.to_thread(self.compute, query, datetime.now(UTC)))
+        work.add_done_callback(lambda done: self._keep(query, done))
+        self._work = (query, work)
+        return work
+
+    def _keep(self, query: Query, done: asyncio.Task[Evidence]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._answers = {query: (time.monotonic(), done.result())}
+            self._work = None
+
+    async def _finish(self, query: Query, work: asyncio.Task[Evidence]) -> Evidence:
+        await asyncio.wait([work], timeout=PATIENCE_SECONDS)
+        if not work.done():
+            raise ProgramError(
+                exits.TRY_AGAIN, "Building", f"evidence of rollout {query.rollout} is being computed: ask again"
+            )
+        self._work = None
+        found = work.result()
+        if found.query != query:
+            raise ProgramError(
+                exits.TRY_AGAIN, "Building", f"evidence of rollout {query.rollout} comes next: ask again"
+            )
+        return found
 
     def compute(self, query: Query, now: datetime) -> Evidence:
         reference = self._reference(query.stable)
