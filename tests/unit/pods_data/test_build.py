@@ -187,6 +187,12 @@ def test_data_that_cannot_be_a_version_says_why(
     assert error.reason == reason and words in error.message
 
 
+def test_a_misspelt_column_is_refused_with_the_name_that_the_file_has(tmp_path: Path) -> None:
+    table = rows()
+    misspelt = table.rename_columns({"hour": "hours"})
+    assert "hours" in refused(tmp_path, misspelt).message.partition("it has")[2]
+
+
 def test_a_specification_that_does_not_fit_says_where(tmp_path: Path) -> None:
     foreign = [{"name": "x", "dimension": "Accuracy", "range": {"column": "speed", "minimum": "0"}}]
     assert "expectation x names the column speed" in refused(tmp_path, rows(), expectations=foreign).message

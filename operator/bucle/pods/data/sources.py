@@ -53,11 +53,19 @@ def _from_files(source: UriSource, schema: TableSchema) -> Read:
     tables = []
     for file in files:
         if source.csv is None:
-            tables.append(typed_table(store.read_parquet(file.uri, names), schema))
+            tables.append(typed_table(_parquet(file.uri, names), schema))
         else:
             tables.append(typed_table(_csv(file.uri, source.csv, names), schema))
     revision = short_hash([[file.uri, file.size, file.modified_ns] for file in files], 16)
     return Read(pa.concat_tables(tables), revision)
+
+
+def _parquet(uri: str, names: list[str]) -> pa.Table:
+    table = store.read_parquet(uri, names)
+    if table.num_columns < len(names):
+        # The refusal lists what the file has, and the column that was misspelt in the schema is one not asked for.
+        return store.read_parquet(uri)
+    return table
 
 
 def _csv(uri: str, options: Csv, names: list[str]) -> pa.Table:
