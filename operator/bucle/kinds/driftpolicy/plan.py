@@ -38,7 +38,8 @@ def plan(obj: JsonObject, seen: Observations, now: datetime, platform: Platform)
     status = looked(world, served, status, now)
     status = acted(world, served, status, now)
     said = (*_main(world, status), _drift(world, status), _loop(world))
-    busy = changed or (status.evaluation is not None and status.evaluation.finished_at is None)
+    # Once its Job was seen, the watches of Jobs and pods tell of every further change; a closer look costs requests only.
+    busy = changed or (status.evaluation is not None and status.evaluation.state == "Running")
     return Plan(
         status=_written(obj, before, status, said, now),
         children=_children(world, status),
