@@ -28,7 +28,7 @@ PLAIN: dict[str, Any] = {
     "spec.champion": None,
     "spec.register": None,
     "spec.gates": None,
-    "spec.search": {"random": {}, "seed": 3},
+    "spec.search": {"random": {}, "seed": 5},
     "spec.limits": {"maxTrials": 4, "parallelTrials": 2, "maxFailedTrials": 0, "trialTimeout": "5m"},
 }
 """One quick trial, no comparison, nothing registered."""
@@ -95,7 +95,7 @@ THROWS = {
     "spec.parameters": [{"name": "estimator__min_samples_split", "int": {"min": 1, "max": 2}}],
     "spec.limits.maxFailedTrials": 4,
 }
-"""The tree refuses min_samples_split = 1 and takes 2: the search meets both."""
+"""The tree refuses min_samples_split = 1 and takes 2; with this seed the search draws 1, 2, 1, 2."""
 
 GATED = {
     "spec.gates": [{"metric": "log_loss", "data": "Test", "maximum": "0.0001"}],
@@ -115,7 +115,7 @@ def stage(installation: Installation) -> Iterator[Scene]:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_experiment_that_cannot_work_stops_and_says_why(stage: Scene, case: Case) -> None:
-    seen = stage.until("experiments", case.name, stalled(case.reason), within=300)
+    seen = stage.until("experiments", case.name, stalled(case.reason), within=180)
     found = conditions(seen)
     assert {type_: found[type_]["status"] for type_ in ("Ready", "Succeeded", "Registered")} == {
         "Ready": "False",
@@ -129,23 +129,24 @@ def test_an_experiment_that_cannot_work_stops_and_says_why(stage: Scene, case: C
 
 @pytest.mark.parametrize(("name", "reason"), BEGUN.items())
 def test_the_row_of_a_trial_tells_its_own_reason(stage: Scene, name: str, reason: str) -> None:
-    seen = stage.until("experiments", name, stalled("TooManyFailedTrials"), within=300)
+    seen = stage.until("experiments", name, stalled("TooManyFailedTrials"), within=180)
     assert [(row["state"], row["reason"]) for row in seen["status"]["trials"]] == [("Failed", reason)]
     assert seen["status"]["counts"]["failed"] == 1
 
 
 def test_a_trial_that_throws_is_told_in_its_row_and_the_search_goes_on(stage: Scene) -> None:
-    seen = stage.until("experiments", "throws", ready("NotRegistered"), within=300)
+    seen = stage.until("experiments", "throws", ready("NotRegistered"), within=180)
     rows = [(row["params"]["estimator__min_samples_split"], row["state"]) for row in seen["status"]["trials"]]
-    assert len(rows) == 4
-    assert set(rows) == {("1", "Failed"), ("2", "Succeeded")}
+    assert rows == [("1", "Failed"), ("2", "Succeeded")] * 2
+    jobs = {row["job"] for row in seen["status"]["trials"]}
+    assert jobs < set(stage.jobs_of(seen)), "the Job of an ended trial is kept with its log"
     reasons = {row["reason"] for row in seen["status"]["trials"] if row["state"] == "Failed"}
     assert reasons == {"BadParameters"}
     assert seen["status"]["best"]["params"] == {"estimator__min_samples_split": "2"}
 
 
 def test_a_failed_gate_stalls_and_is_not_tried_again_when_the_status_is_lost(stage: Scene) -> None:
-    seen = stage.until("experiments", "gated", stalled("GateFailed"), within=300)
+    seen = stage.until("experiments", "gated", stalled("GateFailed"), within=180)
     told = {type_: found["status"] for type_, found in conditions(seen).items()}
     assert (told["Succeeded"], told["GatesPassed"], told["Registered"]) == ("True", "False", "False")
     message = conditions(seen)["Stalled"]["message"]

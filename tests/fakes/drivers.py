@@ -26,6 +26,19 @@ def fail_job(kube: FakeKube, namespace: str, name: str, exit_code: int, result: 
     _end(kube, namespace, name, exit_code, result)
 
 
+def end_pod(kube: FakeKube, namespace: str, name: str, exit_code: int, result: Result | str = "") -> None:
+    """The Job's pod ends; the Job controller has not noticed yet."""
+    pod = start_pod(kube, namespace, name)
+    message = result.message() if isinstance(result, Result) else result
+    ended: dict[str, Any] = {"exitCode": exit_code, "finishedAt": timestamp(kube.clock.now()), "message": message}
+    ended["reason"] = "Completed" if exit_code == 0 else "Error"
+    container = pod["spec"]["containers"][0]["name"]
+    phase = "Succeeded" if exit_code == 0 else "Failed"
+    set_pod_status(
+        kube, pod, {"phase": phase, "containerStatuses": [{"name": container, "state": {"terminated": ended}}]}
+    )
+
+
 def start_pod(kube: FakeKube, namespace: str, job_name: str) -> JsonObject:
     """The Job controller makes the Job's pod, with the labels that it adds."""
     job = kube.peek(JOB, namespace, job_name)
@@ -75,16 +88,8 @@ def ready_deployment(kube: FakeKube, deployment: JsonObject) -> None:
 
 
 def _end(kube: FakeKube, namespace: str, name: str, exit_code: int, result: Result | str) -> None:
-    pod = start_pod(kube, namespace, name)
-    message = result.message() if isinstance(result, Result) else result
+    end_pod(kube, namespace, name, exit_code, result)
     now = timestamp(kube.clock.now())
-    ended: dict[str, Any] = {"exitCode": exit_code, "finishedAt": now, "message": message}
-    ended["reason"] = "Completed" if exit_code == 0 else "Error"
-    container = pod["spec"]["containers"][0]["name"]
-    phase = "Succeeded" if exit_code == 0 else "Failed"
-    set_pod_status(
-        kube, pod, {"phase": phase, "containerStatuses": [{"name": container, "state": {"terminated": ended}}]}
-    )
 
     def change(job: JsonObject) -> None:
         type_ = "Complete" if exit_code == 0 else "Failed"

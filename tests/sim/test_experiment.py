@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.fakes.drivers import end_pod
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.simulation import Simulation
 from tests.sim.training import (
@@ -226,6 +227,15 @@ async def test_bad_parameters_count_as_a_failed_trial_and_the_search_goes_on() -
     assert [row["state"] for row in rows(sim)] == ["Failed", "Succeeded", "Succeeded", "Succeeded"]
     assert rows(sim)[0]["reason"] == "BadParameters"
     assert said(sim)["Ready"] == "True/Registered"
+
+
+async def test_a_job_whose_pod_has_ended_keeps_its_log_though_the_job_does_not_know_yet() -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxFailedTrials=4)))
+    name = sim.jobs(open_only=True)[0]["metadata"]["name"]
+    end_pod(sim.kube, sim.namespace, name, 3, failure("train", "BadParameters"))
+    await sim.pass_time(timedelta(seconds=5))
+    assert rows(sim)[0]["reason"] == "BadParameters"
+    assert name in job_names(sim)
 
 
 async def test_too_many_failed_trials_stop_the_search_and_its_jobs() -> None:

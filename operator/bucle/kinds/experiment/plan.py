@@ -20,7 +20,7 @@ from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse, to_dict
 from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
 from bucle.workloads.attempts import ended, keep_for_a_day, outcome_of
-from bucle.workloads.jobs import Outcome
+from bucle.workloads.jobs import Outcome, Running
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import TaskTooLarge
 
@@ -251,8 +251,13 @@ def _unwanted(seen: World, inputs: Inputs | None) -> tuple[Deletion, ...]:
     return tuple(
         Deletion(JOB, seen.owner.namespace, name, uid_of(job))
         for name, job in sorted(seen.jobs.items())
-        if name not in active and not ended(job) and not _still_to_come(seen, inputs, name)
+        # A program that has ended is left to its Job: deleting it in the second before the Job notices would take its log.
+        if name not in active and not ended(job) and _works(seen, name) and not _still_to_come(seen, inputs, name)
     )
+
+
+def _works(seen: World, job: str) -> bool:
+    return isinstance(outcome_of(job, seen.jobs, seen.pods), Running)
 
 
 def _still_to_come(seen: World, inputs: Inputs | None, name: str) -> bool:
