@@ -18,6 +18,10 @@ from bucle.engine.objects import GROUP, Resource, key_of
 from bucle.engine.wake import owners_of
 
 
+IDENTITY = "bucle"
+"""Without one kopf asks the password database for a user name, which a container with a numeric user does not have."""
+
+
 def registry(controller: Controller, children: Iterable[Resource], kubeconfig: str | None) -> kopf.OperatorRegistry:
     """A registry of our own: kopf's global one would collect whatever else is imported."""
     found = kopf.OperatorRegistry()
@@ -108,6 +112,7 @@ async def watch(
         namespaces=namespaces,
         clusterwide=not namespaces,
         standalone=True,
+        identity=IDENTITY,  # type: ignore[arg-type]
         stop_flag=stop,
     )
     started()
