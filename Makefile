@@ -14,7 +14,7 @@ venv: ## the development environment .venv, from the hashed lock
 tools: ## helm and kubectl, built once into ~/.cache/bucle/bin
 	@$(PYTHON) hack/cluster tools
 
-check: venv ## static checks and fast tests (unit, golden, sim, wire); no cluster
+check: venv ## static checks and fast tests (unit, contract, golden, sim, wire); no cluster
 	@$(PYTHON) hack/cluster helm
 	@$(VENV) hack/check.py
 

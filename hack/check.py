@@ -20,7 +20,7 @@ from hack.shell import Failure
 from hack.steps import Steps, table
 
 ROOT = Path(__file__).resolve().parent.parent
-FAST_TIERS = ("tests/unit", "tests/golden", "tests/sim", "tests/wire")
+FAST_TIERS = ("tests/unit", "tests/contract", "tests/golden", "tests/sim", "tests/wire")
 CLUSTER_TIER = ("tests/cluster",)
 SOURCES = ("operator", "tests", "hack")
 TYPED_SCRIPTS = (

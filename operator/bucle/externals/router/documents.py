@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import orjson
+
 from bucle.contracts import names
 from bucle.contracts.canonical import short_hash
 from bucle.externals.router.values import Backend, Mirror, Routes, RouteVersions
@@ -121,7 +123,9 @@ def _require_consistent(routes: Routes) -> None:
 
 
 def _text(document: Json) -> str:
-    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+    # Written at every run of a rollout: the standard library's indented writer took half of the whole run.
+    layout = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(document, option=layout).decode()
 
 
 def _versioned(resources: list[Json]) -> Json:
