@@ -17,7 +17,6 @@ from bucle.engine.controller import Controller
 from bucle.engine.objects import GROUP, Resource, key_of
 from bucle.engine.wake import owners_of
 
-
 IDENTITY = "bucle"
 """Without one kopf asks the password database for a user name, which a container with a numeric user does not have."""
 
