@@ -1,6 +1,8 @@
 # What a person can do here; `make help` lists it. Everything is said while it happens, with its time.
 PYTHON ?= python3
 VENV := .venv/bin/python
+# Which of the cluster tests `make test` runs; all of them unless said otherwise.
+CLUSTER_TESTS ?= tests/cluster
 
 .DEFAULT_GOAL := help
 .PHONY: help venv tools check test cluster-up cluster-down cluster-status images demo demo-down
@@ -20,7 +22,7 @@ check: venv ## static checks and fast tests (unit, contract, golden, sim, wire);
 
 test: venv ## everything: check, then the tests on a real cluster, which is started when none runs
 	@$(PYTHON) hack/cluster helm
-	@$(VENV) hack/check.py --cluster
+	@$(VENV) hack/check.py --cluster $(CLUSTER_TESTS)
 
 cluster-up: ## a one-node Kubernetes on this machine (CLUSTER=existing KUBECONFIG=... REGISTRY=...: use that one)
 	@$(PYTHON) hack/cluster up

@@ -108,8 +108,9 @@ def environment() -> dict[str, str]:
 def main(arguments: Sequence[str]) -> int:
     """Run everything; 0 only when every part succeeded."""
     parser = argparse.ArgumentParser(prog="python hack/check.py", description=__doc__)
-    parser.add_argument("--cluster", action="store_true", help="also the tier that needs a real cluster")
-    with_cluster = parser.parse_args(arguments).cluster
+    parser.add_argument("--cluster", nargs="*", metavar="TESTS", help="also the tier that needs a real cluster")
+    cluster_tests = parser.parse_args(arguments).cluster
+    with_cluster = cluster_tests is not None
     layout = from_environment()
     runs = [*static_parts(layout)]
     if with_cluster:
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
     steps.say(
         f"\n{table(steps.records)}\n{'failed: ' + ', '.join(failed) if failed else 'all of these passed'}; now the tests\n"
     )
-    tests = pytest_command(CLUSTER_TIER if with_cluster else FAST_TIERS)
+    tests = pytest_command((cluster_tests or CLUSTER_TIER) if with_cluster else FAST_TIERS)
     last = subprocess.run(tests, cwd=ROOT, env=environment(), check=False).returncode
     return last or (1 if failed else 0)
 
