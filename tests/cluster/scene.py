@@ -86,6 +86,14 @@ class Scene:
         self.kubectl("replace", "--subresource=status", "-f", "-", stdin=json.dumps(wiped))
 
 
+def wait_until(what: str, holds: Callable[[], bool], within: float) -> None:
+    """For facts that are no object's condition; AssertionError names `what` after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
+        time.sleep(LOOK_EVERY)
+
+
 def conditions(seen: Mapping[str, Any]) -> dict[str, JsonObject]:
     return {c["type"]: c for c in seen.get("status", {}).get("conditions", [])}
 

@@ -77,13 +77,13 @@ CASES = (
     Case(
         "too-little-memory",
         "TooManyFailedTrials",
-        ("1 trials failed, 0 may; the last with OutOfMemory", "read status.trials"),
+        ("failed trials: 1, allowed: 0; trial 0: OutOfMemory:", "raise `resources.limits.memory`", "See status.trials"),
         {"spec.pod.resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": "64Mi"}}},
     ),
     Case(
         "never-ends",
         "TooManyFailedTrials",
-        ("1 trials failed, 0 may; the last with DeadlineExceeded",),
+        ("failed trials: 1, allowed: 0; trial 0: DeadlineExceeded: the pod was still running at its deadline",),
         {ESTIMATOR: ENDLESS, "spec.limits.trialTimeout": "25s"},
     ),
 )

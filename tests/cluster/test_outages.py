@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hack.demo.install import SYSTEM, Installation
 from tests.cluster import scene as scenes
-from tests.cluster.scene import Scene, conditions, ready, sample, says
+from tests.cluster.scene import Scene, conditions, ready, sample, says, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -44,16 +44,24 @@ def experiment(name: str) -> dict[str, Any]:
     return sample("Experiment", name, {**SLOW, "spec.register": {"model": name, "alias": "challenger"}})
 
 
+def pods_of(installation: Installation, workload: str) -> list[dict[str, Any]]:
+    component = workload.rpartition("-")[2]
+    return Scene(installation, SYSTEM).items("pods", f"app.kubernetes.io/component={component}")
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+
+
 def scale(installation: Installation, workload: str, replicas: int) -> None:
+    """Returns when that many pods are ready and no other is left."""
     installation.kubectl("-n", SYSTEM, "scale", workload, f"--replicas={replicas}")
-    if replicas:
-        installation.kubectl("-n", SYSTEM, "rollout", "status", workload, "--timeout=120s")
-        return
-    kind, name = workload.split("/")
-    component = {"bucle-operator": "operator", "bucle-mlflow": "mlflow", "bucle-store": "store"}[name]
-    selector = f"app.kubernetes.io/component={component}"
-    installation.kubectl("-n", SYSTEM, "wait", "pod", "-l", selector, "--for=delete", "--timeout=90s")
-    assert installation.get(kind, name, "-n", SYSTEM)["status"].get("readyReplicas", 0) == 0
+
+    def scaled() -> bool:
+        pods = pods_of(installation, workload)
+        return len(pods) == replicas and all(map(is_ready, pods))
+
+    wait_until(f"{workload} has {replicas} ready pods", scaled, within=120)
 
 
 @contextmanager
@@ -141,10 +149,16 @@ def test_an_operator_killed_at_any_stage_of_a_search_ends_as_if_undisturbed(stag
 
 
 def kill_the_operator(installation: Installation) -> None:
-    """SIGKILL without a grace period; returns when the next one is ready."""
+    """SIGKILL without a grace period; returns when another one is ready."""
+    before = {pod["metadata"]["uid"] for pod in pods_of(installation, OPERATOR)}
     selector = "app.kubernetes.io/component=operator"
     installation.kubectl("-n", SYSTEM, "delete", "pod", "-l", selector, "--force", "--grace-period=0")
-    installation.kubectl("-n", SYSTEM, "rollout", "status", OPERATOR, "--timeout=120s")
+
+    def replaced() -> bool:
+        pods = pods_of(installation, OPERATOR)
+        return any(is_ready(pod) and pod["metadata"]["uid"] not in before for pod in pods)
+
+    wait_until("another operator is ready", replaced, within=120)
 
 
 def test_a_worker_image_that_does_not_exist_is_named(stage: Scene) -> None:

@@ -240,9 +240,11 @@ async def test_a_job_whose_pod_has_ended_keeps_its_log_though_the_job_does_not_k
 
 async def test_too_many_failed_trials_stop_the_search_and_its_jobs() -> None:
     sim, registry = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxFailedTrials=0)))
-    sim.fail_job(sim.jobs(open_only=True)[0]["metadata"]["name"], 1)
+    sim.fail_job(sim.jobs(open_only=True)[0]["metadata"]["name"], 1, failure("train", "ProgramFailed", "no space left"))
     await sim.pass_time(timedelta(minutes=1))
     assert said(sim)["Stalled"] == "True/TooManyFailedTrials"
+    told = next(c["message"] for c in sim.status(EXPERIMENT, "late")["conditions"] if c["type"] == "Stalled")
+    assert told.startswith("failed trials: 1, allowed: 0; trial 0: ProgramFailed: no space left.")
     assert sim.jobs(open_only=True) == []
     assert {run.status for run in registry.runs["ml/late"]} == {"FAILED"}
 

@@ -20,7 +20,7 @@ from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse, to_dict
 from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
 from bucle.workloads.attempts import ended, keep_for_a_day, outcome_of
-from bucle.workloads.jobs import Outcome, Running
+from bucle.workloads.jobs import Failed, Outcome, Running
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import TaskTooLarge
 
@@ -143,14 +143,22 @@ def _stop(
             return outcome.reason, f"trial {index}: {outcome.message}"  # type: ignore[union-attr]
     failed, limit = records.counts(rows).failed or 0, seen.experiment.spec.limits.max_failed_trials
     if failed > limit:
-        last = next(row.reason for row in reversed(rows) if row.state == records.FAILED)
-        message = f"{failed} trials failed, {limit} may; the last with {last}: read status.trials, then raise `run`"
+        message = f"failed trials: {failed}, allowed: {limit}; {_newest_failure(rows, found)}. See status.trials, then raise `run`"
         return "TooManyFailedTrials", message
     succeeded = any(row.state == records.SUCCEEDED for row in rows)
     if search.overdue(seen.experiment, inputs, now) and not succeeded:
         limit_text = seen.experiment.spec.limits.max_duration
         return "MaxDurationExceeded", f"no trial gave a value within {limit_text}: raise `run` after a change"
     return None
+
+
+def _newest_failure(rows: tuple[Trial, ...], found: dict[int | None, Outcome | None]) -> str:
+    """What a program that ended just now says of itself; rows hold no more than the reason."""
+    for index, outcome in found.items():
+        if isinstance(outcome, Failed):
+            return f"trial {index}: {outcome.reason}: {outcome.message}"
+    last = next(row for row in reversed(rows) if row.state == records.FAILED)
+    return f"trial {last.index}: {last.reason}"
 
 
 def _suggested(seen: World, rows: tuple[Trial, ...]) -> tuple[Suggestion, ...]:
