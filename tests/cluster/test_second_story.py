@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -85,13 +86,13 @@ def stage(installation: Installation) -> Iterator[Stage]:
     frame = flights.load()
     winter = frame[frame["month"].isin((1, 2))]
     with scenes.scene(installation, NAMESPACE, scenes.storage_secret(installation)) as scene:
-        versions = models.train(
+        good, shuffled, swapped = models.train(
             scene,
             Recipe("good", winter),
             Recipe("shuffled", models.labels_shuffled(winter)),
             Recipe("swapped", models.columns_swapped(winter), wide_weekday=True),
         )
-        made = Stage(scene, Registry.of(installation), *versions, spring(frame))
+        made = Stage(scene, Registry.of(installation), good, shuffled, swapped, spring(frame))
         made.registry.follow(made.good)
         scene.apply(models.deployment(NAME, ROLLOUT), sample("DriftPolicy", NAME, DRIFT))
         made.until(ready("Serving"), within=240)
@@ -229,6 +230,10 @@ def told_by(stage: Stage) -> dict[str, Any]:
     }
 
 
+def knows(stage: Stage, facts: dict[str, Any]) -> bool:
+    return told_by(stage) == facts
+
+
 def test_with_the_status_of_all_four_lost_nothing_retrains_and_nothing_refused_is_deployed(stage: Stage) -> None:
     for version in stage.refused[:2]:
         stage.registry.follow(version)
@@ -238,7 +243,7 @@ def test_with_the_status_of_all_four_lost_nothing_retrains_and_nothing_refused_i
         with calling(stage.address, NAME, stage.days, Pace(5.0, 5)) as calls, watching(stage.scene, NAME) as onlooker:
             for plural, name in KINDS:
                 stage.scene.replace_status(plural, name, {})
-            until(lambda facts=facts: told_by(stage) == facts, 120, f"all is known again: {facts}")
+            until(partial(knows, stage, facts), 120, f"all is known again: {facts}")
         unharmed(calls.tally)
         assert set(calls.tally.by_revision) == {stable}
         assert {plural: names - children[plural] for plural, names in made(stage).items()} == {
