@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -160,10 +161,16 @@ def upload_small(installation: Installation) -> None:
 
 
 @contextmanager
-def scene(installation: Installation, namespace: str, secret: JsonObject | None) -> Iterator[Scene]:
-    """A new namespace with that Secret, deleted afterwards with everything in it."""
-    installation.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
+def scene(installation: Installation, name: str, secret: JsonObject | None) -> Iterator[Scene]:
+    """A new namespace with that Secret, deleted afterwards with everything in it, as is what an aborted run left.
+
+    Its own name ends at random: MLflow outlives a namespace, and an Experiment of the same namespace, name, spec and
+    data is not trained twice.
+    """
+    namespace, label = f"{name}-{uuid.uuid4().hex[:6]}", "bucle.dev/scene"
+    installation.kubectl("delete", "namespace", "-l", f"{label}={name}", "--timeout=120s")
     installation.kubectl("create", "namespace", namespace)
+    installation.kubectl("label", "namespace", namespace, f"{label}={name}")
     made = Scene(installation, namespace)
     try:
         if secret is not None:

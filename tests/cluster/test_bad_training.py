@@ -17,7 +17,6 @@ from tests.cluster.scene import Scene, conditions, ready, sample, stalled
 
 pytestmark = pytest.mark.cluster
 
-NAMESPACE = "bad-training"
 ESTIMATOR = "spec.trainer.sklearn.estimator"
 QUICK = {"class": "sklearn.ensemble.HistGradientBoostingClassifier", "params": {"max_iter": "5"}}
 ENDLESS = {"class": QUICK["class"], "params": {"max_iter": "10000000"}}
@@ -106,7 +105,7 @@ GATED = {
 @pytest.fixture(scope="module")
 def stage(installation: Installation) -> Iterator[Scene]:
     scenes.upload_small(installation)
-    with scenes.scene(installation, NAMESPACE, scenes.storage_secret(installation)) as made:
+    with scenes.scene(installation, "bad-training", scenes.storage_secret(installation)) as made:
         made.apply(sample("Dataset", "small"))
         made.apply(experiment("gated", GATED), experiment("throws", THROWS))
         made.apply(*(experiment(case.name, case.changes) for case in CASES))

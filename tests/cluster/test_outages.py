@@ -20,7 +20,6 @@ from tests.cluster.scene import Predicate, Scene, conditions, ready, sample, say
 
 pytestmark = pytest.mark.cluster
 
-NAMESPACE = "bad-outages"
 OPERATOR, MLFLOW, STORE = "deployment/bucle-operator", "statefulset/bucle-mlflow", "statefulset/bucle-store"
 TRIALS = 5
 SLOW: dict[str, Any] = {
@@ -35,7 +34,7 @@ SLOW: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def stage(installation: Installation) -> Iterator[Scene]:
     scenes.upload_small(installation)
-    with scenes.scene(installation, NAMESPACE, scenes.storage_secret(installation)) as made:
+    with scenes.scene(installation, "bad-outages", scenes.storage_secret(installation)) as made:
         made.apply(sample("Dataset", "small"))
         made.until("datasets", "small", ready("VersionReady"))
         yield made
@@ -74,10 +73,10 @@ def down(installation: Installation, workload: str) -> Iterator[None]:
         scale(installation, workload, 1)
 
 
-def versions(installation: Installation, model: str) -> list[str]:
+def versions(stage: Scene, model: str) -> list[str]:
     """Versions of a registered model, asked of MLflow itself; none when it has never heard of the model."""
-    query = urllib.parse.urlencode({"filter": f"name = '{NAMESPACE}.{model}'"})
-    address = f"{installation.service_ip(f'bucle-mlflow.{SYSTEM}')}:5000"
+    query = urllib.parse.urlencode({"filter": f"name = '{stage.namespace}.{model}'"})
+    address = f"{stage.installation.service_ip(f'bucle-mlflow.{SYSTEM}')}:5000"
     request = urllib.request.Request(  # the server answers to its own names only
         f"http://{address}/api/2.0/mlflow/model-versions/search?{query}", headers={"Host": "bucle-mlflow:5000"}
     )
@@ -113,7 +112,7 @@ def test_without_mlflow_trials_go_on_and_the_model_is_registered_once_it_is_back
         assert (told["GatesPassed"]["status"], told["Registered"]["status"]) == ("True", "False")
     seen = stage.until("experiments", "patient", ready("Registered"), within=120)
     assert seen["status"]["final"]["model"]["version"] == 1
-    assert versions(stage.installation, "patient") == ["1"]
+    assert versions(stage, "patient") == ["1"]
     one_attempt_each(stage, seen)
 
 
@@ -140,7 +139,7 @@ def test_an_operator_killed_at_any_stage_of_a_search_ends_as_if_undisturbed(stag
         kill_the_operator(stage.installation)
     seen = stage.until("experiments", "hardy", ready("Registered"), within=240)
     one_attempt_each(stage, seen)
-    assert versions(stage.installation, "hardy") == ["1"]
+    assert versions(stage, "hardy") == ["1"]
     undisturbed = stage.get("experiments", "patient")["status"]
     assert [(row["params"], row["value"]) for row in seen["status"]["trials"]] == [
         (row["params"], row["value"]) for row in undisturbed["trials"]
@@ -179,8 +178,8 @@ def test_a_worker_image_that_does_not_exist_is_named(stage: Scene) -> None:
 
 
 def test_a_namespace_goes_while_the_operator_is_away(stage: Scene) -> None:
-    installation, name = stage.installation, "bad-left-behind"
-    with scenes.scene(installation, name, scenes.storage_secret(installation)) as left:
+    installation = stage.installation
+    with scenes.scene(installation, "bad-left-behind", scenes.storage_secret(installation)) as left:
         left.apply(sample("Dataset", "small"), experiment("left"), sample("ModelDeployment", "left"))
         left.apply(
             sample("DriftPolicy", "left", {"spec.target.modelDeployment": "left", "spec.retrain.experiment": "left"})
@@ -190,6 +189,6 @@ def test_a_namespace_goes_while_the_operator_is_away(stage: Scene) -> None:
         left.until("deployments", "left-router", lambda seen: True)
         with down(installation, OPERATOR):
             began = time.monotonic()
-            installation.kubectl("delete", "namespace", name, "--timeout=90s")
+            installation.kubectl("delete", "namespace", left.namespace, "--timeout=90s")
             assert time.monotonic() - began < 90
-            assert installation.get("namespace", name) == {}
+            assert installation.get("namespace", left.namespace) == {}
