@@ -161,16 +161,17 @@ def upload_small(installation: Installation) -> None:
 
 
 @contextmanager
-def scene(installation: Installation, name: str, secret: JsonObject | None) -> Iterator[Scene]:
+def scene(installation: Installation, name: str, secret: JsonObject | None, *, unique: bool = False) -> Iterator[Scene]:
     """A new namespace with that Secret, deleted afterwards with everything in it, as is what an aborted run left.
 
-    Its own name ends at random: MLflow outlives a namespace, and an Experiment of the same namespace, name, spec and
-    data is not trained twice.
+    `unique` ends its name at random: MLflow outlives a namespace, and an Experiment of the same namespace, name, spec
+    and data is not trained twice.
     """
-    namespace, label = f"{name}-{uuid.uuid4().hex[:6]}", "bucle.dev/scene"
-    installation.kubectl("delete", "namespace", "-l", f"{label}={name}", "--timeout=120s")
+    namespace = f"{name}-{uuid.uuid4().hex[:6]}" if unique else name
+    label = f"bucle.dev/scene={name}"
+    installation.kubectl("delete", "namespace", "-l", label, "--timeout=120s")
     installation.kubectl("create", "namespace", namespace)
-    installation.kubectl("label", "namespace", namespace, f"{label}={name}")
+    installation.kubectl("label", "namespace", namespace, label)
     made = Scene(installation, namespace)
     try:
         if secret is not None:

@@ -105,7 +105,7 @@ GATED = {
 @pytest.fixture(scope="module")
 def stage(installation: Installation) -> Iterator[Scene]:
     scenes.upload_small(installation)
-    with scenes.scene(installation, "bad-training", scenes.storage_secret(installation)) as made:
+    with scenes.scene(installation, "bad-training", scenes.storage_secret(installation), unique=True) as made:
         made.apply(sample("Dataset", "small"))
         made.apply(experiment("gated", GATED), experiment("throws", THROWS))
         made.apply(*(experiment(case.name, case.changes) for case in CASES))

@@ -34,7 +34,7 @@ SLOW: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def stage(installation: Installation) -> Iterator[Scene]:
     scenes.upload_small(installation)
-    with scenes.scene(installation, "bad-outages", scenes.storage_secret(installation)) as made:
+    with scenes.scene(installation, "bad-outages", scenes.storage_secret(installation), unique=True) as made:
         made.apply(sample("Dataset", "small"))
         made.until("datasets", "small", ready("VersionReady"))
         yield made
@@ -179,7 +179,7 @@ def test_a_worker_image_that_does_not_exist_is_named(stage: Scene) -> None:
 
 def test_a_namespace_goes_while_the_operator_is_away(stage: Scene) -> None:
     installation = stage.installation
-    with scenes.scene(installation, "bad-left-behind", scenes.storage_secret(installation)) as left:
+    with scenes.scene(installation, "bad-left-behind", scenes.storage_secret(installation), unique=True) as left:
         left.apply(sample("Dataset", "small"), experiment("left"), sample("ModelDeployment", "left"))
         left.apply(
             sample("DriftPolicy", "left", {"spec.target.modelDeployment": "left", "spec.retrain.experiment": "left"})
