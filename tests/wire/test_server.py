@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -310,6 +312,38 @@ async def test_through_the_router_original_and_shadow_can_be_paired(
     assert answered.num_rows == (4 * 150 + 4 * 100) * 8
     assert copied.num_rows == 4 * 100 * 8
     assert set(copied.column("bucle_id").to_pylist()) <= ids
+
+
+@pytest.mark.parametrize("megabytes", [9, 20])
+async def test_who_sends_far_too_much_and_reads_nothing_meanwhile_still_gets_the_answer(
+    start: Starter, model: StoredModel, session: aiohttp.ClientSession, tmp_path: Path, megabytes: int
+) -> None:
+    """Through the router: refused in the middle, a simple client would see a reset connection and no reason."""
+    server = start(model, "only")
+    await server.ready(session)
+    routes = Routes("flights", (Backend("only", "127.0.0.1", server.port),), "only", {"only": 100})
+    folder = tmp_path / "envoy-folder"
+    folder.mkdir()
+    envoy = Envoy(folder)
+    try:
+        envoy.put(routes)
+        await envoy.start(session)
+        await envoy.programmed(session, routes, {"only"})
+        status, text = await asyncio.to_thread(posted_blindly, envoy.url, b"x" * (megabytes * 1024 * 1024))
+    finally:
+        envoy.stop()
+    assert status == 413
+    assert "the body has more than 8388608 bytes" in text
+
+
+def posted_blindly(url: str, body: bytes) -> tuple[int, str]:
+    """Sends everything before it looks for an answer, as urllib and many others do."""
+    request = urllib.request.Request(f"{url}/v2/models/flights/infer", data=body)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 async def load(session: aiohttp.ClientSession, url: str, callers: int, each: int) -> str:

@@ -36,6 +36,8 @@ log = logging.getLogger("bucle.serve")
 HEADER_REVISION = "x-bucle-revision"
 ROLES = (names.ROLE_STABLE, names.ROLE_CANDIDATE, names.ROLE_SHADOW)
 RETRY_AFTER_SECONDS = "2"
+SENT_LIMIT_BYTES = 8 * BODY_LIMIT_BYTES
+"""Who sends more than this is cut off in the middle of it."""
 DATATYPES = {"Integer": "INT64", "Number": "FP64", "Boolean": "BOOL"}
 
 
@@ -215,17 +217,20 @@ async def _predicted(
 
 
 async def _body(request: Request) -> bytes:
-    """The body, refused as soon as it is known to be too large."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > BODY_LIMIT_BYTES:
-        raise BadRequest(413, f"the body has {declared} bytes, at most {BODY_LIMIT_BYTES} are taken: send several")
+    """The body, or BadRequest 413 once a too large one was read to its end and thrown away, as far as that is bearable."""
+    # Most clients read nothing before they have sent all: refused in the middle, they would see a reset, not the answer.
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
+        if size > SENT_LIMIT_BYTES:
+            break
         if size > BODY_LIMIT_BYTES:
-            raise BadRequest(413, f"the body has more than {BODY_LIMIT_BYTES} bytes: send several")
-        chunks.append(chunk)
+            chunks.clear()
+        else:
+            chunks.append(chunk)
+    if size > BODY_LIMIT_BYTES:
+        raise BadRequest(413, f"the body has more than {BODY_LIMIT_BYTES} bytes: send several")
     return b"".join(chunks)
 
 
