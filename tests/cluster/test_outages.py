@@ -21,7 +21,7 @@ from tests.cluster.scene import Predicate, Scene, conditions, ready, sample, say
 pytestmark = pytest.mark.cluster
 
 OPERATOR, MLFLOW, STORE = "deployment/bucle-operator", "statefulset/bucle-mlflow", "statefulset/bucle-store"
-TRIALS = 5
+TRIALS = 6
 SLOW: dict[str, Any] = {
     "spec.dataset.name": "small",
     "spec.trainer.sklearn.estimator.params": {"max_iter": "20"},
