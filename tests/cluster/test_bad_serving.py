@@ -29,7 +29,6 @@ from tests.cluster.scene import JsonObject, Scene, conditions, ready, sample
 
 pytestmark = pytest.mark.cluster
 
-NAMESPACE = "rollout-bad"
 NAME = "flights"
 STEPS = "spec.rollout.steps"
 ENDLESS = [{"weight": {"percent": 20, "until": {"samples": 1_000_000, "maxDuration": "2h"}, "gates": ["errors"]}}]
@@ -112,13 +111,13 @@ def request_of(flight: Any, changes: Mapping[str, Any] | None = None) -> JsonObj
 def stage(installation: Installation) -> Iterator[Stage]:
     frame = flights.load()
     winter = frame[frame["month"].isin((1, 2))].iloc[::16]
-    with scenes.scene(installation, NAMESPACE, scenes.storage_secret(installation)) as scene:
+    with scenes.scene(installation, "rollout-bad", scenes.storage_secret(installation), unique=True) as scene:
         first, second = models.train(scene, Recipe("first", winter, 40), Recipe("second", winter, 30))
         made = Stage(scene, Registry.of(installation), first, second, frame[frame["month"] == 3])
         made.registry.follow(first)
         scene.apply(deployment(ENDLESS))
         made.until(ready("Serving"), within=240)
-        made.address = f"http://{installation.service_ip(f'{NAME}.{NAMESPACE}')}"
+        made.address = f"http://{installation.service_ip(f'{NAME}.{scene.namespace}')}"
         yield made
 
 
@@ -135,6 +134,7 @@ def test_a_good_request_is_answered_with_its_id_and_revision(stage: Stage) -> No
     assert answer.headers["x-bucle-revision"] == stage.get()["status"]["stable"]["revision"]
 
 
+TOO_LARGE = "the body has more than 8388608 bytes: send several"
 BAD_REQUESTS = {
     "no JSON": (b"{not json", 400, "the body is not JSON"),
     "no object": (b"[]", 400, "the body must be a JSON object"),
@@ -144,8 +144,8 @@ BAD_REQUESTS = {
         400,
         "input hour must have the shape [1]",
     ),
-    "too large": (b'{"inputs": "' + b"x" * (8 * 1024 * 1024) + b'"}', 413, "bytes"),
-    "far too large": (b'{"inputs": "' + b"x" * (20 * 1024 * 1024) + b'"}', 413, ""),
+    "too large": (b'{"inputs": "' + b"x" * (8 * 1024 * 1024) + b'"}', 413, TOO_LARGE),
+    "far too large": (b'{"inputs": "' + b"x" * (20 * 1024 * 1024) + b'"}', 413, TOO_LARGE),
 }
 
 
@@ -241,7 +241,10 @@ def test_the_operator_counts_what_it_promises(stage: Stage) -> None:
     pods = stage.scene.installation.get("pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator")["items"]
     page = stage.read(f"http://{pods[0]['status']['podIP']}:8080/metrics")
     assert set(OPERATOR_METRICS) <= metric_names(page)
-    assert f'bucle_condition{{kind="ModelDeployment",name="{NAME}",namespace="{NAMESPACE}",type="Ready"}} 1.0' in page
+    assert (
+        f'bucle_condition{{kind="ModelDeployment",name="{NAME}",namespace="{stage.scene.namespace}",type="Ready"}} 1.0'
+        in page
+    )
 
 
 # --- in the middle of a rollout ------------------------------------------------------------------------------

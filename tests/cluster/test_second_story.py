@@ -26,7 +26,6 @@ from tests.cluster.scene import JsonObject, Scene, conditions, ready, sample
 
 pytestmark = pytest.mark.cluster
 
-NAMESPACE = "rollout-second"
 NAME = "flights"
 FLIGHTS_A_DAY = 400
 REJECTED = "bucle.dev/rejected"
@@ -85,7 +84,7 @@ def spring(frame: pd.DataFrame) -> pd.DataFrame:
 def stage(installation: Installation) -> Iterator[Stage]:
     frame = flights.load()
     winter = frame[frame["month"].isin((1, 2))]
-    with scenes.scene(installation, NAMESPACE, scenes.storage_secret(installation)) as scene:
+    with scenes.scene(installation, "rollout-second", scenes.storage_secret(installation), unique=True) as scene:
         good, shuffled, swapped = models.train(
             scene,
             Recipe("good", winter),
@@ -96,7 +95,7 @@ def stage(installation: Installation) -> Iterator[Stage]:
         made.registry.follow(made.good)
         scene.apply(models.deployment(NAME, ROLLOUT), sample("DriftPolicy", NAME, DRIFT))
         made.until(ready("Serving"), within=240)
-        made.address = f"http://{installation.service_ip(f'{NAME}.{NAMESPACE}')}"
+        made.address = f"http://{installation.service_ip(f'{NAME}.{scene.namespace}')}"
         yield made
 
 
@@ -134,7 +133,7 @@ def refuse(stage: Stage, version: Version) -> tuple[JsonObject, Onlooker]:
 def marked_in_the_registry(stage: Stage, version: Version, reason: str) -> None:
     until(lambda: REJECTED in stage.registry.tags(version), 30, f"version {version.number} has the tag {REJECTED}")
     tag = stage.registry.tags(version)[REJECTED]
-    assert f'"by":"{NAMESPACE}/{NAME}"' in tag
+    assert f'"by":"{stage.scene.namespace}/{NAME}"' in tag
     assert f'"reason":"{reason}"' in tag
     assert stage.registry.alias(version.model, "champion") == stage.good.number
 
@@ -142,7 +141,7 @@ def marked_in_the_registry(stage: Stage, version: Version, reason: str) -> None:
 def test_the_good_version_serves_and_is_champion(stage: Stage) -> None:
     seen = stage.get()
     assert seen["status"]["stable"]["model"]["version"] == stage.good.number
-    assert stage.registry.alias(f"{NAMESPACE}.{MODEL}", "champion") == stage.good.number
+    assert stage.registry.alias(f"{stage.scene.namespace}.{MODEL}", "champion") == stage.good.number
 
 
 @pytest.mark.parametrize("which", ["shuffled", "swapped"])
