@@ -121,7 +121,8 @@ def main(arguments: Sequence[str]) -> int:
     steps.say(
         f"\n{table(steps.records)}\n{'failed: ' + ', '.join(failed) if failed else 'all of these passed'}; now the tests\n"
     )
-    tests = pytest_command((cluster_tests or CLUSTER_TIER) if with_cluster else FAST_TIERS)
+    # The cluster tier says on the terminal what it waits for; capturing file descriptors would swallow that.
+    tests = pytest_command(("--capture=sys", *(cluster_tests or CLUSTER_TIER)) if with_cluster else FAST_TIERS)
     last = subprocess.run(tests, cwd=ROOT, env=environment(), check=False).returncode
     return last or (1 if failed else 0)
 
