@@ -77,7 +77,7 @@ class Report:
             ):
                 self.moments.setdefault("retrained", now)
         deployment = seen.deployment.get("status") or {}
-        if (deployment.get("candidate") or {}).get("readyReplicas"):
+        if "breach" in self.moments and (deployment.get("candidate") or {}).get("readyReplicas"):
             self.moments.setdefault("candidate", now)
         if "breach" in self.moments and len(deployment.get("history") or []) >= 2:
             self.moments.setdefault("promoted", now)
