@@ -190,6 +190,7 @@ def test_a_version_that_cannot_be_loaded_never_gets_a_request(stage: Stage, why:
 
 def test_none_is_tried_again_when_the_operator_restarts(stage: Stage) -> None:
     """Each refused version is offered again: the new operator must see it, and leave it."""
+    assert len(stage.refused) == 4, "the tests before this one refuse what is offered again here"
     until(lambda: stage.revisions() == {stage.stable()}, 60, "the pods of refused versions are gone")
     before = stage.get()["status"]
     selector = "app.kubernetes.io/component=operator"
@@ -234,6 +235,7 @@ def knows(stage: Stage, facts: dict[str, Any]) -> bool:
 
 
 def test_with_the_status_of_all_four_lost_nothing_retrains_and_nothing_refused_is_deployed(stage: Stage) -> None:
+    assert stage.refused[:2] == [stage.shuffled, stage.swapped], "refused by the tests before this one"
     for version in stage.refused[:2]:
         stage.registry.follow(version)
         stage.until(refusal_of(version), within=90)
