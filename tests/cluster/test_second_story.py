@@ -3,7 +3,7 @@
 A version trained on shuffled labels (it agrees with the good one on almost every answer) and one with two columns
 swapped are stopped in shadow by labels; one that cannot be loaded never gets a request. Days and rows were chosen by
 playing the gate's arithmetic over March and April beforehand: with 400 flights a day the shuffled labels are found out
-after 12 days, the swapped columns after 15 to 18; 60 days are on hand.
+after 12 days, the swapped columns after 15 to 18; 92 days are on hand, three minutes of calls.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class Stage:
 
 
 def spring(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same number of flights of each day of March and April, in order of time."""
-    days = frame[frame["month"].isin((3, 4))].groupby("day", group_keys=False)
+    """The same number of flights of each day from March to May, in order of time."""
+    days = frame[frame["month"].isin((3, 4, 5))].groupby("day", group_keys=False)
     return days.sample(n=FLIGHTS_A_DAY, random_state=1).sort_values(["time_hour", "flight_id"])
 
 
