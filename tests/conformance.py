@@ -45,6 +45,20 @@ async def gone(kube: Kube, resource: Resource, namespace: str, name: str) -> boo
     return False
 
 
+async def put_status(
+    kube: Kube, resource: Resource, namespace: str, name: str, change: Callable[[JsonObject], JsonObject]
+) -> tuple[JsonObject, JsonObject]:
+    """The object as read and as stored. A real controller writes the status of a new object several times, so what it
+    wrote in between is read again, as the engine does, until a write goes through."""
+    for _ in range(PATIENCE_SECONDS * 10):
+        live = await kube.get(resource, namespace, name)
+        try:
+            return live, await kube.replace_status(resource, change(live))
+        except Conflict:
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"{resource.kind} {name}: its controller still writes status after {PATIENCE_SECONDS} s")
+
+
 @rule
 async def a_created_object_gets_uid_version_and_generation(kube: Kube, namespace: str) -> None:
     job = await kube.create(JOB, a_job("job", namespace))
@@ -219,16 +233,13 @@ async def a_service_selector_is_replaced_as_a_whole(kube: Kube, namespace: str) 
 
 @rule
 async def a_status_put_changes_status_alone(kube: Kube, namespace: str) -> None:
-    live = await kube.create(DEPLOYMENT, a_deployment("server", namespace))
-    live = await kube.get(DEPLOYMENT, namespace, "server")
-    changed = {**live, "status": {**live.get("status", {}), "collisionCount": 3}}
-    changed["spec"] = {**live["spec"], "paused": True}
-    try:
-        stored = await kube.replace_status(DEPLOYMENT, changed)
-    except Conflict:
-        # A real deployment controller writes status as well; once read again, the write goes through.
-        live = await kube.get(DEPLOYMENT, namespace, "server")
-        stored = await kube.replace_status(DEPLOYMENT, {**changed, "metadata": live["metadata"]})
+    await kube.create(DEPLOYMENT, a_deployment("server", namespace))
+
+    def with_status_and_spec(live: JsonObject) -> JsonObject:
+        status = {**live.get("status", {}), "collisionCount": 3}
+        return {**live, "status": status, "spec": {**live["spec"], "paused": True}}
+
+    live, stored = await put_status(kube, DEPLOYMENT, namespace, "server", with_status_and_spec)
     assert stored["status"]["collisionCount"] == 3
     assert not stored["spec"].get("paused")
     assert stored["metadata"]["generation"] == live["metadata"]["generation"]
