@@ -105,17 +105,25 @@ class Installation:
         with steps.step("helm install (operator, embedded store, MLflow)", 240):
             for namespace in (SYSTEM, NAMESPACE):
                 self.kubectl("create", "namespace", namespace)
-            self.helm(
-                "install", RELEASE, str(ROOT), "--wait", "--timeout", "4m",
-                "--set", f"storage.namespaces={{{NAMESPACE}}}",
-                "--set", f"image.registry={self.registry}",
-                "--set", f"image.tag={os.environ.get('BUCLE_TAG', 'dev')}",
-                "--set", "clusterName=demo",
-                # CRDs that someone applied by hand before are taken over instead of refused.
-                "--take-ownership", "--force-conflicts",
-            )  # fmt: skip
+            self.install()
         with steps.step("January and February into the store", 60):
             self.upload_months(steps)
+
+    def install(self) -> None:
+        """The chart with the images of this checkout; CRDs that someone applied by hand before are taken over instead of refused."""
+        self.helm(
+            "install", RELEASE, str(ROOT), "--wait", "--timeout", "4m", *self.values(), "--take-ownership", "--force-conflicts",
+        )  # fmt: skip
+
+    def values(self) -> list[str]:
+        """What differs from the chart's defaults, as options of helm."""
+        chosen = {
+            "storage.namespaces": f"{{{NAMESPACE}}}",
+            "image.registry": self.registry,
+            "image.tag": os.environ.get("BUCLE_TAG", "dev"),
+            "clusterName": "demo",
+        }
+        return [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
 
     def upload_months(self, steps: Steps) -> None:
         """Two Parquet files under s3://bucle/raw/flights/."""

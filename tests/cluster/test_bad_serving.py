@@ -9,7 +9,6 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -25,6 +24,7 @@ from tests.cluster import models
 from tests.cluster import scene as scenes
 from tests.cluster.callers import calling, unharmed, until, watching
 from tests.cluster.models import Recipe, Registry, Version
+from tests.cluster.parts import STORE, down, kill_the_operator
 from tests.cluster.scene import JsonObject, Scene, conditions, ready, sample
 
 pytestmark = pytest.mark.cluster
@@ -256,17 +256,21 @@ def test_the_operator_counts_what_it_promises(stage: Stage) -> None:
 # --- in the middle of a rollout ------------------------------------------------------------------------------
 
 
-def test_an_edited_rollout_starts_again_from_weight_0_and_survives_a_dead_operator(stage: Stage) -> None:
-    """The steps are edited while the candidate answers a fifth; the operator dies while it answers again."""
+def test_an_edited_rollout_starts_again_from_weight_0_and_survives_dead_operators(stage: Stage) -> None:
+    """The steps are edited while the candidate answers a fifth; operators die while it loads, while it answers, in the soak."""
     stable = stage.get()["status"]["stable"]["revision"]
     pace = Pace(requests_per_second=20.0, rows=2)
     with watching(stage.scene, NAME) as onlooker, calling(stage.address, NAME, stage.days, pace) as calls:
         stage.registry.follow(stage.second)
+        stage.until(in_state("Loading"), within=60)
+        kill_the_operator(stage.scene.installation)
         seen = stage.until(lambda s: weight_of(s) == 20, within=120)
         candidate, first_id = seen["status"]["candidate"]["revision"], seen["status"]["rollout"]["id"]
         stage.scene.apply(deployment(SHORT))
         stage.until(lambda s: weight_of(s) == 10, within=120)
         assert stage.get()["status"]["rollout"]["id"] != first_id
+        kill_the_operator(stage.scene.installation)
+        stage.until(in_state("Soaking"), within=180)
         kill_the_operator(stage.scene.installation)
         seen = stage.until(lambda s: not s["status"].get("rollout") and ready("Serving")(s), within=180)
         assert not calls.over
@@ -286,6 +290,10 @@ def test_an_edited_rollout_starts_again_from_weight_0_and_survives_a_dead_operat
     until(lambda: stage.revisions() == {candidate}, 60, "the pods of the first version are gone")
 
 
+def in_state(state: str) -> scenes.Predicate:
+    return lambda seen: (seen.get("status", {}).get("rollout") or {}).get("state") == state
+
+
 def weight_of(seen: JsonObject) -> int | None:
     """The candidate's weight once every router pod has it."""
     weight = (seen.get("status", {}).get("rollout") or {}).get("weight") or {}
@@ -293,38 +301,14 @@ def weight_of(seen: JsonObject) -> int | None:
     return found if found == weight.get("desired") else None
 
 
-def kill_the_operator(installation: Installation) -> None:
-    """SIGKILL without a grace period; returns when the next one is ready."""
-    selector = "app.kubernetes.io/component=operator"
-    installation.kubectl("-n", SYSTEM, "delete", "pod", "-l", selector, "--force", "--grace-period=0")
-    installation.kubectl("-n", SYSTEM, "rollout", "status", "deployment/bucle-operator", "--timeout=120s")
-
-
 # --- without the store ---------------------------------------------------------------------------------------
-
-
-@contextmanager
-def without_the_store(installation: Installation) -> Iterator[None]:
-    """The store's one pod is gone until the block ends; it keeps its data."""
-
-    def scale(replicas: int) -> None:
-        installation.kubectl("-n", SYSTEM, "scale", "statefulset/bucle-store", f"--replicas={replicas}")
-
-    try:
-        scale(0)
-        pods = ("pod", "-l", "app.kubernetes.io/component=store", "--for=delete", "--timeout=90s")
-        installation.kubectl("-n", SYSTEM, "wait", *pods)
-        yield
-    finally:
-        scale(1)
-        installation.kubectl("-n", SYSTEM, "rollout", "status", "statefulset/bucle-store", "--timeout=120s")
 
 
 def test_without_the_store_predictions_go_on_and_feedback_is_refused_until_it_is_back(stage: Stage) -> None:
     label = {"id": "patience", "label": 1}
     with calling(stage.address, NAME, stage.days.assign(late=0), Pace(20.0, 2)) as calls:
         until(lambda: calls.tally.rows > 0, 30, "the first answer")
-        with without_the_store(stage.scene.installation):
+        with down(stage.scene.installation, STORE):
             before = calls.tally.rows
             answer = stage.feedback(label)
             assert (answer.status, answer.headers.get("retry-after")) == (503, "2")

@@ -10,17 +10,16 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from hack.demo.install import SYSTEM, Installation
 from tests.cluster import scene as scenes
-from tests.cluster.scene import Predicate, Scene, conditions, ready, sample, says, wait_until
+from tests.cluster.parts import MLFLOW, OPERATOR, STORE, down, kill_the_operator
+from tests.cluster.scene import Predicate, Scene, conditions, ready, sample, says
 
 pytestmark = pytest.mark.cluster
 
-OPERATOR, MLFLOW, STORE = "deployment/bucle-operator", "statefulset/bucle-mlflow", "statefulset/bucle-store"
 TRIALS = 6
 SLOW: dict[str, Any] = {
     "spec.dataset.name": "small",
@@ -42,35 +41,6 @@ def stage(installation: Installation) -> Iterator[Scene]:
 
 def experiment(name: str) -> dict[str, Any]:
     return sample("Experiment", name, {**SLOW, "spec.register": {"model": name, "alias": "challenger"}})
-
-
-def pods_of(installation: Installation, workload: str) -> list[dict[str, Any]]:
-    component = workload.rpartition("-")[2]
-    return Scene(installation, SYSTEM).items("pods", f"app.kubernetes.io/component={component}")
-
-
-def is_ready(pod: dict[str, Any]) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-
-
-def scale(installation: Installation, workload: str, replicas: int) -> None:
-    """Returns when that many pods are ready and no other is left."""
-    installation.kubectl("-n", SYSTEM, "scale", workload, f"--replicas={replicas}")
-
-    def scaled() -> bool:
-        pods = pods_of(installation, workload)
-        return len(pods) == replicas and all(map(is_ready, pods))
-
-    wait_until(f"{workload} has {replicas} ready pods", scaled, within=120)
-
-
-@contextmanager
-def down(installation: Installation, workload: str) -> Iterator[None]:
-    try:
-        scale(installation, workload, 0)
-        yield
-    finally:
-        scale(installation, workload, 1)
 
 
 def versions(stage: Scene, model: str) -> list[str]:
@@ -144,19 +114,6 @@ def test_an_operator_killed_at_any_stage_of_a_search_ends_as_if_undisturbed(stag
     assert [(row["params"], row["value"]) for row in seen["status"]["trials"]] == [
         (row["params"], row["value"]) for row in undisturbed["trials"]
     ]
-
-
-def kill_the_operator(installation: Installation) -> None:
-    """SIGKILL without a grace period; returns when another one is ready."""
-    before = {pod["metadata"]["uid"] for pod in pods_of(installation, OPERATOR)}
-    selector = "app.kubernetes.io/component=operator"
-    installation.kubectl("-n", SYSTEM, "delete", "pod", "-l", selector, "--force", "--grace-period=0")
-
-    def replaced() -> bool:
-        pods = pods_of(installation, OPERATOR)
-        return any(is_ready(pod) and pod["metadata"]["uid"] not in before for pod in pods)
-
-    wait_until("another operator is ready", replaced, within=120)
 
 
 def test_a_worker_image_that_does_not_exist_is_named(stage: Scene) -> None:

@@ -16,12 +16,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from hack.demo import flights
-from hack.demo.install import SYSTEM, Installation
+from hack.demo.install import Installation
 from hack.demo.replay import Pace
 from tests.cluster import models
 from tests.cluster import scene as scenes
 from tests.cluster.callers import Onlooker, calling, unharmed, until, watching
 from tests.cluster.models import MODEL, Recipe, Registry, Version
+from tests.cluster.parts import kill_the_operator
 from tests.cluster.scene import JsonObject, Scene, conditions, ready, sample
 
 pytestmark = pytest.mark.cluster
@@ -193,9 +194,7 @@ def test_none_is_tried_again_when_the_operator_restarts(stage: Stage) -> None:
     assert len(stage.refused) == 4, "the tests before this one refuse what is offered again here"
     until(lambda: stage.revisions() == {stage.stable()}, 60, "the pods of refused versions are gone")
     before = stage.get()["status"]
-    selector = "app.kubernetes.io/component=operator"
-    stage.scene.installation.kubectl("-n", SYSTEM, "delete", "pod", "-l", selector, "--wait=true")
-    stage.scene.installation.kubectl("-n", SYSTEM, "rollout", "status", "deployment/bucle-operator", "--timeout=120s")
+    kill_the_operator(stage.scene.installation)
     with calling(stage.address, NAME, stage.days, Pace(5.0, 5)) as calls, watching(stage.scene, NAME) as onlooker:
         for version in stage.refused:
             stage.registry.follow(version)
