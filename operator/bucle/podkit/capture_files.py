@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from bucle.contracts import capture
 from bucle.contracts.table import Column
-from bucle.podkit.frames import ARROW, WrongValues, typed
+from bucle.podkit.frames import ARROW, WrongValues, is_text, typed
 
 TIME = pa.timestamp("us", tz="UTC")
 CAPTURE_ARROW: dict[str, pa.DataType] = {
@@ -77,7 +77,7 @@ def lenient(values: list[Any], column: Column) -> pa.Array:
     """The typed column, with null for each value that does not fit: a caller's slip must not cost the other rows."""
     try:
         return typed(_plain(values), column.type)
-    except (WrongValues, pa.ArrowException):
+    except (WrongValues, pa.ArrowException, OverflowError):
         return pa.concat_arrays([_one(value, column) for value in values])
 
 
@@ -119,7 +119,10 @@ def _plain(values: list[Any]) -> pa.Array:
 
 
 def _one(value: Any, column: Column) -> pa.Array:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        # JSON has integers that Arrow has not; the model was given them as a number or a text.
+        value = str(value) if is_text(column) else float(value)
     try:
         return typed(_plain([value]), column.type)
-    except (WrongValues, pa.ArrowException):
+    except (WrongValues, pa.ArrowException, OverflowError):
         return pa.nulls(1, ARROW[column.type])

@@ -159,6 +159,29 @@ async def test_labels_sent_at_the_same_time_are_one_file(bench: Bench) -> None:
     assert sorted(table.column("id").to_pylist()) == [f"f{n}" for n in range(5)]
 
 
+async def test_labels_that_cannot_be_written_are_refused_and_nobody_waits_for_ever(bench: Bench) -> None:
+    unwritable = {"id": "f1", "request_id": None, "row": 0, "label": {}, "label_time": None}
+    with pytest.raises(pa.ArrowTypeError):
+        await asyncio.wait_for(bench.server.feedback.append([unwritable]), 5)
+    answer = await bench.post("/v1/models/flights/feedback", {"rows": [{"id": "f1", "label": 1}]})
+    assert answer.status == 202
+
+
+async def test_who_hangs_up_while_sending_labels_is_no_error_of_ours(bench: Bench) -> None:
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    path = "/v1/models/flights/feedback"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    await bench.app({**scope, "headers": [], "root_path": ""}, gone, send)
+    assert sent[0]["status"] == 499 and not bench.files
+
+
 async def test_metadata_tells_what_to_send(bench: Bench) -> None:
     told = (await call(bench.app, "GET", "/v2/models/flights")).json()
     assert [column["name"] for column in told["inputs"]] == ["carrier", "hour", "distance"]

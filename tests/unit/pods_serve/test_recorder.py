@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
 from bucle.contracts.capture import DROPPED_KEY
-from bucle.contracts.table import Column
+from bucle.contracts.table import Column, ColumnType
 from bucle.podkit.capture_files import Captured
 from bucle.podkit.program import ProgramError
 from bucle.pods.serve.recorder import RING_ROWS, Destination, Recorder
@@ -116,6 +116,35 @@ def test_a_value_that_does_not_fit_becomes_null_and_costs_no_other_row(recorder:
     ((table,),) = store.files.values()
     assert table.column("hour").to_pylist() == [1, None]
     assert table.column("at").to_pylist() == [datetime(2026, 1, 1, tzinfo=UTC), None]
+
+
+@pytest.mark.parametrize(
+    ("type_", "stored"), [("Number", 2.0**64), ("Text", str(2**64 - 1)), ("Integer", None), ("Timestamp", None)]
+)
+def test_an_integer_that_arrow_has_not_costs_no_other_row_and_no_later_one(
+    store: Store, type_: ColumnType, stored: object
+) -> None:
+    recorder = Recorder(
+        Destination("s3://b/x", "r1", "pod-1", store.put), (Column(name="size", type=type_),), Count(), Count()
+    )
+    recorder.offer(entry("a", size=[2**64 - 1, None]))
+    assert recorder.flush()
+    recorder.offer(entry("b", size=[None, None]))
+    assert recorder.flush()
+    first, second = (tables[0] for tables in store.files.values())
+    assert first.column("size").to_pylist() == [stored, None]
+    assert second.column("bucle_id").to_pylist() == ["b", "b"]
+
+
+def test_rows_that_cannot_be_written_are_dropped_counted_and_hold_up_nobody(recorder: Recorder, store: Store) -> None:
+    recorder.offer(replace(entry("a"), scores=[["no number"], ["no number"]]))  # type: ignore[list-item]
+    assert recorder.flush()
+    recorder.offer(entry("b"))
+    assert recorder.flush()
+    ((table,),) = store.files.values()
+    assert table.column("bucle_id").to_pylist() == ["b", "b"]
+    assert (recorder.stored_rows, recorder.dropped_rows) == (2, 2)
+    assert table.schema.metadata[DROPPED_KEY] == b"2"
 
 
 def test_closing_writes_what_is_left(recorder: Recorder, store: Store) -> None:

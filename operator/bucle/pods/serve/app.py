@@ -236,7 +236,10 @@ async def _body(request: Request) -> bytes:
 
 async def take_feedback(request: Request) -> Response:
     server = _server(request)
-    rows = feedback_rows(await _body(request))
+    try:
+        rows = feedback_rows(await _body(request))
+    except ClientDisconnect:
+        return Response(status_code=499)
     try:
         await server.feedback.append(rows)
     except Exception as error:  # noqa: BLE001 the caller must keep its rows whatever the reason

@@ -57,9 +57,9 @@ def _time(text: str | None, at: int) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise BadRequest(400, f"rows.{at}.label_time must be an ISO 8601 time") from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -107,8 +107,8 @@ class FeedbackLog:
         now = datetime.now(UTC)
         self._sequence += 1
         uri = feedback_uri(self._location, now, f"{self._writer}-{self._sequence:06d}")
-        table = feedback_table([row | {RECEIVED: now} for row in group.rows])
         try:
+            table = feedback_table([row | {RECEIVED: now} for row in group.rows])
             await asyncio.get_running_loop().run_in_executor(self._thread, self._put, uri, table)
         except Exception as error:  # noqa: BLE001 whatever went wrong, every caller of the group must be told
             group.done.set_exception(error)

@@ -128,7 +128,9 @@ def _tensor(tensor: Any) -> tuple[str, Sequence[Any]]:
 
 def _require_datatype(name: str, datatype: Any, data: list[Any]) -> None:
     allowed: tuple[type, ...]
-    if datatype == "BYTES":
+    if not isinstance(datatype, str):
+        allowed = ()
+    elif datatype == "BYTES":
         allowed = (str,)
     elif datatype == "BOOL":
         allowed = (bool,)
@@ -137,6 +139,8 @@ def _require_datatype(name: str, datatype: Any, data: list[Any]) -> None:
     elif datatype in _FLOATS:
         allowed = (int, float)
     else:
+        allowed = ()
+    if not allowed:
         raise BadRequest(
             400, f"input {name} has the datatype {datatype}, known are BYTES, BOOL, INT64, INT32, FP64, FP32"
         )

@@ -89,7 +89,14 @@ class Recorder:
             if not batch:
                 return True
             try:
-                self._write(batch)
+                table = capture_table(batch, self._columns, self._pending_drops)
+            except Exception:
+                # Rows that cannot be written today cannot be tomorrow: kept, they would hold up all others for good.
+                log.exception("%d captured rows cannot be written and are dropped", sum(e.rows for e in batch))
+                self._give_up(batch)
+                continue
+            try:
+                self._write(batch, table)
             except ProgramError as error:
                 log.warning("capture waits: %s", error.message)
                 return False
@@ -125,8 +132,18 @@ class Recorder:
             self._pending, self._pending_drops = batch, self._untold_drops
         return batch
 
-    def _write(self, batch: list[Captured]) -> None:
-        table = capture_table(batch, self._columns, self._pending_drops)
+    def _give_up(self, batch: list[Captured]) -> None:
+        rows = sum(entry.rows for entry in batch)
+        with self._lock:
+            for _ in batch:
+                self._ring.popleft()
+            self._rows -= rows
+            self._untold_drops += rows
+            self.dropped_rows += rows
+        self._pending = []
+        self._dropped_counter.inc(rows)
+
+    def _write(self, batch: list[Captured], table: pa.Table) -> None:
         name = f"{self._to.writer}-{self._sequence:06d}"
         self._to.put(capture_uri(self._to.location, self._to.revision, hour_of(batch[0]), name), table)
         rows = table.num_rows
