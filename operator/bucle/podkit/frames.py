@@ -27,6 +27,7 @@ ARROW: dict[ColumnType, pa.DataType] = {
     "Timestamp": pa.timestamp("us", tz="UTC"),
 }
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
+_INT64_END, _EXACT_FLOATS_END = 2.0**63, 2.0**53
 
 
 class WrongValues(ValueError):
@@ -88,6 +89,11 @@ def typed_table(table: pa.Table, schema: TableSchema) -> pa.Table:
             f"the data has no column {', '.join(missing[:5])}; it has {', '.join(sorted(table.column_names)[:40])}: "
             "correct the schema or the data",
         )
+    twice = [name for name, _ in wanted if table.column_names.count(name) > 1]
+    if twice:
+        raise bad_configuration(
+            "WrongType", f"the data has several columns called {', '.join(twice[:5])}: leave one of each in the data"
+        )
     arrays = []
     for name, type_ in wanted:
         try:
@@ -104,6 +110,12 @@ def typed_table(table: pa.Table, schema: TableSchema) -> pa.Table:
 def target_type(target: Target) -> ColumnType:
     """Classes are compared as texts, so that 1, "1" and true from different sources have one meaning each."""
     return "Number" if target.task == "Regression" else "Category"
+
+
+def exact_frame(table: pa.Table) -> pd.DataFrame:
+    """The table for pandas with integers kept: by itself pandas makes a column with one null float64, in which ids
+    above 2⁵³ become equal."""
+    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
 def model_frame(table: pa.Table, columns: Sequence[Column]) -> pd.DataFrame:
@@ -159,7 +171,7 @@ def _is_text(type_: pa.DataType) -> bool:
 def _texts(array: pa.Array) -> pa.Array:
     if pa.types.is_floating(array.type):
         # pandas turns a column of integers with one null into floats: 1.0 means the category "1".
-        whole = pc.all(pc.equal(pc.floor(array), array)).as_py()
+        whole = pc.all(pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), _INT64_END))).as_py()
         array = array.cast(pa.int64(), safe=False) if whole is not False else array
     if not (_is_text(array.type) or pa.types.is_boolean(array.type) or _is_number(array.type)):
         raise WrongValues(len(array) - array.null_count, "are neither text nor numbers")
@@ -186,7 +198,7 @@ def _parsed(array: pa.Array, type_: ColumnType) -> pa.Array:
         lower = pc.utf8_lower(texts)
         true = pc.is_in(lower, pa.array(_TRUE))
         known = pc.or_(true, pc.is_in(lower, pa.array(_FALSE)))
-        wrong = len(array) - array.null_count - pc.sum(known).as_py()
+        wrong = len(array) - array.null_count - (pc.sum(known).as_py() or 0)
         if wrong:
             raise WrongValues(wrong, "are neither true nor false")
         return pc.if_else(pc.is_null(texts), pa.scalar(None, pa.bool_()), true)
@@ -194,9 +206,13 @@ def _parsed(array: pa.Array, type_: ColumnType) -> pa.Array:
         return _numbers(texts.cast(ARROW[type_]), type_)
     except pa.ArrowInvalid as error:
         numbers = pd.to_numeric(pd.Series(texts.to_pylist(), dtype=object), errors="coerce").to_numpy(dtype=float)
-        good = np.isfinite(numbers) & ((np.floor(numbers) == numbers) | (type_ == "Number"))
+        exact = (np.floor(numbers) == numbers) & (np.abs(numbers) < _EXACT_FLOATS_END)
+        good = np.isfinite(numbers) & (exact | (type_ == "Number"))
         wrong = len(array) - array.null_count - int(good.sum())
-        raise WrongValues(max(wrong, 1), f"are not of type {type_}") from error
+        if wrong == 0:
+            # pandas writes a column of integers with one empty cell as 1.0, 2.0, …
+            return _numbers(pa.array(numbers, from_pandas=True), type_)
+        raise WrongValues(wrong, f"are not of type {type_}") from error
 
 
 def _numbers(array: pa.Array, type_: ColumnType) -> pa.Array:
@@ -210,8 +226,9 @@ def _numbers(array: pa.Array, type_: ColumnType) -> pa.Array:
     if type_ == "Boolean":
         _refuse(pc.is_in(floats, pa.array([0.0, 1.0, None])), "are neither 0 nor 1")
         return array.cast(pa.bool_())
-    if pa.types.is_floating(array.type):
+    if not pa.types.is_signed_integer(array.type):
         _refuse(pc.and_(finite, pc.equal(pc.floor(floats), floats)), "are not whole numbers")
+        _refuse(pc.less(pc.abs(floats), _INT64_END), "do not fit into 64 bits")
     return array.cast(pa.int64())
 
 

@@ -98,7 +98,10 @@ def list_files(location: str) -> list[StoredFile]:
 
 
 def glob(location: str) -> list[StoredFile]:
-    """Objects whose last path element matches the pattern there, sorted; raises SourceMissing when none does."""
+    """Objects whose last path element matches the pattern there, sorted; raises SourceMissing when none does.
+
+    An object that is called exactly so is meant itself: names may hold brackets.
+    """
     parent, _, pattern = location.rpartition("/")
     filesystem, path = _open(parent)
     with _told(location, "list"):
@@ -106,8 +109,12 @@ def glob(location: str) -> list[StoredFile]:
     found = [
         StoredFile(join(parent, info.base_name), info.size, info.mtime_ns or 0)
         for info in infos
-        if info.type == pafs.FileType.File and fnmatch.fnmatchcase(info.base_name, pattern)
+        if info.type == pafs.FileType.File
+        and (info.base_name == pattern or fnmatch.fnmatchcase(info.base_name, pattern))
     ]
+    exact = [file for file in found if file.uri == location]
+    if exact:
+        return exact
     if not found:
         _require_bucket(location, filesystem, path)
         raise bad_configuration(

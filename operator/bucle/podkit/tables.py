@@ -19,6 +19,7 @@ from bucle.contracts.table import Labels, TableSchema
 from bucle.podkit import store
 from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW
 from bucle.podkit.frames import ARROW, target_type
+from bucle.podkit.program import bad_configuration
 
 ANSWERED = (names.ROLE_STABLE, names.ROLE_CANDIDATE)
 DAYS_LISTED_ONE_BY_ONE = 60
@@ -202,7 +203,7 @@ def _concatenated(tables: Iterable[pa.Table], types: dict[str, pa.DataType]) -> 
     aligned = [
         pa.Table.from_arrays(
             [
-                found.column(name).cast(type_) if name in found.column_names else pa.nulls(found.num_rows, type_)
+                _fitting(found, name, type_) if name in found.column_names else pa.nulls(found.num_rows, type_)
                 for name, type_ in types.items()
             ],
             schema=schema,
@@ -210,6 +211,18 @@ def _concatenated(tables: Iterable[pa.Table], types: dict[str, pa.DataType]) -> 
         for found in tables
     ]
     return pa.concat_tables(aligned) if aligned else schema.empty_table()
+
+
+def _fitting(found: pa.Table, name: str, type_: pa.DataType) -> pa.ChunkedArray:
+    """The column with that type; one captured under an older schema may not have it, and its values stay unsaid."""
+    try:
+        return found.column(name).cast(type_)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise bad_configuration(
+            "WrongType",
+            f"captured values of column {name} are of type {found.column(name).type} and do not all fit {type_}, which "
+            "the schema says now: give the column another name or leave out the feedback",
+        ) from error
 
 
 def _files(root: str, span: Span, *, by_version: bool) -> list[str]:

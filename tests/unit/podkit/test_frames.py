@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,10 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         (pa.array([datetime(2026, 1, 1, 12)]), "Timestamp", [NOON]),  # noqa: DTZ001 a source without zones means UTC
         (pa.array([date(2026, 1, 1)]), "Timestamp", [NOON.replace(hour=0)]),
         (pa.nulls(2), "Text", [None, None]),
+        (pa.array([], pa.string()), "Boolean", []),
+        (pa.array(["1.0", None, "2"]), "Integer", [1, None, 2]),
+        (pa.array(["9007199254740993"]), "Integer", [9007199254740993]),
+        (pa.array([1e20, 2.0]), "Category", ["1e+20", "2"]),
     ],
 )
 def test_what_becomes_of_a_column(values: pa.Array, type_: ColumnType, wanted: list[Any]) -> None:
@@ -64,6 +69,9 @@ def test_what_becomes_of_a_column(values: pa.Array, type_: ColumnType, wanted: l
         (pa.array(["2026-13-01", "2026-01-01", None]), "Timestamp", 1),
         (pa.array([1, 2]), "Timestamp", 2),
         (pa.array([[1]]), "Text", 1),
+        (pa.array([1e300, 1.0]), "Integer", 1),
+        (pa.array([2**63 + 1, 1], pa.uint64()), "Integer", 1),
+        (pa.array([Decimal("1.50"), Decimal("2.00")]), "Integer", 1),
     ],
 )
 def test_misfits_are_counted(values: pa.Array, type_: ColumnType, count: int) -> None:
@@ -95,6 +103,13 @@ def test_an_unknown_column_names_those_that_exist() -> None:
     with pytest.raises(ProgramError) as caught:
         typed_table(pa.table({"m": [1], "c": ["a"], "k": [1], "b": [True], "y": [0]}), SCHEMA)
     assert caught.value.reason == "UnknownColumn" and "no column n; it has b, c, k, m, y" in caught.value.message
+
+
+def test_a_column_that_comes_twice_is_refused_by_name() -> None:
+    names = ["n", "n", "c", "k", "b", "y"]
+    with pytest.raises(ProgramError) as caught:
+        typed_table(pa.Table.from_arrays([pa.array([1])] * 6, names=names), SCHEMA)
+    assert caught.value.reason == "WrongType" and "several columns called n" in caught.value.message
 
 
 def test_columns_come_in_the_order_of_the_schema_and_the_target_as_text() -> None:

@@ -41,6 +41,13 @@ def test_a_glob_is_of_the_last_element_and_sorted(tmp_path: Path) -> None:
     assert [Path(file.uri).name for file in found] == ["2013-01.parquet", "2013-02.parquet"]
 
 
+def test_a_name_with_brackets_is_found_when_it_is_meant_itself(tmp_path: Path) -> None:
+    for name in ("part[1].parquet", "part1.parquet"):
+        (tmp_path / name).write_bytes(b"x")
+    (found,) = store.glob(f"file://{tmp_path}/part[1].parquet")
+    assert Path(found.uri).name == "part[1].parquet"
+
+
 def test_parquet_is_believed_only_with_its_checksum(tmp_path: Path) -> None:
     data = store.parquet_bytes(pa.table({"a": [1]}))
     store.write_bytes(f"file://{tmp_path}/t", data)

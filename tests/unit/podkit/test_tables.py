@@ -14,6 +14,7 @@ from bucle.contracts import capture
 from bucle.contracts.table import Column, Labels, TableSchema, Target
 from bucle.podkit import store
 from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri, hour_of
+from bucle.podkit.program import ProgramError
 from bucle.podkit.tables import FileCache, labelled_rows
 
 BY_ID = Labels()
@@ -64,8 +65,8 @@ class Deployment:
         return self
 
     def rows(self, labels: Labels = BY_ID, **more: Any) -> list[tuple[str, int, str]]:
-        asked = {"received_before": at(10**6), "labels_received_before": at(10**6)} | more
-        found = labelled_rows(self.location, table=TABLE, labels=labels, **asked)
+        asked = {"table": TABLE, "received_before": at(10**6), "labels_received_before": at(10**6)} | more
+        found = labelled_rows(self.location, labels=labels, **asked)
         names = (capture.ID, capture.ROW, "late")
         return list(zip(*(found.column(name).to_pylist() for name in names), strict=True))
 
@@ -146,6 +147,14 @@ def test_what_comes_after_both_bounds_changes_nothing(deployment: Deployment) ->
     before = deployment.rows(**bounds)
     deployment.serve("u2", 60, "b").label(60, id="b", label="1").label(61, id="a", label="0")
     assert deployment.rows(**bounds) == before == [("u1", 0, "1")]
+
+
+def test_values_captured_under_another_type_are_refused_without_being_told(deployment: Deployment) -> None:
+    deployment.serve("a", 1, "secret").label(2, id="secret", label="1")
+    columns = (TABLE.columns[0], Column(name="flight_id", type="Integer", role="Id"))
+    with pytest.raises(ProgramError) as caught:
+        deployment.rows(table=TableSchema(target=TABLE.target, columns=columns))
+    assert "column flight_id" in caught.value.message and "secret" not in caught.value.message
 
 
 def test_a_file_is_read_once(deployment: Deployment) -> None:

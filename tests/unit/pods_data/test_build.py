@@ -15,10 +15,12 @@ import pytest
 from bucle.contracts import capture
 from bucle.contracts.manifest import SPLITS, DatasetManifest
 from bucle.contracts.result import DataResult
+from bucle.contracts.table import Deduplicate, Expectation, Unique
 from bucle.contracts.task import DataTask
 from bucle.podkit.program import ProgramError
 from bucle.podkit.versions import read_manifest, read_split
-from bucle.pods.data.build import build
+from bucle.pods.data.build import build, deduplicated
+from bucle.pods.data.checks import check
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TABLE = {
@@ -125,6 +127,15 @@ def test_duplicates_keep_the_row_asked_for(tmp_path: Path) -> None:
         assert sum(sum(t.column("hour").to_pylist()) for t in tables.values()) == hours
 
 
+def test_rows_without_a_key_repeat_nothing_and_near_integers_are_not_equal() -> None:
+    big = 2**53
+    table = pa.table({"k": pa.array([None, None, big, big + 1, big])})
+    kept = deduplicated(table, Deduplicate(keys=("k",), keep="First"))
+    assert kept.column("k").to_pylist() == [None, None, big, big + 1]
+    once = Expectation(name="once", dimension="Consistency", unique=Unique(columns=("k",)))
+    assert check(kept.slice(1), [once]).accepted
+
+
 EXPECTATIONS = [
     {"name": "early", "dimension": "Accuracy", "severity": "Warning", "range": {"column": "hour", "maximum": "21"}},
     {"name": "known", "dimension": "Accuracy", "allowed": {"column": "carrier", "values": ["AA"]}},
@@ -191,6 +202,21 @@ def test_a_misspelt_column_is_refused_with_the_name_that_the_file_has(tmp_path: 
     table = rows()
     misspelt = table.rename_columns({"hour": "hours"})
     assert "hours" in refused(tmp_path, misspelt).message.partition("it has")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("a,a\n1,1\n", {"delimiter": "é"}, "delimited by 'é'"),
+        ("", {}, "not readable as text"),
+        ("carrier,hour,hour,id,time,late\nAA,1,1,r,2026-01-01T00:00:00Z,1\n", {}, "several columns called hour"),
+    ],
+)
+def test_text_that_cannot_be_a_table_says_why(tmp_path: Path, text: str, options: dict[str, str], words: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    source = {"uri": {"location": f"file://{tmp_path}/*.csv", "csv": options}}
+    error = refused(tmp_path, sources=[source])
+    assert error.reason == "WrongType" and words in error.message
 
 
 def test_a_specification_that_does_not_fit_says_where(tmp_path: Path) -> None:

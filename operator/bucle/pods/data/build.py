@@ -17,6 +17,7 @@ from bucle.contracts.table import Deduplicate, TableSchema
 from bucle.contracts.task import DataTask
 from bucle.podkit import store
 from bucle.podkit.digest import split_digest, version_digest
+from bucle.podkit.frames import exact_frame
 from bucle.podkit.program import bad_configuration
 from bucle.podkit.splits import split_codes, split_values
 from bucle.pods.data.checks import Checked, check, implied
@@ -67,14 +68,18 @@ def require_target(table: pa.Table, schema: TableSchema) -> None:
 
 
 def deduplicated(table: pa.Table, rule: Deduplicate) -> pa.Table:
-    """One row per key, the first or the last in the order of the sources; the order of those that stay is kept."""
+    """One row per key, the first or the last in the order of the sources; the order of those that stay is kept.
+
+    A row without its whole key repeats nothing: all of them stay, and expectations count them as they came.
+    """
     missing = [key for key in rule.keys if key not in table.column_names]
     if missing:
         raise bad_configuration(
             "UnknownColumn", f"deduplicate names {', '.join(missing)}, which the schema does not have"
         )
-    keys = table.select(list(rule.keys)).to_pandas()
-    return table.filter(pa.array(~keys.duplicated(keep="first" if rule.keep == "First" else "last")))
+    keys = exact_frame(table.select(list(rule.keys)))
+    repeated = keys.duplicated(keep="first" if rule.keep == "First" else "last")
+    return table.filter(pa.array((~repeated | keys.isna().any(axis="columns")).to_numpy(dtype=bool)))
 
 
 def _groups(values: pa.StringArray, codes: NDArray[np.int64]) -> dict[str, int]:

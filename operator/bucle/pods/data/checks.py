@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bucle.contracts.base import decimal_text
 from bucle.contracts.result import FailedExpectation
 from bucle.contracts.table import Allowed, Expectation, Nulls, Range, TableSchema, Unique
-from bucle.podkit.frames import label_text
+from bucle.podkit.frames import exact_frame, label_text
 from bucle.podkit.program import bad_configuration
 
 # A rule gives one truth value per row: does the row keep it?
@@ -58,7 +58,7 @@ def implied(schema: TableSchema) -> tuple[Expectation, ...]:
 def check(table: pa.Table, expectations: Sequence[Expectation]) -> Checked:
     """Validates all rules at once (pandera, lazy). Raises UnknownColumn (78) for a rule on a column not in the schema."""
     _require_columns(table, expectations)
-    frame = table.to_pandas()
+    frame = exact_frame(table)
     broken = _broken_rows(frame, expectations)
     failed: list[FailedExpectation] = []
     whole: dict[str, NDArray[np.bool_]] = {}
@@ -87,7 +87,7 @@ def _broken_rows(frame: pd.DataFrame, expectations: Sequence[Expectation]) -> di
         pa_checks.DataFrameSchema(checks=checks).validate(frame, lazy=True)
     except SchemaErrors as error:
         names = {failure.check.name for failure in error.schema_errors if failure.check is not None}
-        return {e.name: ~_rule(e)(frame).to_numpy() for e in expectations if e.name in names}
+        return {e.name: ~_rule(e)(frame).to_numpy(dtype=bool) for e in expectations if e.name in names}
     return {}
 
 

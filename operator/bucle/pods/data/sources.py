@@ -71,9 +71,9 @@ def _parquet(uri: str, names: list[str]) -> pa.Table:
 def _csv(uri: str, options: Csv, names: list[str]) -> pa.Table:
     """Every cell is read as text, so that the schema alone decides types, not the first block of the file."""
     data = store.read_bytes(uri)
-    parse = pa_csv.ParseOptions(delimiter=options.delimiter)
     named = {} if options.header == "Present" else {"column_names": names}
     try:
+        parse = pa_csv.ParseOptions(delimiter=options.delimiter)
         reader = pa_csv.open_csv(pa.BufferReader(data), pa_csv.ReadOptions(**named), parse)
         columns = reader.schema.names
         return pa_csv.read_csv(
@@ -86,7 +86,7 @@ def _csv(uri: str, options: Csv, names: list[str]) -> pa.Table:
                 strings_can_be_null=True,
             ),
         )
-    except pa.ArrowInvalid as error:
+    except ValueError as error:  # ArrowInvalid is one; a delimiter outside ASCII raises it plainly
         # The parser's words quote the row it stumbled over, which may be personal data.
         raise bad_configuration(
             "WrongType", f"{uri} is not readable as text delimited by {options.delimiter!r}: correct `csv` or the file"
