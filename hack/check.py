@@ -22,10 +22,12 @@ from hack.steps import Steps, table
 ROOT = Path(__file__).resolve().parent.parent
 FAST_TIERS = ("tests/unit", "tests/contract", "tests/golden", "tests/sim", "tests/wire")
 CLUSTER_TIER = ("tests/cluster",)
-SOURCES = ("operator", "tests", "hack")
+SOURCES = ("operator", "tests", "hack", "manifests")
 TYPED_SCRIPTS = (
     "hack/cluster",
     "hack/images",
+    "hack/demo",
+    "manifests/render.py",
     "hack/shell.py",
     "hack/steps.py",
     "hack/check.py",

@@ -18,23 +18,30 @@ from hack.demo.story import Story
 from hack.shell import Failure
 from hack.steps import Steps, table
 
+# Four to prepare, three to install, seven of the story.
+PARTS = 14
+
 
 def main() -> int:
     """Exit code 0 when the story ended as told; 1 with one clear sentence when it did not."""
     parser = argparse.ArgumentParser(prog="hack/demo", description=__doc__)
     parser.add_argument("command", choices=["up", "down"])
     arguments = parser.parse_args()
-    installation = Installation.from_environment()
-    steps = Steps()
+    steps = Steps(total=PARTS if arguments.command == "up" else 1)
     try:
+        installation = Installation.from_environment()
         if arguments.command == "down":
             installation.remove(steps)
         else:
             up(installation, steps)
     except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        print(table(steps.records), file=sys.stderr)
+        print(f"\nfailed: {failure}\n", file=sys.stderr)
+        if steps.records:
+            print(table(steps.records), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nstopped; `make demo` starts the story anew, `make demo-down` removes it", file=sys.stderr)
+        return 130
     return 0
 
 

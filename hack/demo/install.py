@@ -6,13 +6,16 @@ import base64
 import json
 import os
 import shutil
+import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hack.cluster import layout, provider
 from hack.demo import flights
-from hack.shell import Failure, Logged, run, run_logged
+from hack.shell import Failure, Logged, run, run_logged, succeeds
 from hack.steps import Steps
 from pyarrow import fs
 
@@ -21,6 +24,8 @@ RELEASE = "bucle"
 SYSTEM = "bucle-system"
 NAMESPACE = "flights"
 SAMPLES = ROOT / "manifests" / "samples" / "flights"
+# On the demo's namespaces: in a cluster that somebody else runs, only what carries it is ever deleted.
+MARK = "bucle.dev/demo"
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,12 @@ class Installation:
     registry: str
 
     @classmethod
-    def from_environment(cls) -> Installation:
-        cache = Path(os.environ.get("BUCLE_CACHE", str(Path.home() / ".cache" / "bucle")))
-        existing = os.environ.get("CLUSTER", "parts") == "existing"
-        if existing and not (os.environ.get("KUBECONFIG") and os.environ.get("REGISTRY")):
-            raise Failure(
-                "CLUSTER=existing needs KUBECONFIG=<file> and REGISTRY=<host/path> that the cluster can pull from"
-            )
-        kubeconfig = Path(os.environ["KUBECONFIG"]) if existing else cache / "kubeconfig"
-        return cls(cache, kubeconfig, existing, os.environ.get("REGISTRY", "localhost"))
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Installation:
+        chosen, cache = provider.from_environment(environment), layout.from_environment().cache
+        if isinstance(chosen, provider.Existing):
+            return cls(cache, chosen.kubeconfig, True, chosen.registry)
+        # Loaded into the cluster, not pulled: a REGISTRY that happens to be exported names other images.
+        return cls(cache, cache / "kubeconfig", False, "localhost")
 
     # ---- programs
 
@@ -79,11 +81,16 @@ class Installation:
 
     def prepare(self, steps: Steps) -> None:
         """Cluster, tools and images; everything that is there already is kept."""
-        with steps.step("cluster up (parts from source, once)", 900):
-            if not self.existing:
+        if self.existing:
+            with steps.step("kubectl and helm", 300):
+                self.script(steps, "cluster", "tools")
+            with steps.step(f"the cluster of {self.kubeconfig} answers", 30):
                 self.script(steps, "cluster", "up")
-        with steps.step("kubectl and helm", 300):
-            self.script(steps, "cluster", "tools")
+        else:
+            with steps.step("cluster up (parts from source, once)", 900):
+                self.script(steps, "cluster", "up")
+            with steps.step("kubectl and helm", 300):
+                self.script(steps, "cluster", "tools")
         with steps.step("images: base, build", 900):
             self.script(steps, "images", "build")
         with steps.step("images: load into the cluster", 180):
@@ -92,12 +99,40 @@ class Installation:
     def remove(self, steps: Steps) -> None:
         """The release and both namespaces with everything in them; the cluster stays."""
         with steps.step("remove the demo's release and namespaces", 120):
-            if "bucle" in self.helm("list", "-q", "--all-namespaces") if self.kubeconfig.exists() else "":
+            if not self.existing and not self.answers():
+                steps.note("no cluster answers: there is nothing to remove (what is left of one: make cluster-down)")
+                return
+            if self.existing:
+                self.refuse_to_harm()
+            if RELEASE in self.helm("list", "--short").split():
                 self.helm("uninstall", RELEASE, "--wait", "--timeout", "90s")
             for namespace in (NAMESPACE, SYSTEM):
                 self.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=90s")
             if not self.existing:
                 self.script(steps, "cluster", "up")
+
+    def answers(self) -> bool:
+        """Whether the cluster is there to be asked."""
+        if not self.kubeconfig.exists():
+            return False
+        kubectl = [self.program("kubectl"), f"--kubeconfig={self.kubeconfig}"]
+        return succeeds([*kubectl, "get", "--raw", "/readyz", "--request-timeout=5s"])
+
+    def refuse_to_harm(self) -> None:
+        """Failure when somebody else's cluster holds a Bucle, or a namespace of our names, that the demo did not make."""
+        for release in json.loads(self.helm("list", "--all-namespaces", "--output", "json")):
+            if release["chart"].startswith("bucle-") and release["namespace"] != SYSTEM:
+                raise Failure(
+                    f"the release {release['name']} in namespace {release['namespace']} is a Bucle already, and two operators would work "
+                    "on the same objects: uninstall it first, or use another cluster"
+                )
+        for namespace in (NAMESPACE, SYSTEM):
+            found = self.get("namespace", namespace)
+            if found and MARK not in found["metadata"].get("labels", {}):
+                raise Failure(
+                    f"the namespace {namespace} was not made by the demo, which would delete it with everything in it: "
+                    f"use another cluster, or say that it may go with `kubectl label namespace {namespace} {MARK}=`"
+                )
 
     def install_fresh(self, steps: Steps) -> None:
         """A new release in new namespaces: bucket, registry and objects start empty."""
@@ -105,7 +140,9 @@ class Installation:
         with steps.step("helm install (operator, embedded store, MLflow)", 240):
             for namespace in (SYSTEM, NAMESPACE):
                 self.kubectl("create", "namespace", namespace)
+                self.kubectl("label", "namespace", namespace, f"{MARK}=")
             self.install()
+            self.check_route()
         with steps.step("January and February into the store", 60):
             self.upload_months(steps)
 
@@ -122,8 +159,21 @@ class Installation:
             "image.registry": self.registry,
             "image.tag": os.environ.get("BUCLE_TAG", "dev"),
             "clusterName": "demo",
+            # Nodes that pulled an earlier build under the same tag would keep it.
+            "image.pullPolicy": "Always" if self.existing else "IfNotPresent",
         }
         return [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
+
+    def check_route(self) -> None:
+        """Failure when this machine cannot call Services: the store is filled and the model called by their addresses."""
+        address = (self.service_ip(f"{RELEASE}-store.{SYSTEM}"), 8333)
+        try:
+            socket.create_connection(address, timeout=10).close()
+        except OSError as error:
+            raise Failure(
+                f"this machine does not reach the Service addresses of the cluster ({address[0]}:{address[1]}: {error}): "
+                "run the demo on one of its nodes, or where Service addresses are routed"
+            ) from error
 
     def upload_months(self, steps: Steps) -> None:
         """Two Parquet files under s3://bucle/raw/flights/."""

@@ -61,7 +61,7 @@ class Story:
 
     async def play(self) -> None:
         frame = flights.load()
-        with self.steps.step("the four manifests, the last one first"):
+        with self.steps.step("the four manifests, the last one first", 10):
             for manifest in MANIFESTS:
                 self.installation.kubectl("apply", "-n", NAMESPACE, "-f", str(SAMPLES / manifest))
         with self.steps.step("data checked and versioned", 90):
