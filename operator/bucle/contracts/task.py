@@ -154,7 +154,8 @@ class Windows(Document):
 class EvaluateTask(Document):
     """Close all full windows of one served version since `since`, oldest first, skipping `closed` rows already judged.
 
-    A window is the next `windows.rows` labelled rows in order (received time, x-bucle-id, row).
+    A window is the next `windows.rows` rows in the order in which they got a mature label (then received time,
+    x-bucle-id, row): a label that comes late belongs to a later window and moves no row of one that was judged.
     """
 
     program: Literal["evaluate"] = "evaluate"

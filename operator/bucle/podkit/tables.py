@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from bucle.contracts import capture, names
 from bucle.contracts.table import Labels, TableSchema
@@ -22,6 +23,8 @@ from bucle.podkit.frames import ARROW, target_type
 from bucle.podkit.program import bad_configuration
 
 ANSWERED = (names.ROLE_STABLE, names.ROLE_CANDIDATE)
+LABELLED = "bucle_labelled"
+"""When the first label of a row was received: from then on it is a labelled row, whatever labels follow."""
 DAYS_LISTED_ONE_BY_ONE = 60
 """A bounded range of so many days is listed by its date folders; a longer one by one listing of all."""
 
@@ -73,7 +76,7 @@ def labelled_rows(
 
     `role` stable: rows that answered callers (stable or candidate); shadow: copies. `newest` keeps the last so many.
     Columns: the schema's, its target, `bucle_id`, `bucle_row`, `bucle_received`; with `answers` also revision, label,
-    number and scores. Raises what the store raises.
+    number, scores and `bucle_labelled`. Raises what the store raises.
     """
     cache = cache or FileCache()
     span = Span(since, received_before)
@@ -85,7 +88,7 @@ def labelled_rows(
     joined = joined if newest is None else joined.slice(max(0, joined.num_rows - newest))
     kept = [column.name for column in table.columns] + [table.target.name, capture.ID, capture.ROW, capture.RECEIVED]
     if answers:
-        kept += [capture.REVISION, capture.LABEL, capture.NUMBER, capture.SCORES]
+        kept += [capture.REVISION, capture.LABEL, capture.NUMBER, capture.SCORES, LABELLED]
     return joined.select(kept)
 
 
@@ -130,11 +133,11 @@ def in_order(served: pa.Table) -> pa.Table:
 
 
 def with_labels(served: pa.Table, feedback: pa.Table, rule: LabelRule, table: TableSchema) -> pa.Table:
-    """The rows of `served` (in its order) that have a mature label, with the target column appended."""
+    """The rows of `served` (in its order) that have a mature label, with the target and `bucle_labelled` appended."""
     mature_before = rule.received_before - timedelta(seconds=rule.labels.maturity_seconds)
     served = served.filter(pc.less_equal(served.column(capture.RECEIVED), pa.scalar(mature_before, ARROW["Timestamp"])))
     texts = feedback.column("label").to_pylist()
-    chosen = _chosen_labels(served, feedback, rule.labels, table)
+    chosen, first = _chosen_labels(served, feedback, rule.labels, table)
     label = [texts[at] if at >= 0 else None for at in chosen]
     if target_type(table.target) == "Number":
         target = pa.array([_number(text) for text in label], pa.float64())
@@ -143,12 +146,15 @@ def with_labels(served: pa.Table, feedback: pa.Table, rule: LabelRule, table: Ta
     # A name that the request used for itself must not stand beside the true outcome.
     if table.target.name in served.column_names:
         served = served.drop_columns([table.target.name])
-    joined = served.append_column(table.target.name, target)
+    labelled = feedback.column(capture.RECEIVED).combine_chunks().take(pa.array(first, pa.int64(), mask=first < 0))
+    joined = served.append_column(table.target.name, target).append_column(LABELLED, labelled)
     return joined.filter(pc.is_valid(target))
 
 
-def _chosen_labels(served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSchema) -> list[int]:
-    """Per served row the position of its label in `feedback`, −1 without one."""
+def _chosen_labels(
+    served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSchema
+) -> tuple[list[int], NDArray[np.int64]]:
+    """Per served row the positions in `feedback` of the label that counts and of the first one, −1 without one."""
     rows = np.arange(served.num_rows)
     found: list[pd.DataFrame] = []
     ids = table.with_role("Id")
@@ -175,10 +181,15 @@ def _chosen_labels(served: pa.Table, feedback: pa.Table, labels: Labels, table: 
         ).dropna(subset=["request"])
         found.append(mine.merge(by_request, on=["request", "row"]))
     pairs = pd.concat([frame[["served", "label"]] for frame in found]).sort_values(["served", "label"])
-    best = pairs.drop_duplicates("served", keep="first" if labels.duplicates == "First" else "last")
-    chosen = np.full(served.num_rows, -1, dtype=np.int64)
-    chosen[best["served"].to_numpy(dtype=np.int64)] = best["label"].to_numpy(dtype=np.int64)
-    return [int(at) for at in chosen]
+    first = _positions(pairs.drop_duplicates("served", keep="first"), served.num_rows)
+    last = _positions(pairs.drop_duplicates("served", keep="last"), served.num_rows)
+    return (first if labels.duplicates == "First" else last).tolist(), first
+
+
+def _positions(best: pd.DataFrame, rows: int) -> NDArray[np.int64]:
+    found = np.full(rows, -1, dtype=np.int64)
+    found[best["served"].to_numpy(dtype=np.int64)] = best["label"].to_numpy(dtype=np.int64)
+    return found
 
 
 def _number(text: str | None) -> float | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ from bucle.podkit.losses import answers_of, truth_of
 from bucle.podkit.metrics import grouped_mean, per_row
 from bucle.podkit.program import Part, bad_configuration, main
 from bucle.podkit.splits import groups_of
-from bucle.podkit.tables import labelled_rows
+from bucle.podkit.tables import LABELLED, labelled_rows
 from bucle.pods.judging import SETTLED
 
 MOST_WINDOWS = 20
@@ -59,7 +59,7 @@ def evaluate(task: EvaluateTask, now: datetime) -> EvaluateResult:
         answers=True,
     )
     _, usable = truth_of(rows.column(reference.table.target.name), reference)
-    rows = rows.filter(pa.array(usable))
+    rows = by_arrival(rows.filter(pa.array(usable)), task.labels.maturity_seconds)
     judged = _judged(task, reference, rows)
     size = task.windows.rows
     full = max(0, (rows.num_rows - task.closed) // size)
@@ -68,6 +68,15 @@ def evaluate(task: EvaluateTask, now: datetime) -> EvaluateResult:
         for first in range(task.closed, task.closed + min(full, MOST_WINDOWS) * size, size)
     ]
     return EvaluateResult(windows=tuple(windows), labelled=rows.num_rows, more=full > MOST_WINDOWS)
+
+
+def by_arrival(rows: pa.Table, maturity_seconds: int) -> pa.Table:
+    """In the order in which rows got a mature label, which later rows only ever continue: windows stay disjoint."""
+    mature = pc.add(rows.column(capture.RECEIVED), pa.scalar(timedelta(seconds=maturity_seconds), pa.duration("us")))
+    labelled = rows.column(LABELLED)
+    known = pc.if_else(pc.greater(mature, labelled), mature, labelled)
+    order = [("known", "ascending"), *((name, "ascending") for name in (capture.RECEIVED, capture.ID, capture.ROW))]
+    return rows.append_column("known", known).sort_by(order).drop_columns(["known"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +91,28 @@ class Judged:
 def _judged(task: EvaluateTask, reference: Reference, rows: pa.Table) -> Judged:
     truth, _ = truth_of(rows.column(reference.table.target.name), reference)
     by = task.group_by or GroupBy(column=capture.RECEIVED, unit="Hour")
-    encoded = groups_of(rows.column(by.column), by).dictionary_encode()
-    groups = np.array(encoded.indices.fill_null(-1), dtype=np.int64)
-    if (groups >= 0).any():
-        # More rows of the newest group may come: no later one has been seen.
-        groups[groups == groups[groups >= 0][-1]] = -1
+    if by.column not in rows.column_names:
+        raise bad_configuration(
+            "UnknownColumn", f"groupBy names the column {by.column}, which the served model's schema does not have"
+        )
+    groups = _closed(groups_of(rows.column(by.column), by), rows.column(capture.RECEIVED), by)
     values = per_row(task.metric, truth, answers_of(rows, reference))
     return Judged(values, groups, rows.column(capture.RECEIVED))
+
+
+def _closed(names: pa.StringArray, received: pa.ChunkedArray, by: GroupBy) -> NDArray[np.int64]:
+    """The group of each row as a number, −1 without one and for the newest group: more of its rows may come.
+
+    Groups of a unit sort in the order of time; of plain keys the newest is the one seen last.
+    """
+    encoded = names.dictionary_encode()
+    groups = np.array(encoded.indices.fill_null(-1), dtype=np.int64)
+    known = np.flatnonzero(groups >= 0)
+    if len(known):
+        times = received.cast(pa.int64()).to_numpy()
+        newest = pc.max(names).as_py() if by.unit else names[int(known[times[known].argmax()])].as_py()
+        groups[groups == encoded.dictionary.to_pylist().index(newest)] = -1
+    return groups
 
 
 def window(judged: Judged, span: slice, index: int) -> WindowResult:

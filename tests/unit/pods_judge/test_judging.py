@@ -21,6 +21,7 @@ from bucle.contracts.table import GroupBy, Labels
 from bucle.contracts.task import EvaluateTask, JudgeTask, Windows
 from bucle.podkit import store
 from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri, hour_of
+from bucle.podkit.program import ProgramError
 from bucle.pods.evaluate import evaluate
 from bucle.pods.judge import Judge, application
 
@@ -151,6 +152,29 @@ def test_of_a_part_of_the_requests_missing_copies_cannot_be_told_from_those_neve
     assert (found.missing, [group.n for group in found.groups]) == (1, [1])
 
 
+def test_an_answer_outside_of_the_candidates_sample_is_not_missing(traffic: Traffic) -> None:
+    """An edited `capture.samplePercent` makes a new revision, which is judged like any other."""
+    traffic.row(1, 0.9, 0.9, "1")
+    traffic.seconds += 10
+    for _ in range(40):
+        traffic.row(1, 0.9, None, "1")
+    traffic.row(2, 0.9, 0.9, "1").written()
+    judge = Judge(JudgeTask(name="flights", location=traffic.location, metric="log_loss", group_by=BY_DAY))
+    found = judge.compute(QUERY.model_copy(update={"sample_percent": 25}), START + timedelta(hours=1))
+    kept = sum(capture.in_sample(f"u{n:05d}", 25) for n in range(2, 42))
+    assert 0 < kept < 40
+    assert (found.missing, [group.n for group in found.groups]) == (kept, [kept + 1])
+
+
+def test_a_candidate_that_answers_nothing_at_all_is_charged_for_every_row(traffic: Traffic) -> None:
+    traffic.seconds += 10
+    traffic.row(1, 0.9, None, "1").row(1, 0.9, None, "0").row(2, 0.9, None, "1").written()
+    found = traffic.evidence()
+    (group,) = found.groups
+    assert (found.pairs, found.missing, group.n) == (0, 3, 2)
+    assert group.p == pytest.approx(0.0) and group.c == pytest.approx(PRIOR_LOSS["1"] + PRIOR_LOSS["0"])
+
+
 @pytest.mark.parametrize(("maturity", "after", "closed"), [(0, 5, 0), (0, 30, 1), (100, 30, 0), (100, 130, 1)])
 def test_a_group_is_closed_when_a_later_one_was_seen_and_its_labels_had_their_time(
     traffic: Traffic, maturity: int, after: float, closed: int
@@ -220,9 +244,8 @@ def evaluation(traffic: Traffic, rows: int, closed: int = 0, **more: Any) -> Any
         until="",
         windows=Windows(rows=rows),
         metric="log_loss",
-        group_by=BY_DAY,
         result_location=f"{traffic.location}/policies",
-        **more,
+        **{"group_by": BY_DAY} | more,
     )
     return evaluate(task, START + timedelta(seconds=traffic.seconds + 60))
 
@@ -247,6 +270,44 @@ def test_the_newest_group_is_open_and_counts_in_no_window(traffic: Traffic) -> N
     (window,) = evaluation(traffic.written(), 4).windows
     assert (window.rows, window.groups) == (4, 2)
     assert float(window.value) == pytest.approx(-log(0.5))
+
+
+def test_a_label_that_comes_late_belongs_to_a_later_window_and_moves_no_judged_row(traffic: Traffic) -> None:
+    for n, score in enumerate((0.5, 0.6, 0.7, 0.8, 0.9)):
+        traffic.row(1 + n, score, None, None if n == 1 else "1")
+    (first,) = evaluation(traffic.written(), 4).windows
+    for n in range(3):
+        traffic.row(6 + n, 0.25, None, "1")
+    traffic.row(9, 0.25, None, None)
+    traffic.labels.append({**traffic.labels[0], "id": "u00001", "bucle_received": START + timedelta(seconds=20)})
+    traffic.seconds = 20
+    traffic.written()
+    assert evaluation(traffic, 4).windows[0].first == first.first
+    assert evaluation(traffic, 4).windows[0].last == first.last, "the same rows as when it was judged"
+    (second,) = evaluation(traffic, 4, closed=4).windows
+    assert (second.rows, second.first) == (4, (START + timedelta(seconds=2)).isoformat())
+
+
+def test_of_groups_by_key_the_one_seen_last_is_open(traffic: Traffic) -> None:
+    by_id = GroupBy(column="flight_id")
+    for _ in range(4):
+        traffic.row(1, 0.5, None, "1")
+    (window,) = evaluation(traffic.written(), 4, group_by=by_id).windows
+    assert window.groups == 3
+
+
+def test_a_later_group_may_be_seen_before_the_last_row_of_an_earlier_one(traffic: Traffic) -> None:
+    for day in (1, 2, 3, 2):
+        traffic.row(day, 0.5, None, "1")
+    (window,) = evaluation(traffic.written(), 4).windows
+    assert window.groups == 2, "day 3 is open, not day 2 whose row came last"
+
+
+def test_a_group_of_a_column_that_nobody_has_is_refused(traffic: Traffic) -> None:
+    traffic.row(1, 0.5, None, "1")
+    with pytest.raises(ProgramError) as caught:
+        evaluation(traffic.written(), 1, group_by=GroupBy(column="gate"))
+    assert caught.value.reason == "UnknownColumn" and "gate" in caught.value.message
 
 
 def test_with_one_closed_group_there_is_no_standard_error(traffic: Traffic) -> None:
