@@ -171,6 +171,16 @@ async def test_an_answer_that_is_no_status_is_an_outage(tmp_path: Path) -> None:
             await kube.get(DATASET, "ml", "flights")
 
 
+@pytest.mark.parametrize("text", ["<html>sign in</html>", "[]", '{"items": ['])
+async def test_a_success_that_is_no_json_object_is_an_outage(tmp_path: Path, text: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=text, status=200)
+
+    async with client(tmp_path, answer) as kube:
+        with pytest.raises(Unavailable, match="datasets/flights: the answer is not a JSON object"):
+            await kube.get(DATASET, "ml", "flights")
+
+
 async def test_a_connection_that_breaks_is_an_outage(tmp_path: Path) -> None:
     async def answer(request: web.Request) -> web.Response:
         assert request.transport is not None

@@ -117,8 +117,7 @@ class HttpKube:
         finally:
             self._metrics.request(request.verb, request.resource.plural, code)
         if code.startswith("2"):
-            answer: JsonObject = json.loads(text) if text else {}
-            return answer
+            return _answer(text, request)
         raise _error(int(code), text, request)
 
     async def _send(self, request: _Request) -> tuple[str, str]:
@@ -163,6 +162,17 @@ def _path(resource: Resource, namespace: str, name: str = "") -> str:
     root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"{root}{scope}/{resource.plural}" + (f"/{name}" if name else "")
+
+
+def _answer(text: str, request: _Request) -> JsonObject:
+    try:
+        answer = json.loads(text) if text else {}
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        # Something between us and the API server answered in its place.
+        raise Unavailable(f"{request}: the answer is not a JSON object: {text[:200]!r}")
+    return answer
 
 
 def _error(code: int, text: str, request: _Request) -> KubeError:
