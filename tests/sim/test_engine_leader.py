@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.builders import an_object
 from tests.fakes.clock import FakeClock
 from tests.fakes.kube import FakeKube
 
@@ -60,6 +61,28 @@ async def test_the_fence_closes_before_anyone_else_can_lead() -> None:
     clock.advance(0.2)
     assert not first.may_act()
     assert RENEW_SECONDS < LEASE_SECONDS
+
+
+async def test_what_begins_while_leading_has_until_the_end_of_the_lease() -> None:
+    _, clock, first, second = two()
+    assert first.seconds_left() == 0
+    await first.attempt()
+    await second.attempt()
+    assert first.seconds_left() == LEASE_SECONDS
+    clock.advance(RENEW_SECONDS - 0.1)
+    assert first.may_act()
+    clock.advance(first.seconds_left())
+    assert not await second.attempt(), "nobody else leads before the time that an effect was given is over"
+    clock.advance(0.1)
+    assert first.seconds_left() == 0
+    assert await second.attempt()
+
+
+async def test_a_lease_that_somebody_made_by_hand_is_taken() -> None:
+    kube, _, first, _ = two()
+    kube.put(LEASE, an_object(LEASE, "bucle-operator", "bucle-system"))
+    assert await first.attempt()
+    assert holder(kube) == "a"
 
 
 async def test_one_lost_renewal_is_no_lost_leadership() -> None:

@@ -67,6 +67,16 @@ class Applier:
     async def apply(self, decision: Decision) -> Applied:
         done = Applied()
         done.status_written = await self.write_status(decision.obj, decision.kind, decision.status)
+        try:
+            await self._carry_out(decision, done)
+        except Exception:
+            # The next run finds the status as it is now and no change in it: told now or never.
+            await self._tell_what_was_written(decision, done)
+            raise
+        await self._tell_what_was_written(decision, done)
+        return done
+
+    async def _carry_out(self, decision: Decision, done: Applied) -> None:
         for child in decision.plan.children:
             await self._child(decision, child, done)
         for deletion in decision.plan.deletions:
@@ -76,9 +86,10 @@ class Applier:
                 done.fenced = True
                 break
             await self._effect(decision, effect, done)
+
+    async def _tell_what_was_written(self, decision: Decision, done: Applied) -> None:
         if done.status_written:
             await self.tell(decision.kind, decision.obj, decision.status)
-        return done
 
     async def write_status(self, obj: JsonObject, kind: Kind, status: JsonObject) -> bool:
         """Replaces the stored status if it differs; True if a request was made."""
@@ -146,12 +157,14 @@ class Applier:
         executor = self._executors.get(type(effect))
         if executor is None:
             raise LookupError(f"no executor is registered for {name}: register it in bucle.app")
+        # An effect that hangs must not outlast the Lease under which it began.
+        limit = min(EFFECT_LIMIT_SECONDS, self._fence.seconds_left())
         try:
-            async with asyncio.timeout(EFFECT_LIMIT_SECONDS):
+            async with asyncio.timeout(limit):
                 await executor.execute(effect)
             done.effects_done.append(effect)
         except TimeoutError:
-            done.effects_failed.append(f"{name}: not done within {EFFECT_LIMIT_SECONDS:g} s")
+            done.effects_failed.append(f"{name}: not done within {limit:g} s")
         except (EffectFailed, KubeError) as error:
             done.effects_failed.append(f"{name}: {error}")
         except Exception as error:

@@ -69,14 +69,15 @@ def fold(
     by_type = {str(c["type"]): dict(c) for c in previous}
     for says in said:
         old = by_type.get(says.type)
-        since = old["lastTransitionTime"] if old and old.get("status") == says.status else timestamp(now)
+        # The schema does not demand a time: a condition may have been written by hand without one.
+        since = old.get("lastTransitionTime") if old and old.get("status") == says.status else None
         by_type[says.type] = {
             "type": says.type,
             "status": says.status,
             "reason": says.reason,
             "message": says.message[:MESSAGE_LIMIT],
             "observedGeneration": generation,
-            "lastTransitionTime": since,
+            "lastTransitionTime": since or timestamp(now),
         }
     return [by_type[name] for name in sorted(by_type)]
 

@@ -24,12 +24,13 @@ class Controller:
     def __init__(self, kinds: Iterable[Kind], around: Surroundings, jitter: Callable[[], float]) -> None:
         self.kinds = tuple(kinds)
         self.refs = RefMap()
+        self.metrics = around.metrics
         self.queue: KeyedQueue[ObjectKey] = KeyedQueue(around.clock.monotonic, jitter)
-        self._around = around
+        self._monotonic = around.clock.monotonic
         self._reconciler = Reconciler(self.kinds, around, self.refs)
         self._by_plural = {kind.resource.plural: kind for kind in self.kinds}
         self._by_kind = {kind.name: kind for kind in self.kinds}
-        around.metrics.watch_queue(lambda: float(len(self.queue)))
+        self.metrics.watch_queue(lambda: float(len(self.queue)))
 
     def wake(self, key: ObjectKey) -> None:
         """An object of one of our kinds changed, appeared or went away."""
@@ -48,10 +49,10 @@ class Controller:
 
     async def run(self, key: ObjectKey) -> Verdict:
         """One run, logged, counted, and planned again."""
-        began = self._around.clock.monotonic()
+        began = self._monotonic()
         verdict = await self._reconciler.reconcile(key)
-        seconds = self._around.clock.monotonic() - began
-        self._around.metrics.reconciled(key.resource.kind, verdict.outcome, seconds)
+        seconds = self._monotonic() - began
+        self.metrics.reconciled(key.resource.kind, verdict.outcome, seconds)
         again = self._plan_next(key, verdict)
         level = logging.DEBUG if verdict.outcome == "Unchanged" else logging.INFO
         log.log(

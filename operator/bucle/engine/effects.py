@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
 
@@ -24,9 +25,15 @@ class Fence(Protocol):
 
     def may_act(self) -> bool: ...
 
+    def seconds_left(self) -> float:
+        """How long an act may last that begins now: then another process may lead."""
+
 
 class OpenFence:
     """Always may: for a single process that nobody can replace while it lives."""
 
     def may_act(self) -> bool:
         return True
+
+    def seconds_left(self) -> float:
+        return math.inf

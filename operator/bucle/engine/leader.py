@@ -49,6 +49,11 @@ class Leader:
     def may_act(self) -> bool:
         return self._renewed is not None and self._clock.monotonic() - self._renewed < RENEW_SECONDS
 
+    def seconds_left(self) -> float:
+        if self._renewed is None:
+            return 0.0
+        return max(0.0, self._renewed + LEASE_SECONDS - self._clock.monotonic())
+
     async def acquire(self) -> None:
         """Returns once this process holds the Lease."""
         while not await self.attempt():  # noqa: ASYNC110 - what is waited for lives in the API server
@@ -67,8 +72,9 @@ class Leader:
         self._renewed = None
         try:
             lease = await self._kube.get(LEASE, self._candidate.namespace, self._candidate.lease)
-            if lease["spec"].get("holderIdentity") == self._candidate.identity:
-                await self._kube.replace(LEASE, {**lease, "spec": {**lease["spec"], "holderIdentity": ""}})
+            spec = lease.get("spec") or {}
+            if spec.get("holderIdentity") == self._candidate.identity:
+                await self._kube.replace(LEASE, {**lease, "spec": {**spec, "holderIdentity": ""}})
         except KubeError as error:
             log.warning("Lease not released", extra={"error": str(error)})
 
@@ -96,7 +102,7 @@ class Leader:
             except AlreadyExists:
                 return False
             return True
-        if not self._free(lease["spec"]):
+        if not self._free(lease.get("spec") or {}):
             return False
         try:
             await self._kube.replace(LEASE, self._lease(lease, now))
@@ -116,7 +122,7 @@ class Leader:
         return self._clock.monotonic() - self._seen[1] > held
 
     def _lease(self, old: JsonObject | None, now: datetime) -> JsonObject:
-        spec: dict[str, Any] = dict(old["spec"]) if old else {}
+        spec: dict[str, Any] = dict(old.get("spec") or {}) if old else {}
         if spec.get("holderIdentity") != self._candidate.identity:
             spec["acquireTime"] = _micro_time(now)
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + (1 if old else 0)

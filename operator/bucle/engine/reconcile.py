@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
@@ -21,7 +21,7 @@ from bucle.engine.errors import SpecInvalid
 from bucle.engine.kind import Kind
 from bucle.engine.kube import Conflict, Kube, KubeError, NotFound
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import JsonObject, ObjectKey
+from bucle.engine.objects import JsonObject, ObjectKey, key_of, uid_of
 from bucle.engine.observe import Sources, observe
 from bucle.engine.plan import Effect, Plan
 from bucle.engine.refs import RefMap
@@ -30,6 +30,8 @@ from bucle.engine.statuses import broken_status, invalid_status, planned_status
 from bucle.resources.documents import InvalidResource
 
 RESYNC = timedelta(minutes=10)
+WORDS_KEPT = timedelta(seconds=30)
+"""How long a refusal keeps its first words. A webhook that names each request would make every run write anew."""
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +62,11 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Memory:
-    """What one run leaves to the next. Losing it costs one repeated request, never a wrong decision."""
+    """What one run of one object leaves to the next. Losing it costs one repeated request, never a wrong decision."""
 
+    uid: str = ""
     refusals: tuple[Refusal, ...] = ()
+    refused_at: datetime | None = None
     effects: frozenset[Effect] = field(default_factory=frozenset)
 
 
@@ -89,7 +93,14 @@ class Reconciler:
         self._memory: dict[ObjectKey, _Memory] = {}
 
     async def reconcile(self, key: ObjectKey) -> Verdict:
-        kind = self._kinds[key.resource]
+        try:
+            return await self._reconcile(key, self._kinds[key.resource])
+        except Exception as error:
+            # Not even its status could be written: said in the log alone.
+            log.exception("a mistake in the operator", extra={"key": str(key)})
+            return Verdict("InternalError", Again.BACKOFF, f"{type(error).__name__}: {error}")
+
+    async def _reconcile(self, key: ObjectKey, kind: Kind) -> Verdict:
         try:
             obj = await self._around.kube.get(*key)
         except NotFound:
@@ -98,7 +109,8 @@ class Reconciler:
         except KubeError as error:
             return Verdict("Unavailable", Again.BACKOFF, str(error))
         if obj["metadata"].get("deletionTimestamp"):
-            return Verdict("Deleting", Again.NEVER)
+            # Looked at again: its end may be missed while the watch is away, and what is gone must be forgotten.
+            return Verdict("Deleting", RESYNC)
         try:
             return await self._run(key, kind, obj)
         except (ValidationError, SpecInvalid, InvalidResource) as error:
@@ -121,7 +133,7 @@ class Reconciler:
         observations = await observe(self._around.sources, reads)
         now = self._around.clock.now()
         plan = kind.plan(obj, observations, now)
-        memory = self._memory.setdefault(key, _Memory())
+        memory = self._memory_of(key, obj)
         decision = Decision(
             kind=kind,
             obj=obj,
@@ -136,18 +148,26 @@ class Reconciler:
             self._around.metrics.effects(type(effect).__name__, "Done")
         for failed in applied.effects_failed:
             self._around.metrics.effects(failed.partition(":")[0], "Failed")
-        return replace(_verdict(plan, applied, memory), within=plan.requeue_after)
+        return replace(_verdict(plan, applied, memory, now), within=plan.requeue_after)
 
     async def _state(self, kind: Kind, obj: JsonObject, status: JsonObject, verdict: Verdict) -> Verdict:
         """Says in the status why there is no plan; if even that fails, the run is tried again later."""
         try:
             if await self._applier.write_status(obj, kind, status):
                 await self._applier.tell(kind, obj, status)
+            self._around.metrics.conditions(key_of(kind.resource, obj), status)
         except Conflict as error:
             return Verdict("Conflict", Again.NOW, str(error))
         except KubeError as error:
             return Verdict(verdict.outcome, Again.BACKOFF, f"{verdict.detail}; status not written: {error}")
         return verdict
+
+    def _memory_of(self, key: ObjectKey, obj: JsonObject) -> _Memory:
+        """A namesake that was made anew starts with an empty one."""
+        memory = self._memory.get(key)
+        if memory is None or memory.uid != uid_of(obj):
+            memory = self._memory[key] = _Memory(uid_of(obj))
+        return memory
 
     def _forget(self, key: ObjectKey) -> None:
         self._refs.forget(key)
@@ -155,10 +175,12 @@ class Reconciler:
         self._around.metrics.forget(key)
 
 
-def _verdict(plan: Plan, applied: Applied, memory: _Memory) -> Verdict:
-    refusals, before = tuple(applied.refusals), memory.refusals
-    ran, ran_before = frozenset(applied.effects_done), memory.effects
-    memory.refusals, memory.effects = refusals, ran
+def _verdict(plan: Plan, applied: Applied, memory: _Memory, now: datetime) -> Verdict:
+    before, ran_before = memory.refusals, memory.effects
+    refusals, ran = _worded(tuple(applied.refusals), memory, now), frozenset(applied.effects_done)
+    if refusals != before:
+        memory.refusals, memory.refused_at = refusals, now
+    memory.effects = ran
     if applied.fenced:
         return Verdict("Fenced", Again.BACKOFF, "effects wait: this process may no longer be the leader")
     if refusals != before:
@@ -174,3 +196,10 @@ def _verdict(plan: Plan, applied: Applied, memory: _Memory) -> Verdict:
         return Verdict("Refused", Again.BACKOFF, "; ".join(r.message for r in refusals))
     written = applied.status_written or applied.children_written
     return Verdict("Changed" if written else "Unchanged", plan.requeue_after or RESYNC)
+
+
+def _worded(refusals: tuple[Refusal, ...], memory: _Memory, now: datetime) -> tuple[Refusal, ...]:
+    """The refusals in the words to be told: those told lately, if only the words differ."""
+    same = [(r.kind, r.name, r.reason) for r in refusals] == [(r.kind, r.name, r.reason) for r in memory.refusals]
+    lately = memory.refused_at is not None and now - memory.refused_at < WORDS_KEPT
+    return memory.refusals if same and lately else refusals
