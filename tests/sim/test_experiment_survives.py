@@ -104,6 +104,31 @@ async def test_registration_waits_for_the_registry() -> None:
     assert len(registry.versions) == 1
 
 
+async def test_trials_cut_off_by_the_time_limit_do_not_undo_the_search_while_the_registry_is_away() -> None:
+    sim, registry = await started()
+    finish_open_jobs(sim)
+    await sim.pass_time(timedelta(seconds=15))
+    registry.down = "connection refused"
+    await sim.pass_time(timedelta(hours=2, minutes=5))
+    assert [row["state"] for row in rows(sim)] == ["Succeeded", "Succeeded", "Failed", "Failed"]
+    assert said(sim)["Reconciling"] == "True/RegistryUnavailable"
+    registry.down = None
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered"
+
+
+async def test_waiting_for_the_registry_does_not_use_up_the_time_of_the_search() -> None:
+    sim, registry = operator()
+    registry.down = "connection refused"
+    with_version(sim)
+    sim.create(LATE)
+    await sim.pass_time(timedelta(hours=3))
+    assert said(sim)["Reconciling"] == "True/RegistryUnavailable"
+    registry.down = None
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered"
+
+
 async def test_nothing_starts_while_the_registry_cannot_say_whether_it_was_done_before() -> None:
     sim, registry = operator()
     registry.down = "connection refused"

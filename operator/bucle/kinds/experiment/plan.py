@@ -118,13 +118,13 @@ def _searched(seen: World, status: ExperimentStatus, inputs: Inputs, now: dateti
         search.after(row, outcome, metric, now) if (outcome := found.get(row.index)) is not None else row
         for row in status.trials
     )
-    stop = _stop(seen, rows, found, inputs, now)
+    stop = _stop(seen, rows, found, now)
     if stop is not None:
         rows = tuple(search.stopped(row, stop[0], now) for row in rows)
         update = {"trials": rows, "final": final.stopped(*stop, now)}
         return status.model_copy(update=update)
-    if search.overdue(seen.experiment, inputs, now):
-        rows = tuple(search.stopped(row, "MaxDurationExceeded", now) for row in rows)
+    if search.overdue(seen.experiment, rows, now):
+        rows = tuple(search.stopped(row, search.OUT_OF_TIME, now) for row in rows)
     elif rows == status.trials or seen.experiment.spec.search.mode == "Async":
         basis = sum(not records.is_open(row) for row in status.trials)
         rows += tuple(search.planned(made, inputs, basis, now) for made in _suggested(seen, rows))
@@ -135,20 +135,20 @@ def _searched(seen: World, status: ExperimentStatus, inputs: Inputs, now: dateti
 
 
 def _stop(
-    seen: World, rows: tuple[Trial, ...], found: dict[int | None, Outcome | None], inputs: Inputs, now: datetime
+    seen: World, rows: tuple[Trial, ...], found: dict[int | None, Outcome | None], now: datetime
 ) -> tuple[str, str] | None:
     """Reason and message when no more trials make sense."""
     for index, outcome in found.items():
         if outcome is not None and search.is_fatal(outcome):
             return outcome.reason, f"trial {index}: {outcome.message}"  # type: ignore[union-attr]
-    failed, limit = records.counts(rows).failed or 0, seen.experiment.spec.limits.max_failed_trials
+    failed, limit = search.failures(rows), seen.experiment.spec.limits.max_failed_trials
     if failed > limit:
         message = f"failed trials: {failed}, allowed: {limit}; {_newest_failure(rows, found)}. See status.trials, then raise `run`"
         return "TooManyFailedTrials", message
     succeeded = any(row.state == records.SUCCEEDED for row in rows)
-    if search.overdue(seen.experiment, inputs, now) and not succeeded:
+    if search.overdue(seen.experiment, rows, now) and not succeeded:
         limit_text = seen.experiment.spec.limits.max_duration
-        return "MaxDurationExceeded", f"no trial gave a value within {limit_text}: raise `run` after a change"
+        return search.OUT_OF_TIME, f"no trial gave a value within {limit_text}: raise `run` after a change"
     return None
 
 
@@ -183,7 +183,7 @@ def _final_begun(
     platform: Platform, seen: World, status: ExperimentStatus, inputs: Inputs, now: datetime
 ) -> ExperimentStatus:
     done = search.exhausted(seen.experiment, status.trials) or (
-        search.overdue(seen.experiment, inputs, now) and not any(records.is_open(row) for row in status.trials)
+        search.overdue(seen.experiment, status.trials, now) and not any(records.is_open(row) for row in status.trials)
     )
     best = records.best(status.trials, seen.experiment.spec.objective.metric)
     if not done or best is None:

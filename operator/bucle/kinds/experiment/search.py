@@ -23,6 +23,9 @@ ASKED_AT_ONCE = 4
 """A read has two seconds, and one suggestion takes up to a tenth of one late in a long search. A batch asked for in
 parts is the same batch, because its earlier members are told to the sampler as open either way."""
 
+OUT_OF_TIME = "MaxDurationExceeded"
+"""The reason of a trial that was stopped because the search took too long."""
+
 
 def wanted_trials(experiment: Experiment) -> int:
     """Without parameters there is nothing to search: one trial with the trainer as written."""
@@ -122,9 +125,15 @@ def stopped(row: Trial, reason: str, now: datetime) -> Trial:
     return _ended(row, FAILED, now, reason=reason) if is_open(row) else row
 
 
-def overdue(experiment: Experiment, inputs: Inputs, now: datetime) -> bool:
-    began = inputs.started_at or now
+def overdue(experiment: Experiment, rows: tuple[Trial, ...], now: datetime) -> bool:
+    """Counted from the first trial: waiting to begin, for a registry that is down, is not searching."""
+    began = (rows[0].started_at if rows else None) or now
     return now - began > parse_duration(experiment.spec.limits.max_duration)
+
+
+def failures(rows: tuple[Trial, ...]) -> int:
+    """Failed trials that speak against the search; one that time cut off says nothing."""
+    return sum(row.state == FAILED and row.reason != OUT_OF_TIME for row in rows)
 
 
 def exhausted(experiment: Experiment, rows: tuple[Trial, ...]) -> bool:
