@@ -132,6 +132,14 @@ def test_a_champion_that_cannot_be_asked_is_incompatible_and_fails_nothing(tmp_p
     assert found is not None and found.state == "Incompatible" and "feature count of type Integer" in found.message
 
 
+def test_a_champion_whose_dataset_is_gone_is_incompatible_and_fails_nothing(tmp_path: Path) -> None:
+    model, old, new = grown(tmp_path)
+    gone = champion(model, old, datasetLocation=f"file://{tmp_path}/nowhere")
+    found = run_final(final_task(tmp_path, new, champion=gone)).champion
+    assert found is not None and found.state == "Incompatible"
+    assert "SourceMissing" in found.message and "manifest.json" in found.message
+
+
 def test_a_champion_metric_that_cannot_be_paired_is_refused(tmp_path: Path) -> None:
     model, old, new = grown(tmp_path)
     with pytest.raises(ProgramError) as caught:

@@ -41,18 +41,19 @@ class Challenger:
 
 
 def compare(task: ChampionModel, challenger: Challenger) -> ChampionResult:
-    """Never fails because of the champion: one that cannot be asked is Incompatible. Raises StoreUnavailable (75)."""
+    """Never fails because of the champion: one that cannot be asked, or whose data cannot be told from new data, is
+    Incompatible. Raises StoreUnavailable (75)."""
+    rows = challenger.loaded.rows
     try:
         champion = load_model(task.uri, task.digest)
+        problem = incompatible(champion, challenger.loaded.manifest.table, rows.classes)
+        if problem:
+            return _result(task, "Incompatible", problem)
+        on, chosen = _chosen(task, challenger)
     except ProgramError as error:
         if error.exit_code == exits.TRY_AGAIN:
             raise
         return _result(task, "Incompatible", f"{error.reason}: {error.message}")
-    rows = challenger.loaded.rows
-    problem = incompatible(champion, challenger.loaded.manifest.table, rows.classes)
-    if problem:
-        return _result(task, "Incompatible", problem)
-    on, chosen = _chosen(task, challenger)
     groups = challenger.groups.codes[challenger.asked][chosen]
     count = len(np.unique(groups))
     if count < FEWEST_GROUPS:
