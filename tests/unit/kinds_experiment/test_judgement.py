@@ -63,7 +63,7 @@ def measured(difference: str, error: str = "0.001", groups: int = 20, state: str
 
 def verdict(found: ChampionResult | None, before: ChampionComparison | None = KNOWN, **rules: str) -> judgement.Verdict:
     spec = Champion.model_validate({**SPEC, **rules})
-    return judgement.champion(spec, judgement.compared(spec, before, found))
+    return judgement.champion(spec, judgement.compared(spec, before, found), found)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,21 @@ def test_the_rules_decide_where_evidence_does_not(
 ) -> None:
     assert verdict(found, before, **{rule: "Pass"}).passed
     assert not verdict(found, before, **{rule: "Fail"}).passed
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (ChampionResult(version="3", state="Undecided", message="only 4 groups on Newest"), "only 4 groups on Newest"),
+        (ChampionResult(version="3", state="Incompatible", message="it needs the feature x"), "it needs the feature x"),
+        (measured("-0.01", groups=4), "4 groups are too few, 5 are needed"),
+        (None, "was not registered by an Experiment"),
+    ],
+)
+def test_why_there_is_no_comparison_is_told(found: ChampionResult | None, words: str) -> None:
+    before = KNOWN if found is not None else ChampionComparison(version=3, state="Incompatible")
+    message = verdict(found, before).message
+    assert message.startswith("champion version 3 cannot be compared: ") and words in message
 
 
 def test_a_shown_deterioration_fails_whatever_undecided_says() -> None:

@@ -129,7 +129,7 @@ def _judged(world: World, final: Final, result: FinalResult, now: datetime) -> F
     if verdict.passed and spec.champion is not None:
         comparison = judgement.compared(spec.champion, scored.champion, result.champion)
         scored = scored.model_copy(update={"champion": comparison})
-        verdict = judgement.champion(spec.champion, comparison)
+        verdict = judgement.champion(spec.champion, comparison, result.champion)
     if not verdict.passed:
         return scored.model_copy(update={"state": records.REFUSED, "reason": f"{verdict.reason}: {verdict.message}"})
     if spec.register_ is None:

@@ -78,19 +78,18 @@ def compared(spec: Champion, before: ChampionComparison | None, found: ChampionR
     )
 
 
-def champion(spec: Champion, comparison: ChampionComparison) -> Verdict:
-    """The verdict on a comparison as status holds it."""
+def champion(spec: Champion, comparison: ChampionComparison, found: ChampionResult | None = None) -> Verdict:
+    """The verdict on a comparison as status holds it; `found` has the pod's own words for why there is none."""
     name = f"champion version {comparison.version}"
     if comparison.state == MISSING:
         return _by_rule(spec.on_missing, "NotBetter", f"alias {spec.alias} names no version to compare with")
     if comparison.state == INCOMPATIBLE:
-        return _by_rule(spec.on_incompatible, "ChampionIncompatible", f"{name} cannot be compared with this model")
+        why = found.message if found is not None else "it has no digest, so it was not registered by an Experiment"
+        return _by_rule(spec.on_incompatible, "ChampionIncompatible", _because(f"{name} cannot be compared", why))
     if comparison.state == UNDECIDED or comparison.interval is None:
-        return _by_rule(
-            spec.on_undecided,
-            "ChampionUndecided",
-            f"{comparison.groups or 0} groups are too few to compare with {name}, {MINIMUM_GROUPS} are needed",
-        )
+        few = f"{comparison.groups or 0} groups are too few, {MINIMUM_GROUPS} are needed"
+        why = (found.message if found is not None else "") or few
+        return _by_rule(spec.on_undecided, "ChampionUndecided", _because(f"{name} cannot be compared", why))
     return _by_interval(spec, comparison, comparison.interval, name)
 
 
@@ -106,6 +105,10 @@ def _by_interval(spec: Champion, comparison: ChampionComparison, interval: Inter
     if lower > limit:
         return Verdict(False, "NotBetter", told)
     return _by_rule(spec.on_undecided, "NotBetter", f"not shown to be better: {told}")
+
+
+def _because(what: str, why: str) -> str:
+    return f"{what}: {why}" if why else what
 
 
 def _by_rule(rule: str, reason: str, message: str) -> Verdict:
