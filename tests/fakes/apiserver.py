@@ -1,4 +1,7 @@
-"""FakeKube's objects over HTTP, as far as kopf needs them: discovery, lists and watches. Everything else is only recorded."""
+"""FakeKube over HTTP, as far as kopf and our client need it: discovery, lists, watches, and the verbs of `Kube`.
+
+What a network does to watches is done by `expire`, `cut` and `fall_silent`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 from aiohttp import web
 from tests.fakes.kube import FakeKube
 
+from bucle.engine.kube import AlreadyExists, Conflict, KubeError, NotFound
 from bucle.engine.objects import JsonObject, Resource, labels_of
 
 KUBECONFIG = """\
@@ -54,10 +58,25 @@ class FakeApiServer:
                 queue.put_nowait(None)
             await runner.cleanup()
 
+    def expire(self) -> None:
+        """Every watch is told that its resourceVersion is too old, as after five quiet minutes, and ends."""
+        gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+        for _, _, queue in self._streams:
+            queue.put_nowait({"type": "ERROR", "object": gone})
+        self.cut()
+
+    def cut(self) -> None:
+        """Every watch ends, as when the API server restarts or a proxy closes long connections."""
+        for _, _, queue in self._streams:
+            queue.put_nowait(None)
+        self._streams.clear()
+
+    def fall_silent(self) -> None:
+        """Every watch stays open and says nothing any more, as behind a firewall that forgot the connection."""
+        self._streams.clear()
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path, dict(request.query)))
-        if request.method != "GET":
-            return web.json_response({"kind": "Status", "code": 405}, status=405)
         parts = request.path.strip("/").split("/")
         if parts == ["version"]:
             return web.json_response({"major": "1", "minor": "34"})
@@ -68,9 +87,35 @@ class FakeApiServer:
         group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
         if not rest:
             return web.json_response({"resources": self._discovery(group, version)})
-        resource = self._resources.get((group, version, rest[-1]))
+        namespace, rest = (rest[1], rest[2:]) if rest[0] == "namespaces" and len(rest) > 2 else ("", rest)
+        resource = self._resources.get((group, version, rest[0]))
         if resource is None:
-            return web.json_response({"kind": "Status", "code": 404}, status=404)
+            return _refused(NotFound(f"no kind {group}/{version} {rest[0]} is served"))
+        if request.method == "GET" and len(rest) == 1:
+            return await self._many(request, resource)
+        try:
+            return web.json_response(await self._one(request, resource, namespace, rest[1:]))
+        except KubeError as error:
+            return _refused(error)
+
+    async def _one(self, request: web.Request, resource: Resource, namespace: str, rest: list[str]) -> JsonObject:
+        """One verb of `Kube` on one object; `rest` is its name and subresource."""
+        body = json.loads(await request.text() or "null")
+        if request.method == "GET":
+            return await self.kube.get(resource, namespace, rest[0])
+        if request.method == "POST":
+            return await self.kube.create(resource, body)
+        if request.method == "PUT":
+            put = self.kube.replace_status if rest[1:] == ["status"] else self.kube.replace
+            return await put(resource, body)
+        if request.method == "DELETE":
+            await self.kube.delete(resource, namespace, rest[0], body["preconditions"]["uid"])
+            return {"kind": "Status", "status": "Success"}
+        if request.content_type == "application/apply-patch+yaml":
+            return await self.kube.apply(resource, body)
+        return await self.kube.patch_annotations(resource, namespace, rest[0], body["metadata"]["annotations"])
+
+    async def _many(self, request: web.Request, resource: Resource) -> web.StreamResponse:
         if request.query.get("watch") == "true":
             return await self._watch(request, resource)
         items = [item for item in self.kube.all(resource) if _selected(item, dict(request.query))]
@@ -108,6 +153,12 @@ class FakeApiServer:
             for (g, v, _), resource in self._resources.items()
             if (g, v) == (group, version)
         ]
+
+
+def _refused(error: KubeError) -> web.Response:
+    code = 404 if isinstance(error, NotFound) else 409 if isinstance(error, AlreadyExists | Conflict) else 422
+    status = {"kind": "Status", "code": code, "reason": type(error).__name__, "message": str(error)}
+    return web.json_response(status, status=code)
 
 
 def _selected(obj: JsonObject, query: dict[str, str]) -> bool:

@@ -53,7 +53,7 @@ async def eventually(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def running(directory: Path, kube: FakeKube) -> AsyncIterator[Running]:
+async def running(directory: Path, kube: FakeKube, silence: float = 70.0) -> AsyncIterator[Running]:
     server = FakeApiServer(kube, SERVED)
     around = Surroundings(kube, {}, {}, OpenFence(), SystemClock(), Metrics(CollectorRegistry()))
     controller = Controller([KIND], around, jitter=lambda: 0.0)
@@ -61,7 +61,9 @@ async def running(directory: Path, kube: FakeKube) -> AsyncIterator[Running]:
         stop = asyncio.Event()
         children = (CONFIG_MAP, JOB, POD)
         found = wakeups.registry(controller, children, kubeconfig)
-        watching = asyncio.create_task(wakeups.watch(found, wakeups.settings(children), ("ml",), stop))
+        chosen = wakeups.settings(children)
+        chosen.watching.inactivity_timeout = silence
+        watching = asyncio.create_task(wakeups.watch(found, chosen, ("ml",), stop))
         await eventually(lambda: len(server.watching) == len(WATCHED))
         yield Running(kube, server, controller)
         stop.set()
@@ -120,3 +122,35 @@ async def test_narrow_rights_are_enough_no_namespace_or_crd_is_asked_for(tmp_pat
         paths = [path for _, path, _ in run.server.requests]
     assert all("/namespaces/ml/" in path for path in paths if path.endswith(("datasets", "configmaps", "jobs", "pods")))
     assert not any(path.endswith(("/namespaces", "/customresourcedefinitions")) for path in paths)
+
+
+Trouble = Callable[[FakeApiServer], None]
+
+
+@pytest.mark.parametrize(
+    "trouble", [FakeApiServer.expire, FakeApiServer.cut, FakeApiServer.fall_silent], ids=["410", "cut", "silent"]
+)
+async def test_a_watch_that_ends_or_falls_silent_is_begun_anew_and_nothing_is_deaf(
+    tmp_path: Path, trouble: Trouble
+) -> None:
+    kube = FakeKube()
+    kube.put(DATASET, a_dataset())
+    async with running(tmp_path, kube, silence=0.5 if trouble is FakeApiServer.fall_silent else 70.0) as run:
+        await eventually(lambda: run.taken() == FLIGHTS)
+        before = dict(run.server.watching)
+        trouble(run.server)
+        await eventually(lambda: all(run.server.watching[plural] > count for plural, count in before.items()))
+        while run.taken() is not None:  # what listing anew brought
+            pass
+        kube.edit(DATASET, "ml", "flights", lambda obj: obj["spec"].update(value="2"))
+        await eventually(lambda: run.taken() == FLIGHTS)
+
+
+async def test_what_changed_while_the_version_expired_is_found_by_listing_anew(tmp_path: Path) -> None:
+    kube = FakeKube()
+    kube.put(DATASET, a_dataset())
+    async with running(tmp_path, kube) as run:
+        await eventually(lambda: run.taken() == FLIGHTS)
+        run.server.expire()
+        kube.put(DATASET, a_dataset("late"))
+        await eventually(lambda: run.taken() == ObjectKey(DATASET, "ml", "late"))
