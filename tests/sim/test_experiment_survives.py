@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.fakes.drivers import set_pod_status, start_pod
 from tests.fakes.kube import Crashed
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.simulation import Simulation
 from tests.sim.test_experiment import MODEL, champion, played, rows, said, started
 from tests.sim.training import LATE, final_result, finish_open_jobs, operator, versus, wipe_status, with_version
 
-from bucle.engine.objects import EXPERIMENT, JOB
+from bucle.engine.objects import EXPERIMENT, JOB, POD
 
 
 def outcome(sim: Simulation, registry: FakeRegistry) -> dict[str, Any]:
@@ -125,6 +126,37 @@ async def test_waiting_for_the_registry_does_not_use_up_the_time_of_the_search()
     await sim.pass_time(timedelta(hours=3))
     assert said(sim)["Reconciling"] == "True/RegistryUnavailable"
     registry.down = None
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered"
+
+
+async def stuck_without_a_secret_until_the_deadline(sim: Simulation) -> None:
+    """What happens to every open Job: its pod waits for the Secret, then the Job takes it away and fails."""
+    jobs = sim.jobs(open_only=True)
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "bucle-storage" not found'}
+    pods = [start_pod(sim.kube, sim.namespace, job["metadata"]["name"]) for job in jobs]
+    for pod in pods:
+        set_pod_status(sim.kube, pod, {"containerStatuses": [{"name": "train", "state": {"waiting": waiting}}]})
+    await sim.pass_time(timedelta(seconds=5))
+    failed = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]}
+    for job, pod in zip(jobs, pods, strict=True):
+        sim.kube.remove(POD, sim.namespace, pod["metadata"]["name"])
+        sim.edit(JOB, job["metadata"]["name"], lambda obj: obj.update(status=failed))
+    await sim.pass_time(timedelta(seconds=5))
+
+
+async def test_a_missing_secret_is_waited_for_beyond_the_deadline_of_a_job() -> None:
+    sim, _ = await started()
+    await stuck_without_a_secret_until_the_deadline(sim)
+    assert [(row["state"], row["reason"]) for row in rows(sim)] == [("Planned", "SecretMissing")] * 2
+    await sim.pass_time(timedelta(minutes=1, seconds=5))
+    for _ in range(2):
+        finish_open_jobs(sim)
+        await sim.pass_time(timedelta(seconds=10))
+    for _ in range(4):
+        await stuck_without_a_secret_until_the_deadline(sim)
+        assert said(sim)["Reconciling"] == "True/SecretMissing"
+        await sim.pass_time(timedelta(minutes=1, seconds=5))
     await played(sim)
     assert said(sim)["Ready"] == "True/Registered"
 

@@ -25,6 +25,13 @@ def pause(attempt: int) -> timedelta:
     return min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
 
 
+def waited_for(last_seen: str | None, failed: jobs.Failed) -> str:
+    """The reason of a failure. The Job takes a pod that never began away at its deadline, and with it what the pod was
+    waiting for; the reason that was seen last is then the true one."""
+    never_began = failed.reason == "DeadlineExceeded" and last_seen in HEALS_FROM_OUTSIDE
+    return last_seen if never_began and last_seen is not None else failed.reason
+
+
 def by_name(objects: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {str(item["metadata"]["name"]): item for item in objects}
 

@@ -14,7 +14,7 @@ from bucle.kinds.experiment.identity import model_name
 from bucle.kinds.experiment.world import World
 from bucle.resources.base import ModelReference
 from bucle.resources.experiment_status import ChampionComparison, Final, Inputs, Trial
-from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, USER_ATTEMPTS, outcome_of, pause
+from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, USER_ATTEMPTS, outcome_of, pause, waited_for
 from bucle.workloads.jobs import Failed, Finished, Lost, Running
 from bucle.workloads.platform import Platform
 
@@ -89,8 +89,10 @@ def advanced(platform: Platform, world: World, inputs: Inputs, final: Final, now
 
 
 def _after(final: Final, failed: Failed, now: datetime) -> Final:
-    if failed.reason in HEALS_FROM_OUTSIDE:
-        return _again(final, failed.reason, failed.message, LONGEST_PAUSE, now)
+    seen, words = records.reason_and_message(final.reason)
+    reason = waited_for(seen, failed)
+    if reason in HEALS_FROM_OUTSIDE:
+        return _again(final, reason, failed.message if reason == failed.reason else words, LONGEST_PAUSE, now)
     failures = (final.failures or 0) + (0 if failed.kind == "Retry" else 1)
     counted = final.model_copy(update={"failures": failures})
     if failed.kind == "Fatal" or failures >= USER_ATTEMPTS:

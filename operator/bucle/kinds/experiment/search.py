@@ -16,7 +16,7 @@ from bucle.kinds.experiment.records import FAILED, PLANNED, RUNNING, SUCCEEDED, 
 from bucle.resources.base import parse_duration
 from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
-from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, pause
+from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, pause, waited_for
 from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running
 
 ASKED_AT_ONCE = 4
@@ -100,8 +100,9 @@ def after(row: Trial, found: Outcome, metric: str, now: datetime) -> Trial:
         return _ended(row, FAILED, now, reason="UnknownMetric")
     if isinstance(found, Lost):
         return again(row, "ResultLost", pause(row.attempt or 0), now)
-    if found.reason in HEALS_FROM_OUTSIDE:
-        return again(row, found.reason, LONGEST_PAUSE, now)
+    reason = waited_for(row.reason, found)
+    if reason in HEALS_FROM_OUTSIDE:
+        return again(row, reason, LONGEST_PAUSE, now)
     if found.kind == "Retry":
         return again(row, found.reason, pause(row.attempt or 0), now)
     return _ended(row, FAILED, now, reason=found.reason)
