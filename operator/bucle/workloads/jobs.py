@@ -137,9 +137,10 @@ def _disrupted(pod: Mapping[str, Any]) -> bool:
 
 
 def _from_container(pod: Mapping[str, Any], ended: Mapping[str, Any], task_sha256: str | None) -> Outcome | None:
-    if _disrupted(pod):
-        return Failed("Retry", "Disrupted", f"pod {pod['metadata']['name']} was evicted or its node went away")
     code = int(ended.get("exitCode", -1))
+    # What ended well before the eviction came through is a result like any other; running it again would waste it.
+    if code != exits.OK and _disrupted(pod):
+        return Failed("Retry", "Disrupted", f"pod {pod['metadata']['name']} was evicted or its node went away")
     if ended.get("reason") == "OOMKilled":
         return Failed(
             "User",

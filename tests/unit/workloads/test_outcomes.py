@@ -83,6 +83,12 @@ def test_a_disruption_is_not_the_users_fault() -> None:
     assert (found.kind, found.reason) == ("Retry", "Disrupted")
 
 
+def test_a_result_counts_even_when_its_pod_was_about_to_be_evicted() -> None:
+    pod = ended(0, a_result())
+    pod["status"] |= DISRUPTED
+    assert isinstance(outcome(a_job_with("Complete"), [pod], TASK), Finished)
+
+
 def test_out_of_memory_names_the_field_to_raise() -> None:
     found = outcome(a_job_with("Failed"), [ended(137, reason="OOMKilled")])
     assert isinstance(found, Failed)
