@@ -111,6 +111,8 @@ def test_what_a_job_makes_of_its_row(found: Outcome, state: str, reason: str | N
         ('"7"', "7"),
         ("NaN", "NaN"),
         ("-Infinity", "-Infinity"),
+        ("1e999", "1e999"),
+        ('{"a": -1e999}', '{"a": -1e999}'),
         ("", ""),
     ],
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from bucle.contracts import names
 from bucle.contracts.table import GroupBy
@@ -37,13 +38,20 @@ _REST = re.compile(r"(?:t(?P<index>[0-9]+)|f)a(?P<attempt>[0-9]+)")
 
 
 def literal(text: str) -> ParameterValue:
-    """The text as a JSON literal, else as the string it is. NaN and Infinity are no JSON and stay strings."""
+    """The text as a JSON literal, else as the string it is. NaN and Infinity are no JSON and stay strings, and so does
+    a number like 1e999, of which Python would make one of them."""
 
-    def refuse(word: str) -> None:
+    def refuse(word: str) -> NoReturn:
         raise ValueError(word)
 
+    def finite(word: str) -> float:
+        value = float(word)
+        if not math.isfinite(value):
+            refuse(word)
+        return value
+
     try:
-        return json.loads(text, parse_constant=refuse)  # type: ignore[no-any-return]
+        return json.loads(text, parse_constant=refuse, parse_float=finite)  # type: ignore[no-any-return]
     except ValueError:
         return text
 
