@@ -85,6 +85,15 @@ async def test_a_lease_that_somebody_made_by_hand_is_taken() -> None:
     assert holder(kube) == "a"
 
 
+async def test_a_lease_that_was_taken_by_force_closes_the_fence_as_soon_as_it_is_seen() -> None:
+    kube, clock, first, _ = two()
+    await first.attempt()
+    clock.advance(2)
+    kube.edit(LEASE, "bucle-system", "bucle-operator", lambda lease: lease["spec"].update(holderIdentity="b"))
+    assert not await first.attempt()
+    assert (first.may_act(), first.seconds_left()) == (False, 0)
+
+
 async def test_one_lost_renewal_is_no_lost_leadership() -> None:
     kube, clock, first, _ = two()
     await first.attempt()

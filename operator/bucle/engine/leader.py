@@ -65,7 +65,10 @@ class Leader:
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             if not await self.attempt() and not self.may_act():
-                raise LeadershipLost(f"{self._candidate.identity} could not renew its Lease for {RENEW_SECONDS:g} s")
+                raise LeadershipLost(
+                    f"{self._candidate.identity} could not renew Lease {self._candidate.namespace}/"
+                    f"{self._candidate.lease} for {RENEW_SECONDS:g} s, or another process took it"
+                )
 
     async def release(self) -> None:
         """Lets the next one start at once; best effort."""
@@ -103,6 +106,8 @@ class Leader:
                 return False
             return True
         if not self._free(lease.get("spec") or {}):
+            # Whoever holds it may act already, however young our last renewal is.
+            self._renewed = None
             return False
         try:
             await self._kube.replace(LEASE, self._lease(lease, now))
