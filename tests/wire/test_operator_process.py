@@ -1,0 +1,170 @@
+"""The operator as the process that a cluster starts: it leads, works, hands over on a signal and says so in its exit code.
+
+The API server is FakeKube over HTTP; MLflow is away, which stops nothing here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.builders import an_object
+from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.kube import FakeKube
+from tests.sim.training import FLIGHTS
+
+from bucle.engine.conditions import condition
+from bucle.engine.objects import (
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    DATASET,
+    DEPLOYMENT,
+    DRIFT_POLICY,
+    EVENT,
+    EXPERIMENT,
+    JOB,
+    LEASE,
+    MODEL_DEPLOYMENT,
+    POD,
+    SERVICE,
+    JsonObject,
+    Resource,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMESPACES = Resource("", "v1", "Namespace", "namespaces")
+KINDS = (DATASET, EXPERIMENT, MODEL_DEPLOYMENT, DRIFT_POLICY)
+OTHERS = (JOB, POD, CONFIG_MAP, DEPLOYMENT, SERVICE, EVENT, LEASE, NAMESPACES, CUSTOM_RESOURCE_DEFINITION)
+PATIENCE = 60.0
+
+
+@dataclass
+class Process:
+    """The running operator, and what it printed until now."""
+
+    process: asyncio.subprocess.Process
+    lines: list[str] = field(default_factory=list)
+
+    async def ends(self) -> int:
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
+
+    def told(self) -> list[JsonObject]:
+        """Every line is one JSON object: a traceback would not be."""
+        return [json.loads(line) for line in self.lines]
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not true():
+                assert self.process.returncode is None, "\n".join(self.lines)
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def operator(directory: Path, kube: FakeKube, served: tuple[Resource, ...]) -> AsyncIterator[Process]:
+    async with FakeApiServer(kube, served).serving(directory) as kubeconfig:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "operator"),
+            "KUBECONFIG": kubeconfig,
+            "BUCLE_STORE_URI": "s3://bucle",
+            "BUCLE_MLFLOW_URI": "http://127.0.0.1:9",
+            "BUCLE_IMAGE_WORKER": "worker:test",
+            "BUCLE_IMAGE_SERVE": "serve:test",
+            "BUCLE_IMAGE_ROUTER": "router:test",
+            "BUCLE_LISTEN": "127.0.0.1:0",
+            "BUCLE_NAMESPACE": "bucle-system",
+            "BUCLE_POD_NAME": "operator-a",
+            "BUCLE_WATCH_NAMESPACES": "ml",
+        }
+        command = (sys.executable, "-m", "bucle", "run")
+        pipe, joined = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, cwd=directory, stdout=pipe, stderr=joined
+        )
+        found = Process(process)
+
+        async def listen() -> None:
+            assert process.stdout is not None
+            async for line in process.stdout:
+                found.lines.append(line.decode().rstrip())
+
+        listening = asyncio.create_task(listen())
+        try:
+            yield found
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            await listening
+
+
+def holder(kube: FakeKube) -> str | None:
+    lease = kube.peek(LEASE, "bucle-system", "bucle-operator")
+    return lease["spec"]["holderIdentity"] if lease else None
+
+
+def reason(kube: FakeKube) -> str | None:
+    found = condition(kube.all(DATASET)[0].get("status"), "Ready")
+    return found["reason"] if found else None
+
+
+async def test_it_leads_works_and_hands_over_on_a_signal(tmp_path: Path) -> None:
+    kube = FakeKube()
+    kube.put(DATASET, {**FLIGHTS, "metadata": {**FLIGHTS["metadata"], "namespace": "ml"}})
+    async with operator(tmp_path, kube, KINDS + OTHERS) as process:
+        await process.until(lambda: bool(kube.all(JOB)) and reason(kube) == "Building")
+        assert holder(kube) == "operator-a"
+        written = kube.all(DATASET)[0]["metadata"]
+        assert not {"finalizers", "annotations", "labels"} & written.keys(), "a person's object is left as it was"
+        process.process.send_signal(signal.SIGTERM)
+        assert await process.ends() == 0
+        assert holder(kube) == "", "the next one may lead at once"
+    assert any(line["message"] == "leading" for line in process.told())
+    assert any(line.get("key") == "Dataset ml/flights" and line["level"] == "INFO" for line in process.told())
+
+
+async def test_a_standby_writes_nothing_and_ends_on_a_signal(tmp_path: Path) -> None:
+    kube = FakeKube()
+    kube.put(DATASET, {**FLIGHTS, "metadata": {**FLIGHTS["metadata"], "namespace": "ml"}})
+    renewed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"holderIdentity": "operator-b", "leaseDurationSeconds": 3600, "renewTime": renewed}
+    kube.put(LEASE, an_object(LEASE, "bucle-operator", "bucle-system", spec=spec))
+    async with operator(tmp_path, kube, KINDS + OTHERS) as process:
+        await process.until(lambda: any(request.resource == LEASE for request in kube.requests))
+        process.process.send_signal(signal.SIGTERM)
+        assert await process.ends() == 0
+    assert kube.writes == []
+    assert holder(kube) == "operator-b"
+    assert all(line["level"] != "ERROR" for line in process.told())
+
+
+async def test_it_waits_for_its_kinds_and_says_so(tmp_path: Path) -> None:
+    kube = FakeKube()
+    async with operator(tmp_path, kube, OTHERS) as process:
+        await process.until(lambda: any("waits until its kinds are served" in line for line in process.lines))
+        process.process.send_signal(signal.SIGTERM)
+        assert await process.ends() == 0
+    assert kube.writes == []
+
+
+async def test_who_lost_the_lease_ends_with_an_error_and_leaves_the_new_holder_alone(tmp_path: Path) -> None:
+    kube = FakeKube()
+    async with operator(tmp_path, kube, KINDS + OTHERS) as process:
+        await process.until(lambda: holder(kube) == "operator-a")
+
+        def take(lease: JsonObject) -> None:
+            lease["spec"] |= {"holderIdentity": "operator-b", "leaseDurationSeconds": 3600}
+
+        kube.edit(LEASE, "bucle-system", "bucle-operator", take)
+        assert await process.ends() == 1
+    assert holder(kube) == "operator-b"
+    assert any(line["message"] == "leadership lost" for line in process.told())
