@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,42 @@ def test_rendered_files_hold_no_path_outside_the_run_folder_but_the_plugins(name
 )
 def test_kubelet_settings_without_which_pods_do_not_start_or_the_host_is_changed(key: str, value: object) -> None:
     assert config.kubelet(LAYOUT)[key] == value
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("etc/containerd.toml", "restrict_oom_score_adj = true"),  # no CAP_SYS_RESOURCE: no pod would start
+        ("etc/containerd.toml", 'snapshotter = "overlayfs"'),
+        ("etc/kubelet.json", '"maxOpenFiles": 20000'),
+        ("etc/kubelet.json", '"imageGCHighThresholdPercent": 100'),  # what is deleted cannot be pulled again
+        ("etc/kube-proxy.json", '"maxPerCore": 0'),  # else it sets sysctls of the host
+        ("etc/kube-proxy.json", '"minSyncPeriod": "50ms"'),  # else a Service answers a second after its pods
+    ],
+)
+def test_settings_without_which_small_machines_fail_or_tests_wait(file: str, words: str) -> None:
+    assert words in config.files(LAYOUT)[file]
+
+
+@pytest.mark.parametrize(
+    ("process", "flag"),
+    [
+        ("etcd", "--watch-progress-notify-interval=5s"),
+        ("kube-apiserver", "--requestheader-allowed-names=front-proxy-client"),  # else two controllers log without end
+        ("kube-controller-manager", "--kube-api-qps=300"),  # else the first ServiceAccount comes 4 s later
+        ("kube-scheduler", "--kube-api-qps=300"),
+    ],
+)
+def test_flags_that_a_trap_asks_for(process: str, flag: str) -> None:
+    assert flag in config.commands(LAYOUT)[process]
+
+
+def test_etcd_is_one_whose_watches_tell_their_progress() -> None:
+    """Debian's 3.4 does not: an API server of today then breaks watches."""
+    etcd = next(program for program in parts.PROGRAMS if program.name == "etcd")
+    version = re.search(rf"{re.escape(etcd.package)} v(\d+)\.(\d+)\.", (etcd.module / "go.mod").read_text())
+    assert version is not None
+    assert (int(version[1]), int(version[2])) >= (3, 6)
 
 
 def test_a_pod_can_reach_itself_through_its_service() -> None:
