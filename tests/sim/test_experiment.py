@@ -211,6 +211,17 @@ async def test_the_final_fit_is_told_what_the_champion_is_and_learned_from() -> 
     }
 
 
+async def test_a_dataset_edited_during_the_search_does_not_change_what_the_final_fit_does() -> None:
+    sim, _ = await started()
+    finish_open_jobs(sim)
+    await sim.pass_time(timedelta(seconds=10))
+    sim.edit(DATASET, "flights", lambda obj: obj["spec"]["splits"]["hash"].update(group={"column": "added_since"}))
+    finish_open_jobs(sim)
+    await sim.pass_time(timedelta(seconds=10))
+    (job,) = sim.jobs(open_only=True)
+    assert (task_of(job)["phase"], task_of(job).get("groupBy")) == ("final", None)
+
+
 async def test_a_failed_gate_stalls() -> None:
     sim, registry = await started()
     await played(sim, final_result(test="0.7"))
@@ -295,9 +306,26 @@ async def test_a_final_fit_that_crashes_three_times_stalls() -> None:
     assert sim.jobs(open_only=True) == []
 
 
-async def test_a_metric_that_does_not_fit_the_target_is_told_before_any_job() -> None:
-    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["objective"].update(metric="mae")))
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"objective": {"metric": "mae"}}, "mae does not fit a Binary target: use one of accuracy, brier"),
+        (
+            {"champion": {"metric": "roc_auc"}},
+            "roc_auc does not fit a Binary target: use one of accuracy, brier, log_loss",
+        ),
+        ({"gates": [{"metric": "mse", "maximum": "1"}]}, "log_loss, roc_auc for `gates on Test`"),
+        (
+            {"gates": [{"metric": "brier", "data": "OutOfFold", "maximum": "1"}]},
+            "use one of log_loss for `gates on OutOfFold`",
+        ),
+    ],
+    ids=["objective", "champion", "gate", "gate out of fold"],
+)
+async def test_a_metric_that_does_not_fit_the_target_is_told_before_any_job(change: JsonObject, words: str) -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"].update(change)))
     assert said(sim)["Stalled"] == "True/UnknownMetric"
+    assert words in next(c["message"] for c in sim.status(EXPERIMENT, "late")["conditions"] if c["type"] == "Stalled")
     assert sim.jobs() == []
 
 

@@ -46,3 +46,10 @@ METRICS: dict[str, Metric] = {
 
 PROBABILITY_FLOOR = 1e-15
 """log_loss clips probabilities to [floor, 1 − floor], as scikit-learn did for float64."""
+
+_ESTIMATED: dict[TaskName, str] = {"Binary": "log_loss", "MultiClass": "log_loss", "Regression": "mse"}
+
+
+def estimated_metric(objective: str, task: TaskName) -> str:
+    """What a model is held to out of fold: its objective, or the task's own loss when that is no mean over rows."""
+    return objective if METRICS[objective].per_row else _ESTIMATED[task]

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from bucle.contracts import names
-from bucle.contracts.table import GroupBy
 from bucle.contracts.task import (
     ChampionModel,
     DatasetVersion,
@@ -21,7 +20,6 @@ from bucle.contracts.task import (
     Step,
     TrialTask,
 )
-from bucle.engine.observation import Known
 from bucle.engine.plan import Child
 from bucle.kinds.experiment.world import World
 from bucle.resources.base import parse_duration
@@ -70,6 +68,7 @@ def trial_task(world: World, inputs: Inputs, row: Trial) -> TrialTask:
 
 
 def final_task(platform: Platform, world: World, inputs: Inputs, final: Final) -> FinalTask:
+    """Rows are grouped as the pinned version's manifest says: the Dataset may have been edited since."""
     owner, spec = world.owner, world.experiment.spec
     return FinalTask(
         name=owner.name,
@@ -78,7 +77,6 @@ def final_task(platform: Platform, world: World, inputs: Inputs, final: Final) -
         params={name: literal(value) for name, value in final.params.items()},
         seed=final.seed or 0,
         metric=spec.objective.metric,
-        group_by=_group_by(world),
         champion=_champion(world, final),
         model_location=names.model_location(platform.store_uri, owner.namespace, owner.name, owner.uid),
     )
@@ -163,14 +161,6 @@ def _step(given: SklearnClass) -> Step:
     return Step.model_validate(
         {"class": given.class_, "params": {name: literal(value) for name, value in given.params.items()}}
     )
-
-
-def _group_by(world: World) -> GroupBy | None:
-    """How the Dataset groups rows; the version's manifest holds it too, should the Dataset be gone."""
-    if not isinstance(world.dataset, Known):
-        return None
-    group = world.dataset.value["spec"].get("splits", {}).get("hash", {}).get("group")
-    return GroupBy.model_validate(group) if group else None
 
 
 def _champion(world: World, final: Final) -> ChampionModel | None:

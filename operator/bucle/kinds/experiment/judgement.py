@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from bucle.contracts import student
 from bucle.contracts.base import decimal_text
+from bucle.contracts.metrics import METRICS, TaskName, estimated_metric
 from bucle.contracts.result import ChampionResult, FinalResult
 from bucle.resources.base import Interval
-from bucle.resources.experiment import AbsoluteGate, Champion
+from bucle.resources.experiment import AbsoluteGate, Champion, ExperimentSpec
 from bucle.resources.experiment_status import ChampionComparison
 
 MINIMUM_GROUPS = 5
@@ -27,6 +28,27 @@ class Verdict(NamedTuple):
     passed: bool
     reason: str
     message: str
+
+
+def unfit_metric(spec: ExperimentSpec, task: TaskName) -> str | None:
+    """The first metric of the spec that cannot be had for this target, told before anything is trained for it."""
+    wanted = [("objective", spec.objective.metric, fitting(task))]
+    if spec.champion is not None:
+        wanted.append(("champion", spec.champion.metric, fitting(task, paired=True)))
+    for gate in spec.gates:
+        known = fitting(task)
+        if gate.data == "OutOfFold" and spec.objective.metric in known:
+            known = (estimated_metric(spec.objective.metric, task),)
+        wanted.append((f"gates on {gate.data}", gate.metric, known))
+    for place, name, known in wanted:
+        if name not in known:
+            return f"metric {name} does not fit a {task} target: use one of {', '.join(known)} for `{place}`"
+    return None
+
+
+def fitting(task: TaskName, *, paired: bool = False) -> tuple[str, ...]:
+    """Metrics of that task by name; `paired`: only those that have a value for each row."""
+    return tuple(sorted(m.name for m in METRICS.values() if task in m.tasks and (m.per_row or not paired)))
 
 
 def gates(asked: Sequence[AbsoluteGate], result: FinalResult) -> Verdict:

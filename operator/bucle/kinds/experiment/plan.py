@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bucle.contracts.metrics import METRICS
 from bucle.engine.conditions import Says, fold, is_true
 from bucle.engine.objects import JOB, JsonObject, uid_of
 from bucle.engine.observation import Known, Unavailable
 from bucle.engine.plan import Child, Deletion, Plan
 from bucle.engine.reads import Observations
 from bucle.externals.sampler.values import Suggestion
-from bucle.kinds.experiment import conclusions, final, records, registration, search
+from bucle.kinds.experiment import conclusions, final, judgement, records, registration, search
 from bucle.kinds.experiment.children import final_job, index_and_attempt, is_due, placed_trial, trial_job
 from bucle.kinds.experiment.identity import pinned
 from bucle.kinds.experiment.world import Unanswered, World, world
@@ -63,7 +62,7 @@ def plan(platform: Platform, obj: JsonObject, observations: Observations, now: d
 
 def _pinning(platform: Platform, seen: World, now: datetime) -> Decision:
     """Waits for a settled Dataset, then writes down all that the outcome depends on; nothing else in that run."""
-    name, metric = seen.experiment.spec.dataset.name, METRICS.get(seen.experiment.spec.objective.metric)
+    name = seen.experiment.spec.dataset.name
     if not isinstance(seen.dataset, Known):
         message = f"Dataset {name} does not exist in this namespace: apply it"
         return Decision(seen.status, conclusions.under_way("WaitingForDataset", message), None)
@@ -71,11 +70,9 @@ def _pinning(platform: Platform, seen: World, now: datetime) -> Decision:
         dataset = parse(Dataset, seen.dataset.value)
     except InvalidResource as problem:
         return Decision(seen.status, conclusions.under_way("WaitingForDataset", str(problem)), None)
-    task = dataset.spec.schema_.target.task
-    if metric is None or task not in metric.tasks:
-        fitting = ", ".join(sorted(known.name for known in METRICS.values() if task in known.tasks))
-        message = f"metric {seen.experiment.spec.objective.metric} does not fit a {task} target: use one of {fitting}"
-        return Decision(seen.status, conclusions.cannot("UnknownMetric", message), None)
+    unfit = judgement.unfit_metric(seen.experiment.spec, dataset.spec.schema_.target.task)
+    if unfit is not None:
+        return Decision(seen.status, conclusions.cannot("UnknownMetric", unfit), None)
     raw = seen.dataset.value
     settled = dataset.status.observed_generation >= dataset.metadata.generation
     if dataset.status.current is None or not settled or is_true(raw.get("status"), "Reconciling"):

@@ -15,7 +15,7 @@ from bucle.contracts import exits
 from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.manifest import SPLITS
-from bucle.contracts.metrics import TaskName
+from bucle.contracts.metrics import estimated_metric
 from bucle.contracts.reference import Reference
 from bucle.contracts.result import ChampionResult, Estimate, FinalResult
 from bucle.contracts.table import TableSchema
@@ -32,9 +32,6 @@ from bucle.pods.train.trial import finite
 
 log = logging.getLogger("bucle.train")
 
-DEFAULT_ESTIMATE: dict[TaskName, str] = {"Binary": "log_loss", "MultiClass": "log_loss", "Regression": "mse"}
-"""What a model is held to when its objective is no mean over rows."""
-
 
 def run_final(task: FinalTask) -> FinalResult:
     """Raises ProgramError; after it returned the model is in the store."""
@@ -50,7 +47,7 @@ def run_final(task: FinalTask) -> FinalResult:
     test = loaded.of("test")
     metrics = summary(table.target.task, test.truth, fitted.answers(test.frame)) if len(test) else {}
     challenger = _challenger(task, recipe, loaded)
-    metric = objective.name if objective.per_row else DEFAULT_ESTIMATE[table.target.task]
+    metric = estimated_metric(objective.name, table.target.task)
     estimate = _estimate(metric, challenger)
     log.info("out of fold %s %s ± %s", metric, estimate.value, estimate.standard_error)
     champion: ChampionResult | None = compare(task.champion, challenger) if task.champion is not None else None
