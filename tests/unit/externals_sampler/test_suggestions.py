@@ -98,6 +98,11 @@ def test_rounding_to_text_never_leaves_a_narrow_range(bounds: tuple[float, float
         assert bounds[0] <= float(dict(suggestion.params)["x"]) <= bounds[1]
 
 
+def test_a_whole_number_of_a_real_dimension_stays_a_real_number() -> None:
+    (made,) = suggest(Suggest((FloatDimension("x", 1.0, 1.0 + 1e-13),), RANDOM, "Minimize", (0,)))
+    assert dict(made.params) == {"x": "1.0"}
+
+
 def test_seeds_of_neighbours_are_unrelated() -> None:
     seeds = {seed_of(Algorithm("tpe", seed), index) for seed in range(20) for index in range(20)}
     assert len(seeds) == 400

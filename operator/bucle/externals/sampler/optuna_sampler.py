@@ -116,6 +116,7 @@ def _text(dimension: Dimension, value: int | float) -> str:
     if isinstance(dimension, IntDimension):
         return str(int(value))
     text = decimal_text(float(value), SIGNIFICANT_DIGITS)
-    if dimension.low <= float(text) <= dimension.high:
-        return text
-    return decimal_text(min(max(float(value), dimension.low), dimension.high), 17)
+    if not dimension.low <= float(text) <= dimension.high:
+        text = decimal_text(min(max(float(value), dimension.low), dimension.high), 17)
+    # A share of 1.0 and a count of 1 are different things to scikit-learn, and a JSON literal keeps them apart.
+    return f"{text}.0" if text.lstrip("-").isdigit() else text
