@@ -43,6 +43,8 @@ from bucle.workloads.platform import Platform
 LEASE_NAME = "bucle-operator"
 SHUTDOWN_SECONDS = 15.0
 SERVED_RETRY_SECONDS = 3.0
+READY_SECONDS = 30.0
+"""How long the schemas count as right once they were: a probe asks every few seconds, and CRDs are large."""
 
 log = logging.getLogger("bucle")
 
@@ -152,13 +154,17 @@ class Operator:
         self.settings = settings
         self.stop = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
+        self._clock = SystemClock()
+        # Making the schemas takes half a second of computing: once, and before anything waits for the event loop.
+        self._expected = expected_hashes()
+        self._ready_until = 0.0
 
     async def run(self) -> int:
         """Exit code: 0 after a signal, 1 when a part ended by itself."""
         metrics = Metrics(REGISTRY)
         kube = await kube_client.connect(metrics, self.settings.kubeconfig)
         mlflow = registry.MlflowClient(self.settings.mlflow_uri)
-        leader = Leader(kube, Candidate(self.settings.namespace, LEASE_NAME, self.settings.pod_name), SystemClock())
+        leader = Leader(kube, Candidate(self.settings.namespace, LEASE_NAME, self.settings.pod_name), self._clock)
         server = await health.serve(
             self.settings.listen_host, self.settings.listen_port, REGISTRY, self._live, lambda: self._ready(kube)
         )
@@ -232,7 +238,12 @@ class Operator:
 
     async def _ready(self, kube: Kube) -> str | None:
         """A standby is ready too: it has nothing to do but is able to."""
-        return await schema_problem(kube, expected_hashes())
+        if self._clock.monotonic() < self._ready_until:
+            return None
+        problem = await schema_problem(kube, self._expected)
+        if problem is None:
+            self._ready_until = self._clock.monotonic() + READY_SECONDS
+        return problem
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,11 +17,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 from tests.builders import an_object
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.kube import FakeKube
 from tests.sim.training import FLIGHTS
 
+from bucle.contracts.names import ANNOTATION_SCHEMA_HASH
 from bucle.engine.conditions import condition
 from bucle.engine.objects import (
     CONFIG_MAP,
@@ -38,6 +41,7 @@ from bucle.engine.objects import (
     JsonObject,
     Resource,
 )
+from bucle.resources.crd import expected_hashes
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces")
@@ -51,6 +55,7 @@ class Process:
     """The running operator, and what it printed until now."""
 
     process: asyncio.subprocess.Process
+    address: str
     lines: list[str] = field(default_factory=list)
 
     async def ends(self) -> int:
@@ -70,6 +75,9 @@ class Process:
 
 @asynccontextmanager
 async def operator(directory: Path, kube: FakeKube, served: tuple[Resource, ...]) -> AsyncIterator[Process]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
     async with FakeApiServer(kube, served).serving(directory) as kubeconfig:
         environment = {
             "PATH": os.environ["PATH"],
@@ -80,7 +88,7 @@ async def operator(directory: Path, kube: FakeKube, served: tuple[Resource, ...]
             "BUCLE_IMAGE_WORKER": "worker:test",
             "BUCLE_IMAGE_SERVE": "serve:test",
             "BUCLE_IMAGE_ROUTER": "router:test",
-            "BUCLE_LISTEN": "127.0.0.1:0",
+            "BUCLE_LISTEN": address,
             "BUCLE_NAMESPACE": "bucle-system",
             "BUCLE_POD_NAME": "operator-a",
             "BUCLE_WATCH_NAMESPACES": "ml",
@@ -90,7 +98,7 @@ async def operator(directory: Path, kube: FakeKube, served: tuple[Resource, ...]
         process = await asyncio.create_subprocess_exec(
             *command, env=environment, cwd=directory, stdout=pipe, stderr=joined
         )
-        found = Process(process)
+        found = Process(process, address)
 
         async def listen() -> None:
             assert process.stdout is not None
@@ -168,3 +176,39 @@ async def test_who_lost_the_lease_ends_with_an_error_and_leaves_the_new_holder_a
         assert await process.ends() == 1
     assert holder(kube) == "operator-b"
     assert any(line["message"] == "leadership lost" for line in process.told())
+
+
+async def test_a_probe_says_which_schema_is_wrong_and_costs_nothing_once_all_are_right(tmp_path: Path) -> None:
+    kube = FakeKube()
+
+    def asked() -> int:
+        return sum(request.resource == CUSTOM_RESOURCE_DEFINITION for request in kube.requests)
+
+    for name, wanted in expected_hashes().items():
+        manifest = an_object(CUSTOM_RESOURCE_DEFINITION, name)
+        manifest["metadata"] = {"name": name, "annotations": {ANNOTATION_SCHEMA_HASH: wanted}}
+        kube.put(CUSTOM_RESOURCE_DEFINITION, manifest)
+
+    def make_old(crd: JsonObject) -> None:
+        crd["metadata"]["annotations"][ANNOTATION_SCHEMA_HASH] = "old"
+
+    def make_right(crd: JsonObject) -> None:
+        crd["metadata"]["annotations"][ANNOTATION_SCHEMA_HASH] = expected_hashes()["datasets.bucle.dev"]
+
+    kube.edit(CUSTOM_RESOURCE_DEFINITION, "", "datasets.bucle.dev", make_old)
+    async with operator(tmp_path, kube, KINDS + OTHERS) as process, aiohttp.ClientSession() as session:
+
+        async def probe(path: str) -> tuple[int, str]:
+            async with session.get(f"http://{process.address}{path}") as answer:
+                return answer.status, await answer.text()
+
+        await process.until(lambda: holder(kube) == "operator-a")
+        status, text = await probe("/readyz")
+        assert (status, "CRD datasets.bucle.dev has schema old" in text) == (503, True)
+        assert await probe("/healthz") == (200, "ok")
+        kube.edit(CUSTOM_RESOURCE_DEFINITION, "", "datasets.bucle.dev", make_right)
+        assert await probe("/readyz") == (200, "ok")
+        before = asked()
+        assert [await probe("/readyz") for _ in range(3)] == [(200, "ok")] * 3
+        assert asked() == before, "four large documents at every probe"
+        assert "bucle_leader 1.0" in (await probe("/metrics"))[1]
