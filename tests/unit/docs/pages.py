@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-PROGRAMS = ("make", "helm", "kubectl", "python", "curl")
+PROGRAMS = ("make", "helm", "kubectl", "python", "curl", "sed")
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
 _WORD = re.compile(r"`([^`\n]+)`")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
@@ -65,6 +65,9 @@ def commands(page: Path) -> Iterator[Command]:
     lines += [word for word in words(page) if word.split()[0] in PROGRAMS and " " in word]
     for line in lines:
         split = shlex.split(line, comments=True)
+        while "|" in split:
+            yield Command(page, tuple(split[: split.index("|")]))
+            split = split[split.index("|") + 1 :]
         while split and _ASSIGNMENT.match(split[0]):
             split.pop(0)
         if split:

@@ -33,6 +33,7 @@ VERBS: Mapping[str, set[str]] = {
     "describe": set(),
     "events": {"--for"},
     "apply": {"-f", "-k", "--server-side", "--force-conflicts"},
+    "kustomize": set(),
     "delete": {"-f", "--all-namespaces", "--field-selector"},
     "create": {"--from-literal"},
     "label": set(),
@@ -100,6 +101,15 @@ def test_python(command: Command) -> None:
         assert (ROOT / command.words[1]).exists()
 
 
+@pytest.mark.parametrize("command", of("sed"), ids=str)
+def test_sed_gives_every_image_of_the_plain_install_another_registry(command: Command) -> None:
+    manifest = (ROOT / "manifests/install.yaml").read_text()
+    done = subprocess.run(command.words, input=manifest, capture_output=True, text=True, check=True).stdout
+    assert "localhost/" in manifest and "localhost/" not in done
+    images = set(re.findall(r"registry\.example\.com/ml/bucle-([a-z]+):dev", done))
+    assert images == {"operator", "worker", "serve", "mlflow", "router", "store"}
+
+
 @pytest.mark.parametrize("command", of("curl"), ids=str)
 def test_curl(command: Command) -> None:
     """Calls a path that model servers have, with a file that the page shows."""
@@ -128,7 +138,7 @@ def test_kubectl(command: Command) -> None:
     assert {flag for flag, _ in flags} <= VERBS[verb] | NAMESPACED
     for flag, value in flags:
         if flag in ("-f", "-k"):
-            assert OWN_FILES.match(value) or (ROOT / value).exists(), value
+            assert value == "-" or OWN_FILES.match(value) or (ROOT / value).exists(), value
         if flag == "-o" and value.startswith("jsonpath="):
             assert field_exists(kinds_by_word()[objects[0]], value), value
     if {flag for flag, _ in flags} & {"-l", "--field-selector"}:
@@ -153,7 +163,7 @@ def parted(words: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:
 
 def kinds_named(verb: str, objects: list[str]) -> Iterator[str]:
     """The kinds among the words: `pods,jobs`, `deployment/name`, or the word before a name."""
-    if objects and verb not in ("apply", "events"):
+    if objects and verb not in ("apply", "events", "kustomize"):
         yield from objects[0].partition("/")[0].split(",")
 
 
