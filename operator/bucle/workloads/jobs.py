@@ -113,10 +113,16 @@ def outcome(
     if job is None:
         return Lost("the Job no longer exists and left no result")
     conditions = {c["type"]: c for c in job.get("status", {}).get("conditions") or () if c.get("status") == "True"}
-    if "Complete" in conditions or "SuccessCriteriaMet" in conditions:
+    failed = conditions.get("Failed") or conditions.get("FailureTarget")
+    if failed is not None and failed.get("reason") == "DeadlineExceeded":
+        return _from_deadline(mine)
+    if failed is not None or "Complete" in conditions or "SuccessCriteriaMet" in conditions:
+        if any(not _is_over(pod) for pod in mine):
+            # Such a Job has seen its pod end: our list of pods is the older one, and the message is in the next.
+            return Running(started=True)
+        if failed is not None:
+            return Lost(f"the Job failed ({failed.get('reason', 'no reason')}) and its pod is gone")
         return Lost("the Job completed but its pod and message are gone")
-    if "Failed" in conditions or "FailureTarget" in conditions:
-        return _from_job_failure(conditions.get("Failed") or conditions["FailureTarget"], mine)
     trouble = next((found for pod in mine if (found := pod_trouble(pod)) is not None), None)
     return Running(trouble, started=any(pod.get("status", {}).get("phase") == "Running" for pod in mine))
 
@@ -127,6 +133,10 @@ def _terminated(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if ended:
             return ended  # type: ignore[no-any-return]
     return None
+
+
+def _is_over(pod: Mapping[str, Any]) -> bool:
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed") or _terminated(pod) is not None
 
 
 def _disrupted(pod: Mapping[str, Any]) -> bool:
@@ -176,10 +186,8 @@ def _parse(message: str) -> Result | None:
         return None
 
 
-def _from_job_failure(condition: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Outcome:
-    if condition.get("reason") == "DeadlineExceeded":
-        trouble = next((found for pod in pods if (found := pod_trouble(pod)) is not None), None)
-        if trouble is not None:
-            return Failed("User", trouble.reason, trouble.message)
-        return Failed("User", "DeadlineExceeded", "the pod was still running at its deadline and was stopped")
-    return Lost(f"the Job failed ({condition.get('reason', 'no reason')}) and its pod is gone")
+def _from_deadline(pods: Sequence[Mapping[str, Any]]) -> Outcome:
+    trouble = next((found for pod in pods if (found := pod_trouble(pod)) is not None), None)
+    if trouble is not None:
+        return Failed("User", trouble.reason, trouble.message)
+    return Failed("User", "DeadlineExceeded", "the pod was still running at its deadline and was stopped")

@@ -106,6 +106,15 @@ def test_a_deadline_tells_the_pods_real_trouble_if_it_has_one() -> None:
     assert stuck.reason == "ImagePullFailed"
 
 
+@pytest.mark.parametrize("condition", ["Complete", "SuccessCriteriaMet", "Failed", "FailureTarget"])
+def test_a_pod_seen_before_it_ended_is_looked_at_again_not_lost(condition: str) -> None:
+    # Jobs and pods are two lists: the pod's may be the older one, and its last words come with the next look.
+    seen = outcome(a_job_with(condition, "BackoffLimitExceeded"), [a_pod(phase="Running")])
+    assert isinstance(seen, Running)
+    over = outcome(a_job_with(condition, "BackoffLimitExceeded"), [a_pod(phase="Failed")])
+    assert isinstance(over, Lost)
+
+
 def test_a_pod_of_another_job_says_nothing() -> None:
     other = ended(0, a_result())
     other["metadata"]["labels"]["job-name"] = "another"
