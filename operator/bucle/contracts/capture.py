@@ -10,6 +10,7 @@ their own names with the types of the schema; ours carry the prefix `bucle_`.
 
 from __future__ import annotations
 
+import zlib
 from typing import Literal
 
 from pydantic import Field
@@ -65,6 +66,11 @@ DROPPED_KEY = b"bucle_dropped"
 
 def reference_path(location: str, revision: str) -> str:
     return f"{location}/references/{revision}.json"
+
+
+def in_sample(id_: str, percent: int) -> bool:
+    """Whether the answer with that id is kept: the same ids in every pod, revision and role."""
+    return zlib.crc32(id_.encode()) % 100 < percent
 
 
 class FeedbackRow(Document):

@@ -9,7 +9,8 @@ class Query(Document):
     """What the operator asks for; the judge echoes it, so an answer to an older question is seen as such.
 
     `percent`: the share of requests that is copied. Below 100 nobody can tell a lost copy from one that was never
-    made, so missing answers are counted but not charged.
+    made, so missing answers are counted but not charged. `sample_percent`: the share of its answers that the candidate
+    keeps; an answer outside of it is not missing.
     """
 
     rollout: str
@@ -18,6 +19,7 @@ class Query(Document):
     stable: str
     candidate: str
     percent: int = 100
+    sample_percent: int = 100
 
 
 class GroupSums(Document):

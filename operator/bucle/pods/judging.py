@@ -54,13 +54,13 @@ def evidence_of(query: Query, seen: Seen, rules: Rules, now: datetime) -> Eviden
     """Cumulative sums over the closed groups. Zero counts while there is nothing to pair."""
     watermark = now - SETTLED
     requests = len(pc.unique(seen.stable.column(capture.ID)))
-    if seen.shadow.num_rows == 0:
+    if seen.stable.num_rows == 0:
         return _empty(query, rules, watermark, requests, seen.dropped)
     rows = _usable(seen.labelled, rules.reference)
     partner = _partners(rows, seen.shadow)
-    since = pc.min(seen.shadow.column(capture.RECEIVED)).as_py() + MIRROR_START
-    settled = _between(rows, since, watermark)
-    missing = (partner < 0) & settled
+    first = pc.min(seen.shadow.column(capture.RECEIVED)).as_py() or datetime.fromisoformat(query.started_at)
+    settled = _between(rows, first + MIRROR_START, watermark)
+    missing = (partner < 0) & settled & _sampled(rows, query.sample_percent)
     counted = (partner >= 0) | (missing & (query.percent == 100))
     groups = _groups(rows, rules.group_by)
     grouped = np.asarray(pc.is_valid(groups))
@@ -152,6 +152,14 @@ def _groups(rows: pa.Table, group_by: GroupBy | None) -> pa.Array:
     """Without a rule rows are grouped by the hour in which they were received: never each row for itself."""
     by = group_by or GroupBy(column=capture.RECEIVED, unit="Hour")
     return groups_of(rows.column(by.column), by)
+
+
+def _sampled(rows: pa.Table, percent: int) -> NDArray[np.bool_]:
+    """Rows whose answer the candidate would have kept."""
+    if percent >= 100:
+        return np.ones(rows.num_rows, dtype=np.bool_)
+    ids = rows.column(capture.ID).to_pylist()
+    return np.fromiter((capture.in_sample(id_, percent) for id_ in ids), dtype=np.bool_, count=len(ids))
 
 
 def _between(rows: pa.Table, since: datetime, before: datetime) -> NDArray[np.bool_]:

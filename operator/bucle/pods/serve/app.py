@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from starlette.routing import Route
 
 from bucle.contracts import names
 from bucle.contracts.base import Document
-from bucle.contracts.capture import Watermark
+from bucle.contracts.capture import Watermark, in_sample
 from bucle.contracts.task import ServeTask
 from bucle.podkit.capture_files import Captured
 from bucle.podkit.frames import InvalidRequest
@@ -59,8 +58,8 @@ class Server:
         self._kept = tuple(c.name for c in self.model.reference.table.columns if c.name not in dropped)
 
     def record(self, asked: Asked, prediction: Prediction, call: Call) -> None:
-        """Offers the answer to the recorder if its id is in the sample; the same ids in every pod and role."""
-        if zlib.crc32(call.id.encode()) % 100 >= self.task.capture.sample_percent:
+        """Offers the answer to the recorder if its id is in the sample."""
+        if not in_sample(call.id, self.task.capture.sample_percent):
             return
         self.recorder.offer(
             Captured(
