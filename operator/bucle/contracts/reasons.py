@@ -177,18 +177,23 @@ REASONS: dict[str, Reason] = {
     "Watching": Reason("Windows are being collected and judged.", "Nothing."),
     "Evaluating": Reason("A window is being evaluated.", "Wait."),
     "NotEnoughLabels": Reason("Not enough labelled rows for a full window.", "Send feedback."),
+    "ServersUnavailable": Reason(
+        "A server pod does not say how many labels it stored, so nobody knows whether a window is full.",
+        "Nothing if it answers soon; else look at the ModelDeployment's pods.",
+    ),
     "Healthy": Reason("The last window does not show degradation.", "Nothing."),
     "Breached": Reason(
         "Enough windows show degradation beyond the limit.", "See status.lastEvaluation and status.action."
     ),
     "Inconclusive": Reason("The window has too few closed groups for a verdict.", "Use larger windows."),
     "Retraining": Reason("A retraining is open.", "Wait."),
-    "Cooldown": Reason("A retraining ended less than `limits.cooldown` ago.", "Wait."),
+    "Cooldown": Reason("The last retraining began less than `limits.cooldown` ago.", "Wait."),
     "BudgetSpent": Reason("`limits.maxRetrains` were started within `limits.per`.", "Wait or raise the limit."),
     "RolloutActive": Reason("A rollout is running; retraining waits for it.", "Wait."),
     "OwnedByOtherPolicy": Reason("Another policy already retrains this model.", "Use one policy per model and alias."),
     "StoppedAfterFailures": Reason(
-        "`limits.stopAfterFailed` retrainings in a row brought nothing.", "Look at them, then edit the policy."
+        "`limits.stopAfterFailed` retrainings in a row brought nothing.",
+        "Look at them, then raise `limits.stopAfterFailed`.",
     ),
     "NoLabels": Reason("There are no labelled rows to retrain on.", "Send feedback."),
     "LoopOpen": Reason(

@@ -65,7 +65,7 @@ class PerformanceSignal(Model):
     )
     max_degradation: DecimalString = Field(description="By how much it may be worse.")
     confidence: DecimalString = Field(default="0.95", description="Confidence of the one-sided test.")
-    group_by: GroupBy | None = Field(default=None, description="Which rows hang together; left out: none do.")
+    group_by: GroupBy | None = Field(default=None, description="Which rows hang together; left out: those of one hour.")
 
 
 class Signals(Model):

@@ -34,6 +34,7 @@ class DriftReference(Model):
     metric: Short | None = Field(default=None, description="Name of the metric.")
     value: DecimalString | None = Field(default=None, description="The metric's value.")
     standard_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
+    groups: int | None = Field(default=None, description="How many groups it was taken over.")
     at: Timestamp | None = Field(default=None, description="When it was taken.")
 
 
@@ -43,7 +44,13 @@ class Cursor(Model):
     version: Short | None = Field(default=None, description="The served version the windows belong to.")
     since: Timestamp | None = Field(default=None, description="When that version was promoted.")
     window: int | None = Field(default=None, description="Index of the next window, from 0.")
-    feedback_rows: int | None = Field(default=None, description="The server's label count at the last look.")
+    feedback_rows: int | None = Field(
+        default=None,
+        description="The servers' label count at the last look, without the rows left for the next window.",
+    )
+    rule: Short | None = Field(
+        default=None, description="Hash of what is measured; when it changes, the windows begin anew."
+    )
 
 
 class Streak(Model):
@@ -99,6 +106,7 @@ class EvaluationJob(Model):
     version: Short | None = Field(default=None, description="The served version it looks at.")
     window: int | None = Field(default=None, description="Index of the first window it looks for.")
     until: Timestamp | None = Field(default=None, description="Rows and labels received before this are read.")
+    feedback_rows: int | None = Field(default=None, description="The servers' label count when it was decided.")
     started_at: Timestamp | None = Field(default=None, description="When it was decided.")
     finished_at: Timestamp | None = Field(default=None, description="When its outcome was seen.")
 

@@ -36,6 +36,15 @@ def test_an_uncertain_reference_makes_a_breach_harder_to_show() -> None:
     assert judge(window, Measured(0.517, 0.05, 59), LOSS).verdict == "Healthy"
 
 
+def test_a_reference_of_few_groups_makes_a_breach_harder_to_show() -> None:
+    window = Measured(0.60, 0.01, 40)
+    assert judge(window, Measured(0.517, 0.028, 40), LOSS).verdict == "Breached"
+    # t(0.95, 4) = 2.1318 of the five groups that the reference has, not t(0.95, 39) = 1.6849
+    few = judge(window, Measured(0.517, 0.028, 5), LOSS)
+    assert few.verdict == "Healthy"
+    assert few.lower == pytest.approx(0.60 - 2.1318 * (0.01**2 + 0.028**2) ** 0.5, abs=1e-4)
+
+
 def test_the_bounds_are_those_of_students_t() -> None:
     # t(0.95, 6) = 1.9432; sqrt(0.03² + 0.04²) = 0.05
     judged = judge(Measured(0.6, 0.03, 7), Measured(0.5, 0.04, 30), LOSS)

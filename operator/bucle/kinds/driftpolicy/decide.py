@@ -48,16 +48,18 @@ def judge(window: Measured, reference: Measured, rule: Rule) -> Judged:
     """Is this window worse than the reference by more than allowed?
 
     One look per window, so a one-sided t bound over the window's closed groups is enough: Breached when
-    d − t(confidence, groups − 1)·sqrt(se_window² + se_reference²) > maxDegradation, with d the loss of the window minus
-    that of the reference (Student 1908; the reference's error adds in quadrature, its degrees of freedom are not fewer
-    than the window's). Fewer than 5 groups neither breach nor clear.
+    d − t(confidence, degrees)·sqrt(se_window² + se_reference²) > maxDegradation, with d the loss of the window minus
+    that of the reference (Student 1908; the reference's error adds in quadrature, and the smaller of the two numbers
+    of groups gives the degrees of freedom). Fewer than 5 groups neither breach nor clear.
     """
     sign = METRICS[rule.metric].loss_sign()
     limit = reference.value + sign * rule.max_degradation
     if window.groups < FEWEST_GROUPS or window.standard_error is None:
         return Judged("Inconclusive", limit, message=f"{window.groups} of at least {FEWEST_GROUPS} closed groups")
     error = sqrt(window.standard_error**2 + (reference.standard_error or 0.0) ** 2)
-    reach = quantile(rule.confidence, window.groups - 1) * error
+    told = reference.standard_error is not None and reference.groups > 1
+    groups = min(window.groups, reference.groups) if told else window.groups
+    reach = quantile(rule.confidence, groups - 1) * error
     worse = sign * (window.value - reference.value)
     lower, upper = window.value - reach, window.value + reach
     if worse - reach > rule.max_degradation:

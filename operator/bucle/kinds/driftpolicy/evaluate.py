@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import short_hash
+from bucle.contracts.reasons import REASONS
 from bucle.contracts.result import EvaluateResult, WindowResult
 from bucle.engine.observation import Known
 from bucle.kinds.driftpolicy.children import look_name
 from bucle.kinds.driftpolicy.decide import Measured, Rule, judge
 from bucle.kinds.driftpolicy.world import Served, World, reference_of
 from bucle.resources.base import Interval, parse_duration
+from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy import PerformanceSignal
 from bucle.resources.driftpolicy_status import (
     Cursor,
@@ -30,13 +32,14 @@ from bucle.workloads.jobs import Failed, Finished, Running, outcome
 Status = DriftPolicyStatus
 
 SETTLED = timedelta(seconds=10)
-"""Two roll intervals of the servers: what was received before that long ago is in the store."""
+"""Two roll intervals of the servers: what was received before that long ago is in the store. A Job is made so long
+after the end of what it reads."""
 ATTEMPTS = 3
 KEPT = 20
 
 
 def restarted(world: World, served: Served, status: Status) -> Status:
-    """Windows belong to one version: a promotion begins them anew, and so does a lost status."""
+    """Windows belong to one version and one rule: a promotion begins them anew, as do an edit and a lost status."""
     cursor = status.cursor
     model = ReferenceModel(name=served.model.name, version=served.model.version)
     signal = world.policy.spec.signals.performance
@@ -47,13 +50,23 @@ def restarted(world: World, served: Served, status: Status) -> Status:
         metric=signal.metric if signal and told else None,
         value=decimal_text(told.value) if told else None,
         standard_error=decimal_text(told.standard_error) if told and told.standard_error is not None else None,
+        groups=told.groups if told else None,
         at=served.since,
     )
     status = status.model_copy(update={"reference": reference})
-    if cursor is not None and cursor.version == served.revision and cursor.since == served.since:
-        return status
-    fresh = Cursor(version=served.revision, since=served.since, window=0, feedback_rows=None)
+    rule = rule_of(world)
+    same = cursor is not None and (cursor.version, cursor.since) == (served.revision, served.since)
+    if cursor is not None and same and cursor.rule in (None, rule):  # an earlier release wrote none
+        return status.model_copy(update={"cursor": cursor.model_copy(update={"rule": rule})})
+    fresh = Cursor(version=served.revision, since=served.since, window=0, feedback_rows=None, rule=rule)
     return status.model_copy(update={"cursor": fresh, "streak": (), "evaluation": None, "last_evaluation": None})
+
+
+def rule_of(world: World) -> str:
+    """Hash of all that decides which rows fill a window and what is said of it."""
+    spec, deployment = world.policy.spec, world.deployment
+    labels = to_dict(deployment.spec.feedback) if deployment else None
+    return short_hash([to_dict(spec.windows), to_dict(spec.signals), labels])
 
 
 def looked(world: World, served: Served, status: Status, now: datetime) -> Status:
@@ -71,7 +84,9 @@ def looked(world: World, served: Served, status: Status, now: datetime) -> Statu
 
 def _next_look(world: World, served: Served, status: Status, attempt: int, now: datetime) -> EvaluationJob:
     window = status.cursor.window if status.cursor and status.cursor.window else 0
-    until = (now - SETTLED).replace(microsecond=0)
+    # The count was read before `until`, so it never counts a label that the Job leaves for the next look.
+    until = now.replace(microsecond=0) + timedelta(seconds=1)
+    mark = world.watermark
     return EvaluationJob(
         job=look_name(world.policy, served, window, until, attempt),
         attempt=attempt,
@@ -80,6 +95,7 @@ def _next_look(world: World, served: Served, status: Status, attempt: int, now: 
         version=served.revision,
         window=window,
         until=until,
+        feedback_rows=mark.value.feedback_rows if isinstance(mark, Known) else None,
         started_at=now.replace(microsecond=0),
     )
 
@@ -108,24 +124,38 @@ def _harvested(world: World, served: Served, signal: PerformanceSignal, status: 
     end = now.replace(microsecond=0)
     match outcome(job, world.pods):
         case Running(trouble=trouble):
-            told = look.model_copy(update={"state": "Created", "reason": trouble.message if trouble else None})
+            # What an earlier attempt failed of stands until this one has ended, unless it has a trouble of its own.
+            reason = f"{trouble.reason}: {trouble.message}" if trouble else look.reason if look.attempt else None
+            told = look.model_copy(update={"state": "Created", "reason": reason})
             return status.model_copy(update={"evaluation": told})
         case Finished(result=result) if result.evaluate is not None:
             done = look.model_copy(update={"state": "Succeeded", "finished_at": end, "reason": None})
             status = status.model_copy(update={"evaluation": done})
             return _with_windows(world, served, signal, status, result.evaluate, now)
-        case Failed(kind="Fatal" | "User" | "Parameters", message=message):
-            return _given_up(world, status, look, message, end)
+        case Failed(kind="Fatal" | "User" | "Parameters", reason=reason, message=message):
+            return _given_up(status, look, f"{reason}: {message}", end)
         case ended:
-            message = ended.message if not isinstance(ended, Finished) else "the Job left no windows"
+            reason = ended.reason if isinstance(ended, Failed) else "ResultLost"
+            message = f"{reason}: {'the Job left no windows' if isinstance(ended, Finished) else ended.message}"
             attempt = (look.attempt or 0) + 1
             if attempt >= ATTEMPTS:
-                return _given_up(world, status, look, message, end)
+                return _given_up(status, look, message, end)
             again = _next_look(world, served, status, attempt, now)
             return status.model_copy(update={"evaluation": again.model_copy(update={"reason": message})})
 
 
-def _given_up(world: World, status: Status, look: EvaluationJob, message: str, end: datetime) -> Status:
+def reason_of(text: str) -> tuple[str, str]:
+    """Reason and message, which status keeps in one text."""
+    reason, colon, message = text.partition(": ")
+    return (reason, message) if colon and reason in REASONS else ("ProgramFailed", text)
+
+
+def due_at(look: EvaluationJob) -> datetime | None:
+    """When everything that the Job reads is in the store."""
+    return look.until + SETTLED if look.until else None
+
+
+def _given_up(status: Status, look: EvaluationJob, message: str, end: datetime) -> Status:
     """This look failed; the next one comes after `every`, over the same rows."""
     told = look.model_copy(update={"state": "Failed", "reason": message, "finished_at": end})
     signal = SignalStatus(name="performance", verdict="Error")
@@ -144,15 +174,17 @@ def _with_windows(
         return status
     rule = Rule(signal.metric, float(signal.max_degradation), float(signal.confidence))
     evaluation, history, streak = status.last_evaluation, status.history, status.streak
+    if evaluation is not None and evaluation.verdict == "Error":
+        evaluation = None  # an earlier look failed, and this one did not
     expected = cursor.window or 0
     for window in (w for w in result.windows if w.index >= expected):
         evaluation = _judged(served, window, reference, rule, now)
         streak = (*streak, Streak(window=window.index, verdict=evaluation.verdict))[-KEPT:]
         history = (_past(served, evaluation, window), *history)[:KEPT]
         expected = window.index + 1
-    stored = world.watermark.value.feedback_rows if isinstance(world.watermark, Known) else 0
+    stored = status.evaluation.feedback_rows if status.evaluation else None
     rows = world.policy.spec.windows.rows
-    seen = None if result.more else max(0, stored - result.labelled % rows)
+    seen = None if result.more or stored is None else max(0, stored - result.labelled % rows)
     moved = cursor.model_copy(update={"window": expected, "feedback_rows": seen})
     return status.model_copy(
         update={"cursor": moved, "last_evaluation": evaluation, "history": history, "streak": streak}

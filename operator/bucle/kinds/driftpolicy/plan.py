@@ -10,12 +10,13 @@ from bucle.engine.observation import Unavailable
 from bucle.engine.plan import Child, Plan
 from bucle.engine.reads import Observations
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
-from bucle.kinds.driftpolicy.evaluate import looked, restarted
+from bucle.kinds.driftpolicy.evaluate import due_at, looked, reason_of, restarted
 from bucle.kinds.driftpolicy.retrain import acted, is_drifting, loop_open
 from bucle.kinds.driftpolicy.world import World, reference_of, world_of
 from bucle.resources.base import Condition
 from bucle.resources.documents import to_dict
-from bucle.resources.driftpolicy_status import DriftPolicyStatus
+from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluationJob
+from bucle.workloads.attempts import keep_for_a_day
 from bucle.workloads.platform import Platform
 
 SOON, CALM = timedelta(seconds=2), timedelta(seconds=30)
@@ -42,23 +43,30 @@ def plan(obj: JsonObject, seen: Observations, now: datetime, platform: Platform)
     busy = changed or (status.evaluation is not None and status.evaluation.state == "Running")
     return Plan(
         status=_written(obj, before, status, said, now),
-        children=_children(world, status),
+        children=_children(world, status, now),
         requeue_after=SOON if busy else CALM,
     )
 
 
-def _children(world: World, status: Status) -> tuple[Child, ...]:
+def _children(world: World, status: Status, now: datetime) -> tuple[Child, ...]:
     served, signal = world.served, world.policy.spec.signals.performance
     if served is None or signal is None:
         return ()
-    made: list[Child] = []
     look = status.evaluation
-    if look is not None and look.job is not None and (look.finished_at is None or look.job in world.jobs):
+    # Attempts that were replaced, and those of an earlier version or rule, get their time to live as well.
+    kept = (keep_for_a_day(job) for name, job in sorted(world.jobs.items()) if look is None or name != look.job)
+    made: list[Child] = [child for child in kept if child is not None]
+    if look is not None and look.job is not None and (look.job in world.jobs or _wanted_now(look, now)):
         made.append(evaluate_job(world, served, signal, look))
     open_one = status.retrains.in_flight if status.retrains else None
     if open_one is not None and open_one.state in ("Started", "Retraining"):
         made += retrain_children(world, served, open_one)
     return tuple(made)
+
+
+def _wanted_now(look: EvaluationJob, now: datetime) -> bool:
+    ready_at = due_at(look)
+    return look.finished_at is None and (ready_at is None or ready_at <= now)
 
 
 def _why_not_served(world: World) -> str:
@@ -79,10 +87,18 @@ def _main(world: World, status: Status) -> tuple[Says, ...]:
         told = f"version {version} has no reference for {signal.metric}: train it with that metric, or watch another"
         return reconciling("WaitingForReference", told)
     look, last = status.evaluation, status.last_evaluation
-    if look is not None and look.finished_at is None:
-        return ready("Evaluating", look.reason or f"Job {look.job} looks for full windows")
+    failed = last.message if last is not None and last.verdict == "Error" else None
+    if look is not None and look.finished_at is None and (look.reason or failed):
+        return reconciling(*reason_of(look.reason or failed or ""))
     if look is not None and look.state == "Failed":
-        return ready("ProgramFailed", f"the last look failed and is repeated after schedule.every: {look.reason}")
+        reason, message = reason_of(look.reason or "")
+        every = world.policy.spec.schedule.every
+        return reconciling(reason, f"{message}; it is looked again after schedule.every ({every})")
+    if look is not None and look.finished_at is None:
+        return ready("Evaluating", f"Job {look.job} looks for full windows")
+    if isinstance(world.watermark, Unavailable):
+        told = f"nobody knows whether a window is full: {world.watermark.why}"
+        return reconciling("ServersUnavailable", told, still_ready=True)
     if last is None or last.window is None:
         return ready("NotEnoughLabels", f"no window of {world.policy.spec.windows.rows} labelled rows is full yet")
     return ready("Watching", f"window {last.window.index}: {last.message}")
@@ -100,8 +116,11 @@ def _drift(world: World, status: Status) -> Says:
     verdict = last.verdict if last else None
     if verdict is None:
         return Says("DriftDetected", "Unknown", "NotEnoughLabels", "no window was judged yet")
+    if verdict == "Error":
+        reason, why = reason_of(message)
+        return Says("DriftDetected", "Unknown", reason, f"the last look failed: {why}")
     known = {"Healthy": "Healthy", "Breached": "Watching", "Inconclusive": "Inconclusive"}
-    return Says("DriftDetected", "False", known.get(verdict, "ProgramFailed"), message)
+    return Says("DriftDetected", "False", known[verdict], message)
 
 
 def _loop(world: World) -> Says:

@@ -6,6 +6,7 @@ nothing that matters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -17,6 +18,7 @@ from bucle.kinds.driftpolicy.decide import drifting
 from bucle.kinds.driftpolicy.evaluate import SETTLED
 from bucle.kinds.driftpolicy.world import Retrained, Served, World
 from bucle.resources.base import parse_duration
+from bucle.resources.dataset import Dataset
 from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy import DriftPolicy
 from bucle.resources.driftpolicy_status import (
@@ -28,6 +30,7 @@ from bucle.resources.driftpolicy_status import (
     PastRetrain,
     Retrains,
 )
+from bucle.resources.modeldeployment import ModelDeployment
 
 Status = DriftPolicyStatus
 KEPT = 20
@@ -82,16 +85,21 @@ def _arrival(world: World, version: int) -> Ending:
         return Ending(None, "Retraining", version)
     status = deployment.status
     stable = status.stable.model.version if status.stable and status.stable.model else None
-    if stable == version:
-        return Ending(None if status.rollout else "Promoted", "Promoted", version)
-    if status.rejected is not None and status.rejected.version == version and status.rollout is None:
+    trial = status.rollout.candidate_revision if status.rollout else None
+    if status.stable is not None and stable == version:
+        # Until the soak is over; a later rollout of another version changes nothing any more.
+        return Ending(None if trial == status.stable.revision else "Promoted", "Promoted", version)
+    candidate = status.candidate.model.version if status.candidate and status.candidate.model else None
+    if candidate == version:
+        return Ending(None, "Retraining", version)
+    if status.rejected is not None and status.rejected.version == version:
         return Ending("Refused", status.rejected.reason or "GateNotPassed", version)
-    for line in status.history:
-        if line.model is not None and line.model.version == version and line.outcome == "Promoted":
-            return Ending("Promoted", "Promoted", version)
-    if stable is not None and stable > version:
-        return Ending("Refused", "Replaced", version)
-    return Ending(None, "Retraining", version)
+    line = next((line for line in status.history if line.model and line.model.version == version), None)
+    if line is not None and line.reason != "PlanChanged":  # after an edit the same version starts again
+        promoted = line.outcome == "Promoted"
+        return Ending("Promoted" if promoted else "Refused", line.reason or line.outcome or "Replaced", version)
+    tried = max(stable or 0, status.rejected.version or 0 if status.rejected else 0)
+    return Ending("Refused", "Replaced", version) if tried > version else Ending(None, "Retraining", version)
 
 
 def loop_open(world: World) -> str | None:
@@ -115,11 +123,36 @@ def loop_open(world: World) -> str | None:
         )
     if world.base is None:
         return f"Dataset {template.spec.dataset.name} does not exist: its schema and splits are inherited"
+    return _data_apart(world, deployment, world.base)
+
+
+def _data_apart(world: World, deployment: ModelDeployment, base: Dataset) -> str | None:
+    """Why served rows and the served version's data would not make one table of the template's schema."""
     dropped = set(deployment.spec.capture.drop)
-    lost = [c.name for c in world.base.spec.schema_.columns if c.role == "Feature" and c.name in dropped]
-    if lost:
-        return f"capture.drop of ModelDeployment {deployment.metadata.name} leaves out the feature {lost[0]}"
+    group = base.spec.splits.hash.group
+    decides = group.column if group else base.spec.splits.hash.key
+    for column in base.spec.schema_.columns:
+        needed = column.role == "Feature" or column.nullable == "Never" or column.name == decides
+        if needed and column.name in dropped:
+            return (
+                f"capture.drop of ModelDeployment {deployment.metadata.name} leaves out the column {column.name}, "
+                f"which Dataset {base.metadata.name} must have"
+            )
+    served = world.datasets.get((world.served.tags.get(names.TAG_DATASET_NAME) or "") if world.served else "")
+    if served is not None and _features(served) != _features(base):
+        return (
+            f"the served version learnt from Dataset {served.metadata.name}, whose target and features differ from "
+            f"those of {base.metadata.name}: serve a model of that schema first"
+        )
     return None
+
+
+def _features(dataset: Dataset) -> list[tuple[str, str]]:
+    schema = dataset.spec.schema_
+    return [
+        (schema.target.name, schema.target.task),
+        *((c.name, c.type) for c in schema.columns if c.role == "Feature"),
+    ]
 
 
 def is_drifting(world: World, status: Status) -> list[bool]:
@@ -130,7 +163,7 @@ def is_drifting(world: World, status: Status) -> list[bool]:
 
 def acted(world: World, served: Served, status: Status, now: datetime) -> Status:
     """The action for what the windows say, with its reason; a new retrain is written down before it is made."""
-    status = status.model_copy(update={"retrains": _retrains(world, served, status)})
+    status = status.model_copy(update={"retrains": _retrains(world, status, now)})
     states = is_drifting(world, status)
     wanted = _wanted(world.policy) if states and states[-1] else None
     if wanted is None:
@@ -207,17 +240,21 @@ def _gate(
         return "Suppressed", "LoopOpen", why
     if (rival := _rival(world)) is not None:
         return "Suppressed", "OwnedByOtherPolicy", f"DriftPolicy {rival} retrains this model already"
-    if trigger is None or _unknown_data(served):
+    if trigger is None:
+        return "Waiting", "Watching", "the window that began the drift is no longer in status: the next one tells"
+    if _unknown_data(served):
         return "Waiting", "WaitingForReference", f"the served version has no tag {names.TAG_DATASET_DIGEST}"
-    done = [retrain.name for retrain in world.retrains]
+    lines = status.retrains.recent if status.retrains else ()
+    done = _names_done(world, status)
     if _name_for(world, served, trigger) in done:
         later = _later_trigger(status, served)
         if later is None or _name_for(world, served, later) in done:
             return "Done", "Breached", "this window was answered by a retrain; the next breached one may start another"
-    ends = [ending(world, retrain) for retrain in world.retrains]
-    if _stopped(ends, limits.stop_after_failed):
+    if _stopped(lines, limits.stop_after_failed):
         return "Suppressed", "StoppedAfterFailures", f"the last {limits.stop_after_failed} retrains brought nothing"
-    made = [retrain.created_at for retrain in world.retrains if retrain.created_at is not None]
+    listed = {retrain.name: retrain.created_at for retrain in world.retrains}
+    began = {line.name: line.started_at for line in lines} | listed
+    made = [at for at in began.values() if at is not None]
     if made and now - max(made) < parse_duration(limits.cooldown):
         return "Waiting", "Cooldown", f"the last retrain began less than {limits.cooldown} ago"
     if sum(now - at < parse_duration(limits.per) for at in made) >= limits.max_retrains:
@@ -231,26 +268,45 @@ def _unknown_data(served: Served) -> bool:
     return not (served.tags.get(names.TAG_DATASET_NAME) and served.tags.get(names.TAG_DATASET_DIGEST))
 
 
-def _stopped(ends: list[Ending], limit: int) -> bool:
-    finished = [end for end in ends if end.outcome is not None]
-    return len(finished) >= limit and all(end.outcome != "Promoted" for end in finished[-limit:])
+def _names_done(world: World, status: Status) -> set[str | None]:
+    """Children that a person deleted were made all the same."""
+    lines = status.retrains.recent if status.retrains else ()
+    return {retrain.name for retrain in world.retrains} | {line.name for line in lines}
+
+
+def _stopped(newest_first: Sequence[PastRetrain], limit: int) -> bool:
+    last = newest_first[:limit]
+    return len(last) >= limit and all(line.outcome != "Promoted" for line in last)
 
 
 def _rival(world: World) -> str | None:
-    """An older policy that retrains the same deployment: one open retrain per registered model and alias."""
+    """One open retrain per registered model and alias: an older policy for the same deployment retrains it, and
+    whoever has one open for the same model goes first."""
     mine = world.policy.metadata
     for other in world.rivals:
         meta = other.metadata
-        if other.spec.target != world.policy.spec.target or _wanted(other) != "Retrain":
+        if _wanted(other) != "Retrain":
+            continue
+        open_one = other.status.retrains.in_flight if other.status.retrains else None
+        ours = _registers(world, world.policy)
+        if open_one is not None and ours is not None and _registers(world, other) == ours:
+            return meta.name
+        if other.spec.target != world.policy.spec.target:
             continue
         if (str(meta.creation_timestamp), meta.name) < (str(mine.creation_timestamp), mine.name):
             return meta.name
     return None
 
 
+def _registers(world: World, policy: DriftPolicy) -> tuple[str, str | None] | None:
+    template = world.experiments.get(policy.spec.retrain.experiment) if policy.spec.retrain else None
+    register = template.spec.register_ if template else None
+    return (register.model, register.alias) if register else None
+
+
 def _started(world: World, served: Served, status: Status, trigger: PastEvaluation, now: datetime) -> Retrains:
     name = _name_for(world, served, trigger)
-    if name in {retrain.name for retrain in world.retrains}:
+    if name in _names_done(world, status):
         later = _later_trigger(status, served)
         name = _name_for(world, served, later) if later else name
     bound = (now - SETTLED).replace(microsecond=0)
@@ -267,17 +323,22 @@ def _started(world: World, served: Served, status: Status, trigger: PastEvaluati
     return before.model_copy(update={"in_flight": retrain, "total": (before.total or 0) + 1})
 
 
-def _retrains(world: World, served: Served, status: Status) -> Retrains:
-    """What the children say: the open one, the finished ones. A lost status is filled again from them."""
+def _retrains(world: World, status: Status, now: datetime) -> Retrains:
+    """What the children say: the open one, the finished ones. A lost status is filled again from them.
+
+    A version that was promoted or refused stays so: what the deployment tells of it is forgotten after a while.
+    """
     stored = _open(status)
     known = {line.name: line for line in (status.retrains.recent if status.retrains else ())}
     in_flight, recent = None, []
     for past in world.retrains:
-        end = ending(world, past)
-        if end.outcome is None:
+        end, line = ending(world, past), known.get(past.name)
+        if line is not None and (end.outcome is not None or line.outcome in ("Promoted", "Refused")):
+            recent.append(line)
+        elif end.outcome is None:
             in_flight = _as_open(past, end, stored)
         else:
-            recent.append(known.get(past.name) or _as_past(past, end))
+            recent.append(_as_past(past, end, stored, now))
     listed = {past.name for past in world.retrains}
     if in_flight is None and stored is not None and stored.name not in listed:
         in_flight = stored
@@ -307,7 +368,8 @@ def _as_open(past: Retrained, end: Ending, stored: OpenRetrain | None) -> OpenRe
     )
 
 
-def _as_past(past: Retrained, end: Ending) -> PastRetrain:
+def _as_past(past: Retrained, end: Ending, stored: OpenRetrain | None, now: datetime) -> PastRetrain:
+    mine = stored if stored is not None and stored.name == past.name else None
     return PastRetrain(
         name=past.name,
         dataset=past.name,
@@ -315,5 +377,7 @@ def _as_past(past: Retrained, end: Ending) -> PastRetrain:
         model_version=end.version,
         outcome=end.outcome,
         reason=end.reason,
-        started_at=past.created_at,
+        window=mine.window if mine else None,
+        started_at=(mine.started_at if mine else None) or past.created_at,
+        finished_at=now.replace(microsecond=0) if mine else None,
     )

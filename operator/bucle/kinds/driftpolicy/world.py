@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from bucle.contracts import names
+from bucle.contracts.canonical import canonical_json
+from bucle.engine.conditions import timestamp
 from bucle.engine.kind import Ref, object_ref
 from bucle.engine.objects import (
     DATASET,
@@ -74,6 +76,8 @@ class World:
     base: Dataset | None
     retrains: tuple[Retrained, ...]
     rivals: tuple[DriftPolicy, ...]
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
     unseen: str | None = None
 
 
@@ -136,7 +140,7 @@ def world_of(obj: JsonObject, seen: Observations, platform: Platform) -> World:
         policy=policy,
         platform=platform,
         deployment=deployment,
-        served=_served(deployment, version),
+        served=_served(deployment, version, policy),
         version=version,
         watermark=seen["watermark"],
         jobs={job["metadata"]["name"]: job for job in _items(seen["jobs"])},
@@ -145,6 +149,8 @@ def world_of(obj: JsonObject, seen: Observations, platform: Platform) -> World:
         base=base,
         retrains=_retrains(policy, datasets, experiments),
         rivals=tuple(p for p, _ in _parsed(DriftPolicy, seen["policies"]) if p.metadata.uid != policy.metadata.uid),
+        experiments={e.metadata.name: e for e, _ in experiments},
+        datasets={d.metadata.name: d for d, _ in datasets},
         unseen=unseen,
     )
 
@@ -174,7 +180,9 @@ def _retrains(
     return tuple(sorted(found, key=lambda r: (str(r.created_at), r.name)))
 
 
-def _served(deployment: ModelDeployment | None, version: Observation[ModelVersion] | None) -> Served | None:
+def _served(
+    deployment: ModelDeployment | None, version: Observation[ModelVersion] | None, policy: DriftPolicy
+) -> Served | None:
     stable = deployment.status.stable if deployment else None
     if stable is None or stable.revision is None or stable.model is None or stable.since is None:
         return None
@@ -184,7 +192,19 @@ def _served(deployment: ModelDeployment | None, version: Observation[ModelVersio
         stable.model.version,
     ):
         tags = dict(version.value.tags)
+    elif isinstance(version, Unavailable):
+        tags = _remembered(policy, stable.model)
     return Served(stable.revision, stable.model, _moment(tags.get(names.TAG_PROMOTED_AT)) or stable.since, tags)
+
+
+def _remembered(policy: DriftPolicy, model: ModelReference) -> Mapping[str, str]:
+    """Of the tags what status holds: a registry that is down is no reason to forget the reference and begin anew."""
+    told = policy.status.reference
+    if told is None or told.model is None or (told.model.name, told.model.version) != (model.name, model.version):
+        return {}
+    known = {"metric": told.metric, "value": told.value, "standardError": told.standard_error, "groups": told.groups}
+    since = {names.TAG_PROMOTED_AT: timestamp(told.at)} if told.at is not None else {}
+    return since | ({names.TAG_REFERENCE: canonical_json(known)} if told.value is not None else {})
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -195,15 +215,15 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def reference_of(served: Served, metric: str) -> Measured | None:
-    """The metric the version was promoted on, else its out-of-fold one; None when neither is of that metric."""
+    """The metric the version was promoted on, else its out-of-fold one; None when neither is of that metric.
+
+    One without a standard error (too few groups at the promotion) is passed over: it would count as exact.
+    """
     for tag in (names.TAG_PROMOTION_REFERENCE, names.TAG_REFERENCE):
         try:
             told = json.loads(served.tags.get(tag) or "{}")
             if told.get("metric") == metric:
-                error = told.get("standardError")
-                return Measured(
-                    float(told["value"]), float(error) if error is not None else None, int(told.get("groups") or 0)
-                )
+                return Measured(float(told["value"]), float(told["standardError"]), int(told.get("groups") or 0))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return None
