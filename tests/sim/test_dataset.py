@@ -17,7 +17,7 @@ from tests.sim.training import (
     task_of,
 )
 
-from bucle.engine.objects import DATASET, JOB, JsonObject
+from bucle.engine.objects import DATASET, JOB, MODEL_DEPLOYMENT, JsonObject
 
 
 def only_job(sim: Simulation) -> str:
@@ -223,8 +223,6 @@ async def test_feedback_waits_for_its_deployment_and_fixes_its_window_once() -> 
             "feedback": {"key": "Id", "maturity": "90s", "duplicates": "First"},
         },
     }
-    from bucle.engine.objects import MODEL_DEPLOYMENT
-
     sim.kube.put(MODEL_DEPLOYMENT, deployment)
     await sim.pass_time(timedelta(minutes=1))
     (job,) = sim.jobs()
@@ -236,6 +234,29 @@ async def test_feedback_waits_for_its_deployment_and_fixes_its_window_once() -> 
     await sim.until(lambda: bool(sim.jobs(open_only=True)))
     again = next(job for job in sim.jobs(open_only=True))
     assert task_of(again)["sources"][0]["feedback"] == feedback
+
+
+async def test_a_lost_status_takes_the_bounds_of_its_job_from_the_source_that_has_none() -> None:
+    sim, _ = operator(datasets=True)
+    deployment: JsonObject = {
+        "apiVersion": "bucle.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "flights", "namespace": sim.namespace},
+        "spec": {"model": {"registered": {"name": "flights", "alias": "challenger"}}},
+    }
+    sim.kube.put(MODEL_DEPLOYMENT, deployment)
+    fixed = {"rows": 100, "receivedBefore": "2020-01-01T00:00:00Z", "labelsReceivedBefore": "2020-01-01T00:00:00Z"}
+    sources = [{"feedback": {"modelDeployment": "flights", "window": window}} for window in (fixed, {"rows": 100})]
+    sim.create({**FLIGHTS, "spec": {**FLIGHTS["spec"], "sources": sources}})
+    await sim.settle()
+    (job,) = sim.jobs()
+    sim.edit(DATASET, "flights", lambda obj: obj.pop("status"))
+    sim.restart()
+    await sim.settle()
+    build, made = sim.status(DATASET, "flights")["build"], task_of(job)["sources"]
+    assert made[0]["feedback"]["receivedBefore"] == fixed["receivedBefore"]
+    assert build["receivedBefore"] == made[1]["feedback"]["receivedBefore"]
+    assert build["labelsReceivedBefore"] == made[1]["feedback"]["labelsReceivedBefore"]
 
 
 @pytest.mark.parametrize("writes", range(1, 8))

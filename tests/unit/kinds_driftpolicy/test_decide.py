@@ -30,6 +30,11 @@ def test_a_window_is_breached_only_when_shown_to_be_beyond_the_limit(
     assert judge(window, REFERENCE, rule).verdict == verdict
 
 
+@pytest.mark.parametrize(("groups", "cure"), [(0, "is the column of `groupBy` sent"), (3, "use larger windows")])
+def test_too_few_groups_say_what_to_do(groups: int, cure: str) -> None:
+    assert cure in judge(Measured(0.9, None, groups), REFERENCE, LOSS).message
+
+
 def test_an_uncertain_reference_makes_a_breach_harder_to_show() -> None:
     window = Measured(0.60, 0.01, 7)
     assert judge(window, Measured(0.517, 0.001, 59), LOSS).verdict == "Breached"

@@ -92,7 +92,7 @@ def _jobs_for(world: World, spec_hash: str) -> dict[int, JsonObject]:
 def _build(
     platform: Platform, world: World, spec_hash: str, attempt: int, now: datetime, job: JsonObject | None
 ) -> Build:
-    fixed: tuple[Any, Any] | None = _bounds_of(job) if job is not None else bounds(world, now)
+    fixed: tuple[Any, Any] | None = _bounds_of(world, job) if job is not None else bounds(world, now)
     return Build.model_validate(
         {
             "spec_hash": spec_hash,
@@ -108,10 +108,16 @@ def _build(
     )
 
 
-def _bounds_of(job: JsonObject) -> tuple[str, str] | None:
-    sources = json.loads(task_text(job) or "{}").get("sources") or ()
-    feedback = next((s["feedback"] for s in sources if s.get("feedback")), None)
-    return (feedback["receivedBefore"], feedback["labelsReceivedBefore"]) if feedback else None
+def _bounds_of(world: World, job: JsonObject) -> tuple[str | None, str | None]:
+    """The bounds that this Job was made with, read off sources that have none of their own."""
+    told = json.loads(task_text(job) or "{}").get("sources") or ()
+    received, labelled = None, None
+    for source, made in zip(world.dataset.spec.sources, told, strict=False):
+        if source.feedback is not None and source.feedback.window.received_before is None:
+            received = made["feedback"]["receivedBefore"]
+        if source.feedback is not None and source.feedback.window.labels_received_before is None:
+            labelled = made["feedback"]["labelsReceivedBefore"]
+    return received, labelled
 
 
 def _image_of(job: JsonObject) -> str:

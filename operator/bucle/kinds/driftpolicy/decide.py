@@ -55,7 +55,9 @@ def judge(window: Measured, reference: Measured, rule: Rule) -> Judged:
     sign = METRICS[rule.metric].loss_sign()
     limit = reference.value + sign * rule.max_degradation
     if window.groups < FEWEST_GROUPS or window.standard_error is None:
-        return Judged("Inconclusive", limit, message=f"{window.groups} of at least {FEWEST_GROUPS} closed groups")
+        cure = "use larger windows" if window.groups else "is the column of `groupBy` sent with requests and captured?"
+        few = f"{window.groups} of at least {FEWEST_GROUPS} closed groups: {cure}"
+        return Judged("Inconclusive", limit, message=few)
     error = sqrt(window.standard_error**2 + (reference.standard_error or 0.0) ** 2)
     told = reference.standard_error is not None and reference.groups > 1
     groups = min(window.groups, reference.groups) if told else window.groups
