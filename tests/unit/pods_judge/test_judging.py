@@ -239,13 +239,11 @@ def evaluation(traffic: Traffic, rows: int, closed: int = 0, **more: Any) -> Any
         name="p",
         location=traffic.location,
         version="old",
-        since=START.isoformat(),
         closed=closed,
-        until="",
         windows=Windows(rows=rows),
         metric="log_loss",
         result_location=f"{traffic.location}/policies",
-        **{"group_by": BY_DAY} | more,
+        **{"group_by": BY_DAY, "since": START.isoformat(), "until": ""} | more,
     )
     return evaluate(task, START + timedelta(seconds=traffic.seconds + 60))
 
@@ -270,6 +268,28 @@ def test_the_newest_group_is_open_and_counts_in_no_window(traffic: Traffic) -> N
     (window,) = evaluation(traffic.written(), 4).windows
     assert (window.rows, window.groups) == (4, 2)
     assert float(window.value) == pytest.approx(-log(0.5))
+
+
+def test_windows_hold_what_one_version_answered_to_callers_since_its_promotion(traffic: Traffic) -> None:
+    for day in range(1, 7):
+        traffic.row(day, 0.5, 0.9, "1")
+    for role, revision in (("candidate", "old"), ("stable", "other")):
+        id_ = f"u{len(traffic.captured):05d}"
+        traffic.captured.append(traffic._answer(id_, 7, 0.5, role, revision))
+        traffic.labels.append({**traffic.labels[0], "id": id_})
+    traffic.written()
+    assert evaluation(traffic, 1).labelled == 7, "six of the stable, one of the candidate that it was, no copy"
+    since = (START + timedelta(seconds=4)).isoformat()
+    assert evaluation(traffic, 1, since=since).labelled == 4, "none from before it was promoted"
+
+
+def test_a_row_counts_once_its_label_is_mature(traffic: Traffic) -> None:
+    for day in range(1, 7):
+        traffic.row(day, 0.5, None, "1")
+    hour = Labels(maturity_seconds=3600)
+    assert evaluation(traffic.written(), 2, labels=hour).labelled == 0
+    later = (START + timedelta(seconds=3604)).isoformat()
+    assert evaluation(traffic, 2, labels=hour, until=later).labelled == 4
 
 
 def test_a_label_that_comes_late_belongs_to_a_later_window_and_moves_no_judged_row(traffic: Traffic) -> None:
