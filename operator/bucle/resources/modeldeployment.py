@@ -271,6 +271,10 @@ class ModelDeploymentSpec(Model):
             "a quality gate must only be used in shadow steps: a weight gives no pairs",
         ),
         Rule(
+            "!has(self.gates) || self.gates.filter(x, has(x.quality)).size() <= 1",
+            "`gates` must have at most one quality gate: the judge answers one question",
+        ),
+        Rule(
             "!has(self.promote) || has(self.model.registered)",
             "`promote` must only be set with `model.registered`",
         ),

@@ -46,6 +46,13 @@ DEPLOYMENT = [
     RuleCase(
         "ModelDeployment",
         ".spec",
+        "`gates` must have at most one quality gate: the judge answers one question",
+        {"spec.gates.2": {"name": "more", "errorRate": {"maxIncrease": "0"}}},
+        {"spec.gates.2": {"name": "more", "quality": {"metric": "roc_auc"}}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
         "`promote` must only be set with `model.registered`",
         {"spec.model": {"artifact": {"uri": "s3://bucle/m", "digest": DIGEST}}, "spec.promote": REMOVED},
         {"spec.model": {"artifact": {"uri": "s3://bucle/m", "digest": DIGEST}}},
