@@ -43,6 +43,8 @@ class FakeRegistry:
 
     clock: FakeClock
     down: str | None = None
+    fails_next: int = 0
+    """So many effects fail, whatever they are; reads still answer."""
     versions: dict[tuple[str, int], ModelVersion] = field(default_factory=dict)
     aliases: dict[tuple[str, str], int] = field(default_factory=dict)
     runs: dict[str, list[Run]] = field(default_factory=dict)
@@ -98,6 +100,9 @@ class FakeRegistry:
     async def execute(self, effect: Any) -> None:
         if self.down is not None:
             raise EffectFailed(f"{type(effect).__name__}: {self.down}")
+        if self.fails_next:
+            self.fails_next -= 1
+            raise EffectFailed(f"{type(effect).__name__}: 500 internal error")
         self.effects.append(effect)
         self._carry_out(effect)
         self.count_write()

@@ -70,6 +70,9 @@ class RolloutWorld:
     more_kinds: tuple[Kind, ...] = ()
     models: dict[str, Model] = field(default_factory=dict)
     judge_down: str | None = None
+    router_down: str | None = None
+    router_silent: bool = False
+    """A second router pod lives but does not answer: on a node that is cut off."""
     unready: set[str] = field(default_factory=set)
     history: list[dict[str, int]] = field(default_factory=list)
     touched: int = 0
@@ -282,6 +285,8 @@ class RolloutWorld:
     async def read(self, read: RouterRead) -> Observation[RouterStatus]:
         self._count()
         self.run_pods()
+        if self.router_down is not None:
+            return Unavailable(self.router_down)
         routers = self.sim.kube.peek(DEPLOYMENT, NAMESPACE, names.router_name(NAME))
         if routers is None or not routers.get("status", {}).get("readyReplicas"):
             return Known(RouterStatus(()), self.clock.now())
@@ -299,6 +304,8 @@ class RolloutWorld:
             )
             for i in range(1)
         )
+        if self.router_silent:
+            pods += (RouterPod("router-lost", "router-lost", silent="not answered within 1.5 s"),)
         return Known(RouterStatus(pods), self.clock.now())
 
     async def execute(self, effect: TouchRouters) -> None:

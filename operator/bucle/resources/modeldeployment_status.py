@@ -36,6 +36,9 @@ class Load(Model):
 
     state: Short | None = Field(default=None, description="Pending, Loading, Loaded or Failed.")
     seconds: int | None = Field(default=None, description="Whole seconds it took.")
+    since: Timestamp | None = Field(
+        default=None, description="When `loadTimeout` began to run anew: nothing but the model has kept it since."
+    )
     message: Text | None = Field(default=None, description="Why it waits or failed.")
 
 

@@ -188,6 +188,7 @@ def routes_child(deployment: ModelDeployment, routes: Routes, facts: dict[str, R
     state = {
         "version": config_version(deployment, routes),
         "mirror": routes.mirror,
+        "main": routes.main,
         "revisions": {
             revision: {
                 "weight": weights.get(revision, 0),

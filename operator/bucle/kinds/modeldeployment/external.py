@@ -41,11 +41,9 @@ def joined(cds: str | None, rds: str | None) -> str | None:
 def evidence_read(deployment: ModelDeployment) -> EvidenceRead | None:
     """The judge is asked only while a shadow step with a quality gate is in force."""
     rollout, spec = deployment.status.rollout, deployment.spec
-    if rollout is None or rollout.state != "Stepping" or rollout.step is None:
+    if rollout is None or rollout.state != "Stepping":
         return None
-    if rollout.step >= len(spec.rollout.steps) or spec.rollout.steps[rollout.step].shadow is None:
-        return None
-    query = query_of(rollout)
+    query = query_of(rollout, spec)
     if query is None or not any(gate.quality for gate in spec.gates):
         return None
     return EvidenceRead(deployment.metadata.namespace, deployment.metadata.uid, query)

@@ -17,7 +17,16 @@ from bucle.kinds.modeldeployment import gates
 from bucle.kinds.modeldeployment.gates import Count, Look
 from bucle.kinds.modeldeployment.routing import RouterView
 from bucle.resources.base import Interval, parse_duration
-from bucle.resources.modeldeployment import Gate, QualityGate, Rollout, ShadowStep, Step, Until, WeightStep
+from bucle.resources.modeldeployment import (
+    Gate,
+    ModelDeploymentSpec,
+    QualityGate,
+    Rollout,
+    ShadowStep,
+    Step,
+    Until,
+    WeightStep,
+)
 from bucle.resources.modeldeployment_status import Counter, GateStatus, Needs, RealisedMetric, RolloutStatus
 
 STEP_BASE = "step"
@@ -48,11 +57,15 @@ def with_bases(rollout: RolloutStatus, router: RouterView) -> tuple[Counter, ...
     """The counter bases, with one added for each router pod and revision seen for the first time.
 
     A restarted Envoy counts from zero again: its base falls to zero, nothing already proven turns negative. Bases of
-    pods that are gone go too; what only they had counted is given up, for both sides alike.
+    pods that are gone go too; what only they had counted is given up, for both sides alike. A pod that is silent for
+    a look has not counted from zero: its bases stay.
     """
     known = {(c.router, c.revision): c for c in rollout.counters}
     kept = [c for c in rollout.counters if c.router == STEP_BASE]
     for pod in router.pods:
+        if not pod.counts:
+            kept += [c for c in rollout.counters if c.router == pod.uid]
+            continue
         for cluster in _clusters(rollout):
             now = pod.counts.get(cluster, Count(0, 0))
             base = known.get((pod.uid, cluster))
@@ -61,7 +74,16 @@ def with_bases(rollout: RolloutStatus, router: RouterView) -> tuple[Counter, ...
             elif (base.requests or 0) > now.requests:
                 base = Counter(router=pod.uid, revision=cluster, requests=0, errors=0)
             kept.append(base)
-    return tuple(kept)
+    return _lowered(rollout.model_copy(update={"counters": tuple(kept)}), router)
+
+
+def _lowered(rollout: RolloutStatus, router: RouterView) -> tuple[Counter, ...]:
+    """A step's zero above the total counts what a gone router pod had seen: the step counts on from the total."""
+    mark = next((c for c in rollout.counters if c.router == STEP_BASE), None)
+    if mark is None or not all(pod.counts for pod in router.pods):
+        return rollout.counters
+    total = counted(rollout, router).candidate
+    return step_base(rollout, router) if total.requests < (mark.requests or 0) else rollout.counters
 
 
 def _clusters(rollout: RolloutStatus) -> tuple[str, ...]:
@@ -96,9 +118,12 @@ def step_base(rollout: RolloutStatus, router: RouterView) -> tuple[Counter, ...]
     return (*(c for c in rollout.counters if c.router != STEP_BASE), mark)
 
 
-def query_of(rollout: RolloutStatus) -> Query | None:
-    """What the judge is asked while a step is in force; the same query again is the same question."""
-    if rollout.step is None or rollout.step_started_at is None:
+def query_of(rollout: RolloutStatus, spec: ModelDeploymentSpec) -> Query | None:
+    """What the judge is asked while a shadow step is in force; the same query again is the same question."""
+    if rollout.step is None or rollout.step_started_at is None or rollout.step >= len(spec.rollout.steps):
+        return None
+    shadow = spec.rollout.steps[rollout.step].shadow
+    if shadow is None:
         return None
     return Query(
         rollout=rollout.id or "",
@@ -106,6 +131,8 @@ def query_of(rollout: RolloutStatus) -> Query | None:
         started_at=timestamp(rollout.step_started_at),
         stable=rollout.stable_revision or "",
         candidate=rollout.candidate_revision or "",
+        percent=shadow.percent,
+        sample_percent=spec.capture.sample_percent,
     )
 
 
@@ -114,6 +141,7 @@ class Bench:
     """What a look at the gates needs besides the spec."""
 
     rollout: RolloutStatus
+    query: Query | None
     counts: Counts | None
     evidence: Observation[Evidence] | None
     now: datetime
@@ -133,13 +161,13 @@ def look_at(gate: Gate, until: Until | None, bench: Bench) -> GateStatus:
         unit = "requests"
     if until is not None and look.verdict in ("Pass", "Inconclusive"):
         look = _with_floor(look, until, enough, quality=gate.quality is not None)
-    return _status(gate, look, unit, bench, until)
+    return _status(gate, look, unit, bench.now, _needs(look, enough, bench, until), bench.rollout.step)
 
 
 def _quality(gate: QualityGate, bench: Bench) -> Look:
     margin = float(gate.margin)
     match bench.evidence:
-        case Known(value=evidence) if evidence.query == query_of(bench.rollout) and evidence.metric == gate.metric:
+        case Known(value=evidence) if evidence.query == bench.query and evidence.metric == gate.metric:
             return gates.quality(evidence.groups, margin, beats_prior=gate.beats == "Prior")
         case Known():
             return Look("NoData", "the judge has not answered for this step yet", limit=margin)
@@ -163,6 +191,7 @@ def _with_floor(look: Look, until: Until, samples: int, *, quality: bool) -> Loo
     sparse = quality and until.groups is not None and (look.groups or 0) < until.groups
     if not few and not sparse:
         return look
+    in_all = look.samples - samples + (until.samples or 0)
     wanted = [f"{samples} of {until.samples} samples"] if few else []
     wanted += [f"{look.groups} of {until.groups} groups"] if sparse else []
     return Look(
@@ -172,19 +201,23 @@ def _with_floor(look: Look, until: Until, samples: int, *, quality: bool) -> Loo
         look.groups,
         look.bounds,
         look.limit,
-        needs_samples=until.samples if few else look.needs_samples,
+        needs_samples=max(in_all, look.needs_samples or 0) if few else look.needs_samples,
         needs_groups=until.groups if sparse else look.needs_groups,
     )
 
 
-def _status(gate: Gate, look: Look, unit: str, bench: Bench, until: Until | None) -> GateStatus:
+def _needs(look: Look, in_step: int, bench: Bench, until: Until | None) -> Needs | None:
+    if not look.needs_samples and not look.needs_groups:
+        return None
+    told = _outlook(look, in_step, bench, until)
+    return Needs(samples=look.needs_samples, groups=look.needs_groups, message=told)
+
+
+def _status(gate: Gate, look: Look, unit: str, now: datetime, needs: Needs | None, step: int | None) -> GateStatus:
     bounds = look.bounds
-    needs = None
-    if look.needs_samples or look.needs_groups:
-        needs = Needs(samples=look.needs_samples, groups=look.needs_groups, message=_outlook(look, bench, until))
     return GateStatus(
         name=gate.name,
-        step=bench.rollout.step,
+        step=step,
         verdict=look.verdict,
         message=look.message,
         unit=unit,
@@ -194,27 +227,31 @@ def _status(gate: Gate, look: Look, unit: str, bench: Bench, until: Until | None
         estimate=decimal_text(bounds.estimate, 6) if bounds else None,
         interval=Interval(lower=decimal_text(bounds.lower, 6), upper=decimal_text(bounds.upper, 6)) if bounds else None,
         limit=decimal_text(look.limit, 6) if look.limit is not None else None,
-        at=bench.now.replace(microsecond=0),
+        at=now.replace(microsecond=0),
     )
 
 
 UNREACHABLE = "cannot pass before maxDuration at the observed rate"
 
 
-def _outlook(look: Look, bench: Bench, until: Until | None) -> str | None:
-    """In words, whether what is missing can arrive in time; no word in the first tenth of `maxDuration`."""
+def _outlook(look: Look, in_step: int, bench: Bench, until: Until | None) -> str | None:
+    """In words, whether what is missing can arrive in time; no word in the first tenth of `maxDuration`.
+
+    What earlier steps brought stays, but says nothing about this step's rate: a canary of 10 % sees less than a shadow.
+    """
     if until is None:
         return None
     longest = parse_duration(until.max_duration)
     if bench.elapsed < longest / 10:
         return None
     share = bench.elapsed / longest
-    for need, have, unit in (
-        (look.needs_groups, look.groups or 0, "groups"),
-        (look.needs_samples, look.samples, "samples"),
+    groups = look.groups or 0
+    for need, have, by_then, unit in (
+        (look.needs_groups, groups, groups / share, "groups"),
+        (look.needs_samples, look.samples, look.samples - in_step + in_step / share, "samples"),
     ):
-        if need and have / share < need:
-            return f"{UNREACHABLE}: {have} {unit} so far, {need} needed, about {int(have / share)} expected by then"
+        if need and by_then < need:
+            return f"{UNREACHABLE}: {have} {unit} so far, {need} needed, about {int(by_then)} expected by then"
     return None
 
 

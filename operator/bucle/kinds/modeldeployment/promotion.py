@@ -16,7 +16,8 @@ from bucle.engine.observation import Absent, Known
 from bucle.engine.plan import Effect
 from bucle.externals.registry.values import SetAlias, TagVersion
 from bucle.kinds.modeldeployment.endings import finish
-from bucle.kinds.modeldeployment.world import World
+from bucle.kinds.modeldeployment.world import Followed, World
+from bucle.resources.base import ModelReference
 from bucle.resources.modeldeployment_status import (
     AliasMove,
     ModelDeploymentStatus,
@@ -51,9 +52,11 @@ def promoting(world: World, status: ModelDeploymentStatus, now: datetime) -> Mod
         status = status.model_copy(update={"rollout": rollout})
     move = rollout.alias_move
     if move is None:
-        return finish(status, now)
+        return status if _untold(world, status) else finish(status, now)
     match world.promoted:
-        case Known(value=seen) if seen.model.version == move.version or _overtaken(move, seen.model.version):
+        case Known(value=seen) if seen.model.version == move.version:
+            return status if _untold(world, status) else finish(status, now)
+        case Known(value=seen) if _overtaken(move, seen.model.version):
             return finish(status, now)
         case Known() | Absent():
             return status
@@ -91,12 +94,7 @@ def _promotion(world: World, status: ModelDeploymentStatus) -> tuple[Effect, ...
     name, version = stable.model.name, stable.model.version
     if name is None or version is None:
         return ()
-    wanted = {}
-    if stable.since is not None:
-        wanted[names.TAG_PROMOTED_AT] = timestamp(stable.since)
-    if rollout.reference is not None:
-        wanted[names.TAG_PROMOTION_REFERENCE] = reference_tag(rollout.reference)
-    seen = _seen_tags(world, version)
+    wanted, seen = _wanted_tags(status), _seen_tags(world, version) or {}
     told: list[Effect] = [
         TagVersion(name, version, key, value) for key, value in wanted.items() if seen.get(key) != value
     ]
@@ -107,12 +105,50 @@ def _promotion(world: World, status: ModelDeploymentStatus) -> tuple[Effect, ...
     return tuple(told)
 
 
-def _seen_tags(world: World, version: int) -> Mapping[str, str]:
+def _wanted_tags(status: ModelDeploymentStatus) -> dict[str, str]:
+    wanted, rollout, stable = {}, status.rollout, status.stable
+    if stable is not None and stable.since is not None:
+        wanted[names.TAG_PROMOTED_AT] = timestamp(stable.since)
+    if rollout is not None and rollout.reference is not None:
+        wanted[names.TAG_PROMOTION_REFERENCE] = reference_tag(rollout.reference)
+    return wanted
+
+
+def _untold(world: World, status: ModelDeploymentStatus) -> bool:
+    """The registry was read and a tag of the promotion is not there: an alias that was there before proves nothing."""
+    version = status.stable.model.version if status.stable and status.stable.model else None
+    seen = _seen_tags(world, version) if version is not None else None
+    return seen is not None and any(seen.get(key) != value for key, value in _wanted_tags(status).items())
+
+
+def _seen_tags(world: World, version: int) -> Mapping[str, str] | None:
     """The version's tags as far as this run has read them: it is usually the one that is followed."""
     for seen in (world.wanted, world.promoted):
         if isinstance(seen, Known) and seen.value.model.version == version:
             return seen.value.tags
-    return {}
+    return None
+
+
+def promoted_at(world: World, version: int | None) -> datetime | None:
+    """When that version was promoted, as the registry tells it."""
+    told = (_seen_tags(world, version) or {}).get(names.TAG_PROMOTED_AT) if version is not None else None
+    try:
+        return datetime.fromisoformat(told) if told else None
+    except ValueError:
+        return None
+
+
+def champion_since(world: World, model: ModelReference | None) -> datetime | None:
+    """For a first version: when it became champion, if it is the champion already (a rebuilt cluster)."""
+    seen = world.promoted
+    if (
+        model is None
+        or model.version is None
+        or not isinstance(seen, Known)
+        or seen.value.model.version != model.version
+    ):
+        return None
+    return promoted_at(world, model.version)
 
 
 def reference_tag(metric: RealisedMetric) -> str:
@@ -134,24 +170,27 @@ def rejected_tag(world: World, refused: Refused) -> str:
 
 
 def _refusal(world: World, status: ModelDeploymentStatus) -> tuple[Effect, ...]:
-    """While the refused version is the one asked for, its tag is looked at and set until it is seen."""
+    """While the refused version is asked for, its tag is looked at and set until it is seen."""
     refused = status.rejected
-    if refused is None or refused.version is None or not isinstance(world.wanted, Known):
+    if refused is None or refused.version is None:
         return ()
-    seen = world.wanted.value
-    if seen.model.name is None or seen.model.version != refused.version:
-        return ()
-    value = rejected_tag(world, refused)
-    if seen.tags.get(names.TAG_REJECTED) == value:
-        return ()
-    return (TagVersion(seen.model.name, refused.version, names.TAG_REJECTED, value),)
+    for seen in (world.wanted, world.promoted):
+        if not isinstance(seen, Known) or seen.value.model.version != refused.version:
+            continue
+        name, value = seen.value.model.name, rejected_tag(world, refused)
+        if name is not None and seen.value.tags.get(names.TAG_REJECTED) != value:
+            return (TagVersion(name, refused.version, names.TAG_REJECTED, value),)
+    return ()
 
 
 def refused_before(world: World, status: ModelDeploymentStatus) -> Refused | None:
     """Whether the wanted version was refused under this plan and attempt: by status, or by the registry's tag."""
-    if not isinstance(world.wanted, Known):
-        return None
-    wanted, plan, attempt = world.wanted.value, world.plan_hash, world.deployment.spec.rollout.attempt
+    return refusal_of(world, status, world.wanted.value) if isinstance(world.wanted, Known) else None
+
+
+def refusal_of(world: World, status: ModelDeploymentStatus, wanted: Followed) -> Refused | None:
+    """Whether that version was refused under this plan and attempt."""
+    plan, attempt = world.plan_hash, world.deployment.spec.rollout.attempt
     refused = status.rejected
     if refused is not None and refused.digest == wanted.model.digest and refused.version == wanted.model.version:
         same = refused.plan_hash == plan and attempt <= (refused.attempt or 0)

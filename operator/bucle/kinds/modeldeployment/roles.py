@@ -8,8 +8,14 @@ from datetime import datetime
 from bucle.contracts import names
 from bucle.engine.observation import Absent, Known, Unavailable
 from bucle.kinds.modeldeployment.endings import change, ending
-from bucle.kinds.modeldeployment.identity import ModelFacts, is_pinned, revision_id
-from bucle.kinds.modeldeployment.promotion import promoting_state, refused_before, with_alias_move
+from bucle.kinds.modeldeployment.identity import is_pinned, revision_id
+from bucle.kinds.modeldeployment.promotion import (
+    promoted_at,
+    promoting_state,
+    refusal_of,
+    refused_before,
+    with_alias_move,
+)
 from bucle.kinds.modeldeployment.rollout import start
 from bucle.kinds.modeldeployment.routing import FULL
 from bucle.kinds.modeldeployment.world import Followed, World
@@ -30,6 +36,7 @@ class Waiting:
 def adopted(world: World, status: Status, now: datetime) -> Status:
     """A lost status is rebuilt from the router's ConfigMap: stable is the revision with the larger weight.
 
+    At 50 to 50 it is the one that was stable before: the other has not passed its gates.
     Whatever was on trial is not: it starts again at weight 0. The alias is moved on if the adopted version is newer.
     """
     if status.stable is not None or status.rollout is not None or world.routes is None:
@@ -38,13 +45,13 @@ def adopted(world: World, status: Status, now: datetime) -> Status:
     owned = [r for r in live.weights if r in world.fleets and r in live.facts and live.weights[r] > 0]
     if not owned:
         return status
-    revision = max(owned, key=lambda r: (live.weights[r], r))
+    revision = max(owned, key=lambda r: (live.weights[r], r == live.main, r))
     stable = StableRevision(
         revision=revision,
         model=live.facts[revision].reference(),
         image=live.images[revision],
         weight=FULL,
-        since=_promoted_at(world, live.facts[revision]) or now.replace(microsecond=0),
+        since=promoted_at(world, live.facts[revision].version) or now.replace(microsecond=0),
     )
     status = change(status, stable=stable)
     if isinstance(world.promoted, Known) and (world.promoted.value.model.version or 0) >= (
@@ -54,23 +61,12 @@ def adopted(world: World, status: Status, now: datetime) -> Status:
     return with_alias_move(world, change(status, rollout=promoting_state(status)))
 
 
-def _promoted_at(world: World, facts: ModelFacts) -> datetime | None:
-    for seen in (world.wanted, world.promoted):
-        if isinstance(seen, Known) and seen.value.model.version == facts.version:
-            told = seen.value.tags.get(names.TAG_PROMOTED_AT)
-            try:
-                return datetime.fromisoformat(told) if told else None
-            except ValueError:
-                return None
-    return None
-
-
 def target(world: World, status: Status) -> Followed | Waiting:
-    """The model that should be served now. Without a stable revision the promoted one comes first."""
+    """The model that should be served now. Without a stable revision the promoted one comes first, unless it was refused."""
     spec = world.deployment.spec
     if status.stable is None and status.rollout is None and not is_pinned(spec) and spec.promote is not None:
         match world.promoted:
-            case Known(value=champion) if champion.model.digest:
+            case Known(value=champion) if champion.model.digest and refusal_of(world, status, champion) is None:
                 return champion
             case Unavailable(why=why):
                 return Waiting("RegistryUnavailable", f"the alias {spec.promote.alias} cannot be read: {why}")
@@ -138,30 +134,42 @@ def _image_of(world: World, wanted: Followed) -> str:
 
 def overruled(world: World, status: Status, now: datetime) -> Status:
     """A running rollout against what is wanted now: cancelled, restarted, replaced, or left to finish."""
+    rollout, trial = status.rollout, status.candidate or status.stable
+    if rollout is None or trial is None or rollout.state in ("Aborting", "Promoting"):
+        return status
+    # Steps that were edited must not be gone on with at the old index, whoever cannot be asked at the moment.
+    edited = rollout.state != "Soaking" and rollout.plan_hash != world.plan_hash
+    if isinstance(world.wanted, Known) and world.wanted.value.model.digest:
+        status, settled = _against(world, status, world.wanted.value, now, edited=edited)
+        if settled:
+            return status
+    elif status.stable is None:
+        return status
+    return ending(status, "Superseded", "PlanChanged", EDITED) if edited else status
+
+
+EDITED = "steps, gates or serving were edited: it starts again"
+
+
+def _against(world: World, status: Status, wanted: Followed, now: datetime, *, edited: bool) -> tuple[Status, bool]:
+    """The rollout against the model that is wanted now, and whether that settles it."""
+    trial, spec = status.candidate or status.stable, world.deployment.spec
     rollout = status.rollout
-    if rollout is None or rollout.state in ("Aborting", "Promoting") or not isinstance(world.wanted, Known):
-        return status
-    wanted, spec = world.wanted.value, world.deployment.spec
-    trial = status.candidate or status.stable
-    if trial is None or not wanted.model.digest:
-        return status
-    same = same_revision(world, wanted, trial.revision, trial.image)
-    if same and rollout.plan_hash == world.plan_hash:
-        return status
-    if same and rollout.state == "Soaking":
-        return status
-    if same:
-        return ending(status, "Superseded", "PlanChanged", "steps, gates or serving were edited: it starts again")
+    if trial is None or rollout is None:
+        return status, True
+    if same_revision(world, wanted, trial.revision, trial.image):
+        return status, not edited
     before = status.previous if rollout.state == "Soaking" else status.stable
     if before is not None and same_revision(world, wanted, before.revision, before.image):
-        return ending(status, "Superseded", "Cancelled", f"{wanted.model} is wanted again, which is the stable version")
+        told = f"{wanted.model} is wanted again, which is the stable version"
+        return ending(status, "Superseded", "Cancelled", told), True
     if trial.model is not None and trial.model.digest == wanted.model.digest:
-        return ending(status, "Superseded", "PlanChanged", "serving or capture was edited: it starts again")
+        return ending(status, "Superseded", "PlanChanged", "serving or capture was edited: it starts again"), True
     if is_pinned(spec) or spec.rollout.supersede == "Replace" or _overdue(world, status, now):
         if status.stable is None and rollout.state == "Loading" and _is_champion(world, trial.model):
-            return status
-        return ending(status, "Superseded", "Replaced", f"{wanted.model} is wanted now")
-    return status
+            return status, False
+        return ending(status, "Superseded", "Replaced", f"{wanted.model} is wanted now"), True
+    return status, False
 
 
 def _is_champion(world: World, model: object) -> bool:

@@ -16,7 +16,7 @@ from bucle.kinds.modeldeployment import looks
 from bucle.kinds.modeldeployment.endings import abort, change, finish, need
 from bucle.kinds.modeldeployment.external import config_version
 from bucle.kinds.modeldeployment.identity import ModelFacts
-from bucle.kinds.modeldeployment.promotion import promoting, with_alias_move
+from bucle.kinds.modeldeployment.promotion import champion_since, promoting, with_alias_move
 from bucle.kinds.modeldeployment.routing import FULL, Wish, routes_for
 from bucle.kinds.modeldeployment.world import Fleet, World
 from bucle.resources.base import parse_duration
@@ -145,15 +145,23 @@ def _loading(world: World, status: Status, now: datetime) -> Status:
     if ready >= spec.serving.replicas:
         loaded = change(candidate, load=Load(state="Loaded", seconds=seconds))
         return _loaded(world, change(status, candidate=loaded), now)
-    late = seconds >= parse_duration(spec.serving.load_timeout).total_seconds()
     if trouble is not None and trouble.reason in MODEL_FAULTS:
         return abort(world, status, "LoadFailed", f"{trouble.reason}: {trouble.message}", now)
-    if late and (trouble is None or trouble.reason not in NOT_THE_MODEL):
+    since = candidate.load.since if candidate.load else None
+    if trouble is not None and trouble.reason in NOT_THE_MODEL:
+        # Once that is mended, and between two starts of a pod, the model has all of its time again.
+        since = now.replace(microsecond=0)
+    if now - (since or rollout.started_at or now) >= parse_duration(spec.serving.load_timeout):
         why = trouble.message if trouble else f"{ready} of {spec.serving.replicas} pods are ready"
         return abort(
             world, status, "LoadFailed", f"not ready within loadTimeout {spec.serving.load_timeout}: {why}", now
         )
-    load = Load(state="Loading" if fleet else "Pending", seconds=seconds, message=trouble.message if trouble else None)
+    load = Load(
+        state="Loading" if fleet else "Pending",
+        seconds=seconds,
+        since=since,
+        message=trouble.message if trouble else None,
+    )
     waiting = trouble.message if trouble else f"{ready} of {spec.serving.replicas} pods to be ready"
     return change(status, candidate=change(candidate, load=load), rollout=change(rollout, waiting_for=waiting))
 
@@ -202,7 +210,8 @@ def _stepping(world: World, status: Status, now: datetime) -> Status:
     if fleet is not None and (broken := _broken(fleet)) is not None:
         return abort(world, status, "LoadFailed", f"{broken.reason}: {broken.message}", now)
     if not in_force(world, status):
-        return change(status, rollout=change(rollout, waiting_for="the routes to be programmed"))
+        held = change(status, rollout=change(rollout, waiting_for="the routes to be programmed"))
+        return _condemned(world, held, now)
     if rollout.weight is not None:
         rollout = change(rollout, weight=change(rollout.weight, programmed=rollout.weight.desired))
         status = change(status, rollout=rollout)
@@ -220,7 +229,25 @@ def _stepping(world: World, status: Status, now: datetime) -> Status:
 
 def _bench(world: World, rollout: RolloutStatus, now: datetime) -> looks.Bench:
     counts = looks.counted(rollout, world.router.value) if isinstance(world.router, Known) else None
-    return looks.Bench(rollout, counts, world.evidence, now)
+    return looks.Bench(rollout, looks.query_of(rollout, world.deployment.spec), counts, world.evidence, now)
+
+
+def _condemned(world: World, status: Status, now: datetime) -> Status:
+    """While a router pod cannot be asked or stopped following, nothing advances; what is counted can still end it."""
+    rollout, _ = need(status)
+    silent = isinstance(world.router, Known) and any(pod.version is None for pod in world.router.value.pods)
+    if rollout.step_started_at is None and not silent:
+        return status
+    spec, index = world.deployment.spec, rollout.step or 0
+    steps = spec.rollout.steps
+    names = looks.part(steps[index]).gates if index < len(steps) else spec.rollout.soak.gates
+    bench = _bench(world, rollout, now)
+    seen = (looks.look_at(gate, None, bench) for gate in looks.gates_of(names, spec.gates))
+    failed = next((look for look in seen if look.verdict == "Fail"), None)
+    if failed is None:
+        return status
+    status = change(status, gates=looks.replaced(status.gates, (failed,)))
+    return abort(world, status, "GateNotPassed", f"gate {failed.name}: {failed.message}", now)
 
 
 def _judged(world: World, status: Status, now: datetime) -> Status:
@@ -247,7 +274,8 @@ def _judged(world: World, status: Status, now: datetime) -> Status:
 def _with_reference(world: World, status: Status, now: datetime) -> Status:
     """The evidence's own metric of the candidate is kept while the judge runs: it is gone after the shadow step."""
     rollout, _ = need(status)
-    if not isinstance(world.evidence, Known) or world.evidence.value.query != looks.query_of(rollout):
+    asked = looks.query_of(rollout, world.deployment.spec)
+    if not isinstance(world.evidence, Known) or world.evidence.value.query != asked:
         return status
     gate = next((g.quality for g in world.deployment.spec.gates if g.quality is not None), None)
     metric = looks.realised(gate, world.evidence.value, now) if gate else None
@@ -259,11 +287,11 @@ def _with_reference(world: World, status: Status, now: datetime) -> Status:
 def _promote(world: World, status: Status, now: datetime) -> Status:
     """Roles flip, no pod restarts; what answered before is kept warm for the soak."""
     rollout, candidate = need(status)
-    moment = now.replace(microsecond=0)
+    moment, first = now.replace(microsecond=0), status.stable is None
+    since = (champion_since(world, candidate.model) if first else None) or moment
     stable = StableRevision(
-        revision=candidate.revision, model=candidate.model, image=candidate.image, weight=FULL, since=moment
+        revision=candidate.revision, model=candidate.model, image=candidate.image, weight=FULL, since=since
     )
-    first = status.stable is None
     flipped = change(
         rollout,
         state="Promoting" if first else "Soaking",
@@ -293,7 +321,12 @@ def _soaking(world: World, status: Status, now: datetime) -> Status:
     failed = next((look for look in seen if look.verdict == "Fail"), None)
     if failed is not None:
         return abort(world, status, "GateNotPassed", f"gate {failed.name} in the soak: {failed.message}", now)
-    waiting = _soak_waits(world, status, bench, any(look.verdict == "Error" for look in seen))
+    unread = next((look for look in seen if look.verdict == "Error"), None)
+    over = bench.elapsed >= parse_duration(spec.rollout.soak.duration)
+    if unread is not None and over and spec.rollout.on_error == "Abort":
+        told = f"gate {unread.name} at the end of the soak: {unread.message}"
+        return abort(world, status, "UndecidedAtMaxDuration", told, now)
+    waiting = _soak_waits(world, status, bench, unread is not None)
     if waiting:
         return change(status, rollout=change(rollout, waiting_for=waiting))
     return with_alias_move(world, change(status, previous=None, rollout=change(rollout, state="Promoting")))
@@ -305,7 +338,7 @@ def _soak_waits(world: World, status: Status, bench: looks.Bench, unread: bool) 
         return f"the soak of {spec.rollout.soak.duration}"
     if spec.rollout.paused:
         return "rollout.paused"
-    if unread and spec.rollout.on_error == "Hold":
+    if unread:
         return "a gate that cannot be read"
     return "" if in_force(world, status) else "the routes to be programmed"
 

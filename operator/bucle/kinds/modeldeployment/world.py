@@ -50,6 +50,7 @@ class LiveRoutes:
     facts: Mapping[str, ModelFacts]
     images: Mapping[str, str]
     mirror: int = 0
+    main: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ def live_routes(config_map: JsonObject) -> LiveRoutes | None:
             facts={r: fact for r, fact in facts.items() if fact is not None},
             images={r: str(item["image"]) for r, item in revisions.items()},
             mirror=int(state.get("mirror", 0)),
+            main=state.get("main"),
         )
     except (KeyError, TypeError, ValueError):
         return None
