@@ -8,13 +8,14 @@ namespaces, schema validation. Each rule it fakes is tested in tests/conformance
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from tests.fakes.clock import FakeClock
 from tests.fakes.merging import apply
+from tests.fakes.rights import NotGranted, Right, needed
 
 from bucle.engine.conditions import timestamp
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
@@ -68,10 +69,14 @@ class _Stored:
 
 
 class FakeKube:
-    """`requests` logs every call; `writes` those that may change something. `on_change` hears of every change."""
+    """`requests` logs every call; `writes` those that may change something. `on_change` hears of every change.
 
-    def __init__(self, clock: FakeClock | None = None) -> None:
+    With `rights` a call that none of them allows ends the test.
+    """
+
+    def __init__(self, clock: FakeClock | None = None, rights: Collection[Right] | None = None) -> None:
         self.clock = clock or FakeClock()
+        self.rights = rights
         self.requests: list[Request] = []
         self.on_change: list[Changed] = []
         self._objects: dict[ObjectKey, _Stored] = {}
@@ -230,6 +235,9 @@ class FakeKube:
 
     def _request(self, verb: str, resource: Resource, namespace: str, name: str) -> None:
         self.requests.append(Request(verb, resource, namespace, name))
+        right = needed(verb, resource)
+        if self.rights is not None and right not in self.rights:
+            raise NotGranted(f"the operator needs {right}: grant it in templates/operator/rbac.yaml, or do without")
         for failure in self._failures:
             if failure.times > 0 and failure.verb == verb and failure.resource in (None, resource):
                 failure.times -= 1

@@ -19,7 +19,7 @@ A run that never comes to rest fails the test with the list of what ran last.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from prometheus_client import CollectorRegistry
 from tests.fakes import drivers
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.kube import Crashed, FakeKube
+from tests.fakes.rights import OF_THE_OPERATOR, Right
 
 from bucle.contracts.result import Result
 from bucle.engine.conditions import condition
@@ -57,7 +58,10 @@ class Restless(AssertionError):
 
 
 class Simulation:
-    """One operator and its API server. `namespace` is where short names are looked up."""
+    """One operator and its API server. `namespace` is where short names are looked up.
+
+    `rights`: what the chart grants; None for a toy kind, whose children are not ours.
+    """
 
     def __init__(
         self,
@@ -68,9 +72,10 @@ class Simulation:
         start: datetime = START,
         namespace: str = NAMESPACE,
         fence: Fence | None = None,
+        rights: Collection[Right] | None = OF_THE_OPERATOR,
     ) -> None:
         self.clock = FakeClock(start)
-        self.kube = FakeKube(self.clock)
+        self.kube = FakeKube(self.clock, rights)
         self.namespace = namespace
         self.fence: Fence = fence or OpenFence()
         self._kinds = tuple(kinds) if kinds is not None else _all_kinds()

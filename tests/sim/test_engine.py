@@ -20,7 +20,7 @@ from bucle.engine.reconcile import Again
 
 def simulation(tags: FakeTags | None = None, **changes: Any) -> tuple[Simulation, FakeTags]:
     tags = tags or FakeTags()
-    sim = Simulation([replace(KIND, **changes)], {Tagged: tags}, {Tag: tags})
+    sim = Simulation([replace(KIND, **changes)], {Tagged: tags}, {Tag: tags}, rights=None)
     tags.kube = sim.kube
     return sim, tags
 
@@ -146,7 +146,7 @@ async def test_an_outage_is_not_an_absence() -> None:
 async def test_a_failed_effect_is_repeated_with_growing_delays_until_it_works() -> None:
     sim, tags = simulation()
     failing = FakeTags(kube=sim.kube, down=True)
-    sim = Simulation([KIND], {Tagged: tags}, {Tag: failing})
+    sim = Simulation([KIND], {Tagged: tags}, {Tag: failing}, rights=None)
     tags.kube = sim.kube
     sim.create(a_dataset(tag=True))
     await sim.pass_time(timedelta(seconds=3))
@@ -169,7 +169,7 @@ async def test_effects_stop_behind_a_closed_fence_and_the_record_stays() -> None
             return False
 
     tags = FakeTags()
-    sim = Simulation([KIND], {Tagged: tags}, {Tag: tags}, fence=Closed())
+    sim = Simulation([KIND], {Tagged: tags}, {Tag: tags}, fence=Closed(), rights=None)
     tags.kube = sim.kube
     sim.create(a_dataset(tag=True))
     await sim.settle()

@@ -21,7 +21,7 @@ from bucle.engine.objects import CONFIG_MAP, DATASET, JsonObject
 
 def simulation(**changes: Any) -> tuple[Simulation, FakeTags]:
     tags = FakeTags()
-    sim = Simulation([replace(KIND, **changes)], {Tagged: tags}, {Tag: tags})
+    sim = Simulation([replace(KIND, **changes)], {Tagged: tags}, {Tag: tags}, rights=None)
     tags.kube = sim.kube
     return sim, tags
 
@@ -139,7 +139,7 @@ async def test_an_effect_ends_before_another_process_can_lead() -> None:
         async def execute(self, effect: Tag) -> None:
             await asyncio.Event().wait()
 
-    sim = Simulation([KIND], {Tagged: FakeTags()}, {Tag: Hanging()}, fence=AlmostOver())
+    sim = Simulation([KIND], {Tagged: FakeTags()}, {Tag: Hanging()}, fence=AlmostOver(), rights=None)
     sim.create(a_dataset(tag=True))
     await sim.settle()
     assert "Tag: not done within 0.02 s" in list(sim.ran)[-1]

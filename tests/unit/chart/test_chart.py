@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from bucle.app import LEASE_NAME
 
 Objects = list[dict[str, Any]]
 Render = Callable[[Mapping[str, object]], Objects]
@@ -67,6 +70,7 @@ def test_lint_is_clean(helm: str, root: Path) -> None:
         ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
         ({"storage": {"uri": "gs://bucket"}}, "/storage/uri"),
         ({"watchNamespaces": ["Team A"]}, "/watchNamespaces/0"),
+        ({"metrics": {"prometheusRule": {"interval": "30s"}}}, "'interval' not allowed"),
         ({"store": {"resources": {"limits": {"memory": "lots"}}}}, "/store/resources/limits/memory"),
         (
             {"storage": {"endpoint": "http://s3.example.com"}},
@@ -83,6 +87,31 @@ def test_a_mistake_in_values_is_refused_in_plain_words(
     done = chart_call(values)
     assert done.returncode != 0
     assert words in done.stderr
+
+
+def test_the_schema_knows_the_keys_of_the_defaults_and_no_others(root: Path) -> None:
+    """A key that the schema took and no template read would be a setting without effect."""
+
+    def keys(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: keys(value) if isinstance(value, dict) and value else None for key, value in values.items()}
+
+    def allowed(schema: Mapping[str, Any]) -> dict[str, Any] | None:
+        schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        found = {key: allowed(child) for key, child in schema.get("properties", {}).items()}
+        return found or None
+
+    schema = json.loads((root / "values.schema.json").read_text())
+    definitions = schema["definitions"]
+    told = allowed(schema)
+    assert told is not None
+    told.pop("global")
+    for part in ("operator", "store", "mlflow"):
+        told[part]["resources"] = None
+    told["image"]["references"] = None
+    defaults = keys(yaml.safe_load((root / "values.yaml").read_text()))
+    for part in ("operator", "store", "mlflow"):
+        defaults[part]["resources"] = None
+    assert told == defaults
 
 
 def test_global_values_of_a_parent_chart_are_let_through(render: Render) -> None:
@@ -109,10 +138,33 @@ def test_the_operator_may_do_only_what_it_does(case: Path, render: Render) -> No
     granted = set(rules(render(case_values(case))))
     assert not any("*" in right for right in granted)
     assert not {resource for _, resource, _ in granted} & NEVER
-    own = {(resource, verb) for group, resource, verb in granted if group == "bucle.dev"}
-    writes = {(resource, verb) for resource, verb in own if verb not in ("get", "list", "watch")}
-    status = {(f"{kind}/status", verb) for kind in KINDS for verb in ("update", "patch")}
-    assert writes == {("datasets", "create"), ("experiments", "create")} | status
+    cluster_wide = "watchNamespaces" not in case_values(case)
+    own_crds = {("apiextensions.k8s.io", "customresourcedefinitions", "get")} if cluster_wide else set()
+    assert granted == rights_by_use() | own_crds
+
+
+def rights_by_use() -> set[tuple[str, str, str]]:
+    """What the code calls, by hand; that nothing is missing here is shown by the stories in tests/sim."""
+    look = ("list", "watch")
+    by_use = {
+        ("bucle.dev", KINDS): ("get", *look),
+        ("bucle.dev", ("datasets", "experiments")): ("create",),
+        ("bucle.dev", tuple(f"{kind}/status" for kind in KINDS)): ("update",),
+        ("batch", ("jobs",)): ("get", *look, "create", "patch", "delete"),
+        ("apps", ("deployments",)): ("get", *look, "create", "patch", "delete"),
+        ("", ("services",)): ("get", *look, "create", "delete"),
+        ("", ("configmaps",)): ("get", *look, "create", "patch"),
+        ("", ("pods",)): (*look, "patch"),
+        ("", ("events",)): ("create",),
+        ("coordination.k8s.io", ("leases",)): ("get", "create", "update"),
+    }
+    return {(group, name, verb) for (group, names), verbs in by_use.items() for name in names for verb in verbs}
+
+
+def test_only_its_own_lease_can_be_read_or_written(render: Render) -> None:
+    role = next(t for t in render({}) if t["kind"] == "Role" and t["metadata"]["name"].endswith("-lease"))
+    named = {verb: rule.get("resourceNames") for rule in role["rules"] for verb in rule["verbs"]}
+    assert named == {"create": None, "get": [LEASE_NAME], "update": [LEASE_NAME]}
 
 
 def test_watched_namespaces_need_no_right_over_the_cluster(render: Render) -> None:
