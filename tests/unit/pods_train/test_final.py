@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from tests.unit.pods_train.story import FEATURES, dataset, final_task, rows
 
@@ -138,6 +139,18 @@ def test_a_champion_whose_dataset_is_gone_is_incompatible_and_fails_nothing(tmp_
     found = run_final(final_task(tmp_path, new, champion=gone)).champion
     assert found is not None and found.state == "Incompatible"
     assert "SourceMissing" in found.message and "manifest.json" in found.message
+
+
+def test_a_champion_that_fails_on_new_rows_is_incompatible_and_fails_nothing(tmp_path: Path) -> None:
+    given = rows(days=20)
+    whole = given.set_column(1, "size", pc.fill_null(given.column("size"), 0.0))
+    old = dataset(tmp_path, whole)
+    needs_all = {"estimator": {"class": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 500}}}
+    model = run_final(final_task(tmp_path, old, trainer=needs_all))
+    new = dataset(tmp_path, rows(days=30))
+    found = run_final(final_task(tmp_path, new, champion=champion(model, old))).champion
+    assert found is not None and found.state == "Incompatible"
+    assert "cannot answer these rows: " in found.message and "NaN" in found.message
 
 
 def test_a_champion_metric_that_cannot_be_paired_is_refused(tmp_path: Path) -> None:

@@ -61,7 +61,13 @@ def compare(task: ChampionModel, challenger: Challenger) -> ChampionResult:
         return _result(task, "Undecided", message, on)
     metric = require_metric(task.metric, challenger.loaded.manifest.table.target.task, per_row=True)
     asked = challenger.asked[chosen]
-    answers = champion.answers(model_frame(rows.table.take(asked), feature_columns(champion.reference.table)))
+    frame = model_frame(rows.table.take(asked), feature_columns(champion.reference.table))
+    try:
+        answers = champion.answers(frame)
+    except (ValueError, TypeError) as error:
+        # What it learnt from had no such value, for instance no null in this column.
+        text = " ".join(str(error).split())
+        return _result(task, "Incompatible", f"the champion cannot answer these rows: {text}", on)
     theirs = per_row(metric.name, rows.truth[asked], answers)
     ours = per_row(metric.name, rows.truth[asked], challenger.answers.take(chosen))
     mean = grouped_mean(metric.loss_sign() * (ours - theirs), groups)
