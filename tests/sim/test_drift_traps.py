@@ -130,6 +130,17 @@ async def test_a_registry_that_is_down_keeps_reference_and_windows() -> None:
     assert {name: world.status[name] for name in kept} == kept
 
 
+async def test_a_retrain_waits_for_a_registry_that_is_down() -> None:
+    world = DriftWorld()
+    await world.window("0.60")
+    world.registry.down = "connection refused"
+    await world.window("0.60")
+    assert action(world) == ("Waiting", "RegistryUnavailable") and world.children() == []
+    world.registry.down = None
+    await world.sim.pass_time(timedelta(minutes=1))
+    assert len(world.children()) == 1
+
+
 async def test_children_that_a_person_deleted_still_count() -> None:
     world = DriftWorld()
     await drifted(world)

@@ -13,6 +13,7 @@ from typing import Literal
 
 from bucle.contracts import names
 from bucle.engine.conditions import condition, timestamp
+from bucle.engine.observation import Unavailable
 from bucle.kinds.driftpolicy.children import retrain_name
 from bucle.kinds.driftpolicy.decide import drifting
 from bucle.kinds.driftpolicy.evaluate import SETTLED
@@ -242,8 +243,8 @@ def _gate(
         return "Suppressed", "OwnedByOtherPolicy", f"DriftPolicy {rival} retrains this model already"
     if trigger is None:
         return "Waiting", "Watching", "the window that began the drift is no longer in status: the next one tells"
-    if _unknown_data(served):
-        return "Waiting", "WaitingForReference", f"the served version has no tag {names.TAG_DATASET_DIGEST}"
+    if (unknown := _unknown_data(world, served)) is not None:
+        return "Waiting", *unknown
     lines = status.retrains.recent if status.retrains else ()
     done = _names_done(world, status)
     if _name_for(world, served, trigger) in done:
@@ -264,8 +265,13 @@ def _gate(
     return "Done", "Retraining", "a new model is being made"
 
 
-def _unknown_data(served: Served) -> bool:
-    return not (served.tags.get(names.TAG_DATASET_NAME) and served.tags.get(names.TAG_DATASET_DIGEST))
+def _unknown_data(world: World, served: Served) -> tuple[str, str] | None:
+    """Why nobody can say what the served version learnt from: reason and message."""
+    if isinstance(world.version, Unavailable):
+        return "RegistryUnavailable", f"the tags of the served version cannot be read: {world.version.why}"
+    if served.tags.get(names.TAG_DATASET_NAME) and served.tags.get(names.TAG_DATASET_DIGEST):
+        return None
+    return "WaitingForReference", f"the served version has no tag {names.TAG_DATASET_DIGEST}"
 
 
 def _names_done(world: World, status: Status) -> set[str | None]:
