@@ -147,6 +147,10 @@ async def kinds_served(kube: Kube, found: tuple[Kind, ...], namespace: str) -> N
                 await asyncio.sleep(SERVED_RETRY_SECONDS)
 
 
+class CannotStart(Exception):
+    """What the installation gave does not do; the message names the setting."""
+
+
 class Operator:
     """One process from start to end."""
 
@@ -160,14 +164,20 @@ class Operator:
         self._ready_until = 0.0
 
     async def run(self) -> int:
-        """Exit code: 0 after a signal, 1 when a part ended by itself."""
+        """Exit code: 0 after a signal, 1 when a part ended by itself. Raises CannotStart."""
         metrics = Metrics(REGISTRY)
-        kube = await kube_client.connect(metrics, self.settings.kubeconfig)
+        try:
+            kube = await kube_client.connect(metrics, self.settings.kubeconfig)
+        except KubeError as error:
+            raise CannotStart(str(error)) from error
         mlflow = registry.MlflowClient(self.settings.mlflow_uri)
         leader = Leader(kube, Candidate(self.settings.namespace, LEASE_NAME, self.settings.pod_name), self._clock)
-        server = await health.serve(
-            self.settings.listen_host, self.settings.listen_port, REGISTRY, self._live, lambda: self._ready(kube)
-        )
+        host, port = self.settings.listen_host, self.settings.listen_port
+        try:
+            server = await health.serve(host, port, REGISTRY, self._live, lambda: self._ready(kube))
+        except OSError as error:
+            await kube.close()
+            raise CannotStart(f"BUCLE_LISTEN {host}:{port} cannot be listened on: {error.strerror}") from error
         self._listen_to_signals()
         try:
             controller = assemble(self.settings, kube, mlflow, leader, metrics)
@@ -254,4 +264,8 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
     logs.configure(settings.log_format)
-    return asyncio.run(Operator(settings).run())
+    try:
+        return asyncio.run(Operator(settings).run())
+    except CannotStart as error:
+        log.error("cannot start", extra={"error": str(error)})
+        return 2

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
+import pytest
 from tests.builders import an_object
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.kube import FakeKube
@@ -78,41 +79,44 @@ async def operator(directory: Path, kube: FakeKube, served: tuple[Resource, ...]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    async with FakeApiServer(kube, served).serving(directory) as kubeconfig:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT / "operator"),
-            "KUBECONFIG": kubeconfig,
-            "BUCLE_STORE_URI": "s3://bucle",
-            "BUCLE_MLFLOW_URI": "http://127.0.0.1:9",
-            "BUCLE_IMAGE_WORKER": "worker:test",
-            "BUCLE_IMAGE_SERVE": "serve:test",
-            "BUCLE_IMAGE_ROUTER": "router:test",
-            "BUCLE_LISTEN": address,
-            "BUCLE_NAMESPACE": "bucle-system",
-            "BUCLE_POD_NAME": "operator-a",
-            "BUCLE_WATCH_NAMESPACES": "ml",
-        }
-        command = (sys.executable, "-m", "bucle", "run")
-        pipe, joined = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
-        process = await asyncio.create_subprocess_exec(
-            *command, env=environment, cwd=directory, stdout=pipe, stderr=joined
-        )
-        found = Process(process, address)
+    async with FakeApiServer(kube, served).serving(directory) as kubeconfig, started(kubeconfig, address) as found:
+        yield found
 
-        async def listen() -> None:
-            assert process.stdout is not None
-            async for line in process.stdout:
-                found.lines.append(line.decode().rstrip())
 
-        listening = asyncio.create_task(listen())
-        try:
-            yield found
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-            await listening
+@asynccontextmanager
+async def started(kubeconfig: str, address: str) -> AsyncIterator[Process]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT / "operator"),
+        "KUBECONFIG": kubeconfig,
+        "BUCLE_STORE_URI": "s3://bucle",
+        "BUCLE_MLFLOW_URI": "http://127.0.0.1:9",
+        "BUCLE_IMAGE_WORKER": "worker:test",
+        "BUCLE_IMAGE_SERVE": "serve:test",
+        "BUCLE_IMAGE_ROUTER": "router:test",
+        "BUCLE_LISTEN": address,
+        "BUCLE_NAMESPACE": "bucle-system",
+        "BUCLE_POD_NAME": "operator-a",
+        "BUCLE_WATCH_NAMESPACES": "ml",
+    }
+    command = (sys.executable, "-m", "bucle", "run")
+    pipe, joined = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=pipe, stderr=joined)
+    found = Process(process, address)
+
+    async def listen() -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            found.lines.append(line.decode().rstrip())
+
+    listening = asyncio.create_task(listen())
+    try:
+        yield found
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await listening
 
 
 def holder(kube: FakeKube) -> str | None:
@@ -212,3 +216,29 @@ async def test_a_probe_says_which_schema_is_wrong_and_costs_nothing_once_all_are
         assert [await probe("/readyz") for _ in range(3)] == [(200, "ok")] * 3
         assert asked() == before, "four large documents at every probe"
         assert "bucle_leader 1.0" in (await probe("/metrics"))[1]
+
+
+@pytest.mark.parametrize("kubeconfig", [None, "not: a kubeconfig", "only words"], ids=["missing", "wrong", "words"])
+async def test_without_a_way_to_an_api_server_it_says_so_without_a_traceback(
+    tmp_path: Path, kubeconfig: str | None
+) -> None:
+    file = tmp_path / "kubeconfig"
+    if kubeconfig is not None:
+        file.write_text(kubeconfig, encoding="utf-8")
+    async with started(str(file), "127.0.0.1:0") as process:
+        assert await process.ends() == 2
+    line = process.told()[-1]
+    assert (line["level"], line["message"]) == ("ERROR", "cannot start")
+    assert f"kubeconfig {file} does not lead to an API server" in line["error"]
+
+
+async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        server = FakeApiServer(FakeKube(), ()).serving(tmp_path)
+        async with server as kubeconfig, started(kubeconfig, address) as process:
+            assert await process.ends() == 2
+    (line,) = process.told()
+    assert f"BUCLE_LISTEN {address} cannot be listened on" in line["error"]

@@ -40,11 +40,17 @@ def in_pod() -> bool:
 
 
 async def connect(metrics: Metrics, kubeconfig: str | None = None) -> HttpKube:
-    """In a pod by its ServiceAccount, elsewhere by the given or default kubeconfig."""
-    if kubeconfig is None and in_pod():
-        config.load_incluster_config()
-    else:
-        await config.load_kube_config(config_file=kubeconfig)
+    """In a pod by its ServiceAccount, elsewhere by the given or default kubeconfig. Unavailable when neither leads anywhere."""
+    inside = kubeconfig is None and in_pod()
+    try:
+        if inside:
+            config.load_incluster_config()
+        else:
+            await config.load_kube_config(config_file=kubeconfig)
+    except Exception as error:
+        # The loader raises whatever a wrong file makes it stumble over.
+        way = "the ServiceAccount of this pod" if inside else f"kubeconfig {kubeconfig or '~/.kube/config'}"
+        raise Unavailable(f"{way} does not lead to an API server: {type(error).__name__}: {error}") from error
     return HttpKube(client.ApiClient(), metrics)
 
 
