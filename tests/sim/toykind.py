@@ -26,9 +26,13 @@ class Tagged:
 
 @dataclass(frozen=True)
 class Tag:
-    """Effect: tag it."""
+    """Effect: tag it. Whoever points to the tag is woken."""
 
     name: str
+
+    @property
+    def changes(self) -> Ref:
+        return Ref("tags", self.name)
 
 
 @dataclass
@@ -75,8 +79,9 @@ def child_of(obj: JsonObject) -> Child:
 
 
 def refs(obj: JsonObject) -> frozenset[Ref]:
-    follows = obj["spec"].get("follows")
-    return frozenset({object_ref(DATASET, obj["metadata"]["namespace"], follows)} if follows else set())
+    spec = obj["spec"]
+    found = {object_ref(DATASET, obj["metadata"]["namespace"], spec["follows"])} if spec.get("follows") else set()
+    return frozenset(found | ({Ref("tags", spec["heeds"])} if spec.get("heeds") else set()))
 
 
 def reads(obj: JsonObject) -> Reads:

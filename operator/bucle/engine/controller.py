@@ -53,6 +53,8 @@ class Controller:
         verdict = await self._reconciler.reconcile(key)
         seconds = self._monotonic() - began
         self.metrics.reconciled(key.resource.kind, verdict.outcome, seconds)
+        for ref in verdict.changed:
+            self.wake_pointing_at(ref)
         again = self._plan_next(key, verdict)
         level = logging.DEBUG if verdict.outcome == "Unchanged" else logging.INFO
         log.log(

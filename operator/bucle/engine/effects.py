@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from bucle.engine.kind import Ref
+from bucle.engine.plan import Effect
 
 
 class EffectFailed(Exception):
     """The effect did not happen (or nobody can say that it did); it is tried again with growing delays."""
+
+
+@runtime_checkable
+class Changes(Protocol):
+    """An effect that names what it changes: no watch tells of it, so whoever points there is woken when it is done."""
+
+    @property
+    def changes(self) -> Ref: ...
+
+
+def changed_by(effects: Iterable[Effect]) -> frozenset[Ref]:
+    return frozenset(effect.changes for effect in effects if isinstance(effect, Changes))
 
 
 class Executor(Protocol):

@@ -60,6 +60,12 @@ async def _ask(source: Source, read: Read, limit_seconds: float) -> Observation[
         async with asyncio.timeout(limit_seconds):
             return await source.read(read)
     except TimeoutError:
-        return Unavailable(f"{read} was not answered within {limit_seconds:g} s")
+        return Unavailable(f"{_named(read)} was not answered within {limit_seconds:g} s")
     except Exception as error:  # noqa: BLE001 - a source with a mistake in it must not look like an absence
-        return Unavailable(f"{read} failed: {type(error).__name__}: {error}")
+        return Unavailable(f"{_named(read)} failed: {type(error).__name__}: {error}")
+
+
+def _named(read: Read) -> str:
+    """For a condition's message: a read's own words if it has any, never its fields, which may be long."""
+    worded = type(read).__str__ is not object.__str__
+    return str(read) if worded else type(read).__name__

@@ -26,6 +26,9 @@ class GetObject:
     namespace: str
     name: str
 
+    def __str__(self) -> str:
+        return f"reading {self.resource.kind} {self.namespace}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class ListObjects:
@@ -35,6 +38,9 @@ class ListObjects:
     namespace: str
     labels: tuple[tuple[str, str], ...] = ()
     owner_uid: str | None = None
+
+    def __str__(self) -> str:
+        return f"listing {self.resource.plural} in {self.namespace}"
 
 
 class Source(Protocol):

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from bucle.engine.apply import Applied, Applier, Decision
 from bucle.engine.children import child_key, listed, observed_objects
 from bucle.engine.clock import Clock
-from bucle.engine.effects import Executors, Fence
+from bucle.engine.effects import Executors, Fence, changed_by
 from bucle.engine.errors import SpecInvalid
-from bucle.engine.kind import Kind
+from bucle.engine.kind import Kind, Ref
 from bucle.engine.kube import Conflict, Kube, KubeError, NotFound
 from bucle.engine.metrics import Metrics
 from bucle.engine.objects import JsonObject, ObjectKey, key_of, uid_of
@@ -51,13 +51,15 @@ Next: TypeAlias = Again | timedelta
 class Verdict:
     """How a run ended, in one word for logs and metrics, and when the next one is due.
 
-    `within` is the plan's own wish: it holds even when the run is tried again for another reason.
+    `within` is the plan's own wish: it holds even when the run is tried again for another reason. `changed`: what
+    this run changed outside of Kubernetes.
     """
 
     outcome: str
     next: Next
     detail: str = ""
     within: timedelta | None = None
+    changed: frozenset[Ref] = frozenset()
 
 
 @dataclass(slots=True)
@@ -188,7 +190,7 @@ def _verdict(plan: Plan, applied: Applied, memory: _Memory, now: datetime) -> Ve
     if applied.effects_failed:
         return Verdict("EffectFailed", Again.BACKOFF, "; ".join(applied.effects_failed))
     if ran - ran_before:
-        return Verdict("EffectDone", Again.NOW)
+        return Verdict("EffectDone", Again.NOW, changed=changed_by(ran - ran_before))
     if ran:
         # The same effects once more: what they did does not show yet, so look again later rather than at once.
         return Verdict("EffectRepeated", Again.BACKOFF)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from bucle.engine.kind import Ref
+
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """A mapping as a hashable value, sorted by key; see `pairs`."""
 
@@ -65,6 +67,9 @@ class VersionByAlias:
     model: str
     alias: str
 
+    def __str__(self) -> str:
+        return f"asking MLflow for the version of {self.model} behind alias {self.alias}"
+
 
 @dataclass(frozen=True, slots=True)
 class VersionByNumber:
@@ -72,6 +77,9 @@ class VersionByNumber:
 
     model: str
     version: int
+
+    def __str__(self) -> str:
+        return f"asking MLflow for version {self.version} of {self.model}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,9 @@ class VersionsByTag:
     key: str
     value: str
 
+    def __str__(self) -> str:
+        return f"asking MLflow for versions of {self.model} by tag {self.key}"
+
 
 @dataclass(frozen=True, slots=True)
 class RunsByTag:
@@ -91,8 +102,22 @@ class RunsByTag:
     key: str
     value: str
 
+    def __str__(self) -> str:
+        return f"asking MLflow for runs of {self.experiment} by tag {self.key}"
+
 
 # --- effects: each is safe to run twice ----------------------------------------------------------------------
+
+
+class _ChangesModel:
+    """MLflow has no watch: who points to the model is told by the effect."""
+
+    __slots__ = ()
+    model: str
+
+    @property
+    def changes(self) -> Ref:
+        return Ref(REGISTRY_SCOPE, self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +142,7 @@ class CloseRun:
 
 
 @dataclass(frozen=True, slots=True)
-class RegisterVersion:
+class RegisterVersion(_ChangesModel):
     """Registers `source` as the next version unless a version tagged `bucle.dev/key` = `key` exists."""
 
     model: str
@@ -128,7 +153,7 @@ class RegisterVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAlias:
+class SetAlias(_ChangesModel):
     """Points the alias to the version.
 
     `only_forward`: leave it alone when it already points to that version or a higher one; MLflow has no
@@ -143,7 +168,7 @@ class SetAlias:
 
 
 @dataclass(frozen=True, slots=True)
-class TagVersion:
+class TagVersion(_ChangesModel):
     """Sets one tag of a version; the last value wins."""
 
     model: str
