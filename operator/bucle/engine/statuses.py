@@ -12,12 +12,22 @@ from bucle.engine.refusals import Refusal, overlay
 
 
 def planned_status(obj: JsonObject, planned: JsonObject, refusals: Sequence[Refusal], now: datetime) -> JsonObject:
-    """The plan's status with its generation, without nulls (the server drops them, so they would always differ)."""
-    generation = generation_of(obj)
-    status: JsonObject = {**_without_nulls(planned), "observedGeneration": generation}
-    stored = (obj.get("status") or {}).get("conditions") or []
-    status["conditions"] = overlay(status.get("conditions") or [], stored, refusals, generation, now)
-    return status
+    """The plan's status with its generation, without nulls (the server drops them, so they would always differ).
+
+    A plan that could not see enough to judge gives the stored status back: then a new generation is not called
+    observed, or who waits for it (kstatus, Helm, `kubectl wait`) would take the old verdict for the new one.
+    """
+    generation, stored = generation_of(obj), dict(obj.get("status") or {})
+    said = _without_nulls(planned)
+    if not refusals and _spoken(said) == _spoken(stored):
+        return stored
+    conditions = overlay(said.get("conditions") or [], stored.get("conditions") or [], refusals, generation, now)
+    return {**said, "observedGeneration": generation, "conditions": conditions}
+
+
+def _spoken(status: JsonObject) -> JsonObject:
+    """What a status says: every condition that was judged anew carries its generation itself."""
+    return {key: value for key, value in status.items() if key != "observedGeneration" and value not in ([], {})}
 
 
 def invalid_status(obj: JsonObject, reason: str, message: str, now: datetime) -> JsonObject:
