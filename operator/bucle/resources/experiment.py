@@ -174,7 +174,10 @@ class ExperimentLimits(Model):
     max_failed_trials: Annotated[int, Field(ge=0, le=500)] = Field(
         default=3, description="With one more failed trial the search stops."
     )
-    trial_timeout: Duration = Field(default="1h", description="Longest time for one trial or the final fit.")
+    trial_timeout: Duration = Field(
+        default="1h",
+        description="Longest time for one trial. The final fit fits six times (once for the model, five times out of fold) and has six times as long.",
+    )
     max_duration: Duration = Field(default="24h", description="Longest time for the whole search.")
 
 
@@ -198,9 +201,13 @@ class Champion(Model):
     alias: AliasName = Field(default="champion", description="Alias that names the champion in the registry.")
     metric: MetricName = Field(description="Name of a metric, compared row by row.")
     data: Literal["Newest", "Test"] = Field(
-        default="Newest", description="Newest: groups the champion has never seen; Test: the test split."
+        default="Newest",
+        description="Newest: groups the champion has never seen, on which the challenger must be better; without any, the test split, on which it must not be worse. Test: the test split, on which it must be better.",
     )
-    margin: DecimalString = Field(default="0", description="By how much the challenger must be better.")
+    margin: DecimalString = Field(
+        default="0",
+        description="By how much the challenger must be better; on old rows (see data), how much worse it may be.",
+    )
     confidence: DecimalString = Field(default="0.95", description="Confidence of the one-sided comparison.")
     on_missing: PassOrFail = Field(default="Pass", description="When there is no champion.")
     on_incompatible: PassOrFail = Field(default="Fail", description="When the champion cannot read the data.")

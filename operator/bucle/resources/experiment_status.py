@@ -89,6 +89,7 @@ class ChampionComparison(Model):
     version: int | None = Field(default=None, description="Version of the champion.")
     metrics: Metrics = Field(default={}, description="The champion's metrics on the same rows.")
     state: Short | None = Field(default=None, description="Compared, Missing, Incompatible or Undecided.")
+    data: Short | None = Field(default=None, description="Rows that were compared: Newest or Test.")
     difference: DecimalString | None = Field(
         default=None, description="Challenger minus champion as a loss; negative: the challenger is better."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from bucle.contracts import reasons_doc
 from bucle.contracts.reasons import REASONS
 from bucle.contracts.table import Labels
 from bucle.engine.objects import DATASET, JsonObject
+from bucle.kinds.dataset.build import after
 from bucle.kinds.dataset.children import spec_hash
 from bucle.kinds.dataset.world import World, typed
+from bucle.resources.dataset_status import Build
 from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, pause
+from bucle.workloads.jobs import Failed
 from bucle.workloads.pods import Owner
 
 SAYING = {"ready", "reconciling", "stalled", "under_way", "cannot", "stopped"}
@@ -27,6 +31,21 @@ OURS = ("kinds/dataset", "kinds/experiment")
 @pytest.mark.parametrize(("attempt", "seconds"), [(0, 5), (1, 10), (2, 20), (3, 40), (4, 60), (50, 60), (5000, 60)])
 def test_pauses_grow_to_a_minute(attempt: int, seconds: int) -> None:
     assert pause(attempt).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason", "failures"),
+    [
+        ("SecretMissing: secret bucle-storage not found", "SecretMissing: secret bucle-storage not found", 0),
+        ("OutOfMemory: once", "DeadlineExceeded: at its deadline", 1),
+        (None, "DeadlineExceeded: at its deadline", 1),
+    ],
+)
+def test_a_pod_that_waited_until_its_deadline_says_what_for(seen: str | None, reason: str, failures: int) -> None:
+    build = Build(job="j", attempt=0, failures=0, state="Running", reason=seen)
+    ended = after(build, Failed("User", "DeadlineExceeded", "at its deadline"), datetime(2026, 1, 1, tzinfo=UTC))
+    assert (ended.reason, ended.failures) == (reason, failures)
+    assert ended.not_before is not None
 
 
 def world(change: Callable[[JsonObject], object] = lambda obj: None, labels: Labels | None = None) -> World:

@@ -117,6 +117,26 @@ def test_why_there_is_no_comparison_is_told(found: ChampionResult | None, words:
     assert message.startswith("champion version 3 cannot be compared: ") and words in message
 
 
+@pytest.mark.parametrize(
+    ("asked", "compared_on", "difference", "passed"),
+    [
+        ("Newest", "Newest", "-0.0005", False),
+        ("Newest", "Newest", "-0.0038", True),
+        ("Newest", "Test", "-0.0005", True),  # upper bound −0.0005 + 1.729 × 0.001 = 0.0012 < 0.002
+        ("Newest", "Test", "0.0003", False),  # upper bound 0.00203
+        ("Test", "Test", "-0.0005", False),
+        ("Test", "Test", "-0.0038", True),
+    ],
+)
+def test_on_old_rows_the_challenger_must_not_be_worse(
+    asked: str, compared_on: str, difference: str, passed: bool
+) -> None:
+    found = measured(difference).model_copy(update={"on": compared_on})
+    told = verdict(found, data=asked)
+    assert told.passed is passed
+    assert ("no group is new to the champion" in told.message) is (asked != compared_on)
+
+
 def test_a_shown_deterioration_fails_whatever_undecided_says() -> None:
     assert verdict(measured("0.05"), onUndecided="Pass")[:2] == (False, "NotBetter")
 

@@ -11,7 +11,15 @@ from bucle.engine.objects import JsonObject
 from bucle.kinds.dataset.children import bounds
 from bucle.kinds.dataset.world import World
 from bucle.resources.dataset_status import Build
-from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, USER_ATTEMPTS, outcome_of, pause, task_text
+from bucle.workloads.attempts import (
+    HEALS_FROM_OUTSIDE,
+    LONGEST_PAUSE,
+    USER_ATTEMPTS,
+    outcome_of,
+    pause,
+    task_text,
+    waited_for,
+)
 from bucle.workloads.jobs import Failed, Finished, Lost, Running
 from bucle.workloads.platform import Platform
 
@@ -35,6 +43,9 @@ def after(build: Build, failed: Failed | Lost, now: datetime) -> Build:
     """The build once this attempt brought no result: the next attempt with its pause, or stopped."""
     if isinstance(failed, Lost):
         failed = Failed("Retry", "ResultLost", failed.message)
+    seen, words = reason_of(build)
+    if (waited := waited_for(seen, failed)) != failed.reason:
+        failed = Failed("Retry", waited, words)
     failures = (build.failures or 0) + (1 if failed.kind in ("User", "Parameters") else 0)
     reason = f"{failed.reason}: {failed.message}"
     if failed.reason in HEALS_FROM_OUTSIDE:

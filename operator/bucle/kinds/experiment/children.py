@@ -84,14 +84,16 @@ def final_task(platform: Platform, world: World, inputs: Inputs, final: Final) -
 
 def trial_job(platform: Platform, world: World, inputs: Inputs, row: Trial) -> Child:
     """Raises TaskTooLarge when the trainer does not fit a pod annotation."""
-    job = _job(world, row.job, TRIAL, row.image or platform.image_worker, trial_task(world, inputs, row))
+    job = _job(world, row.job, TRIAL, row.image or platform.image_worker, trial_task(world, inputs, row), fits=1)
     return task_job(platform, world.owner, job)
 
 
 def final_job(platform: Platform, world: World, inputs: Inputs, final: Final) -> Child:
     """Raises TaskTooLarge when the trainer does not fit a pod annotation."""
     task = final_task(platform, world, inputs, final)
-    return task_job(platform, world.owner, _job(world, final.job, FINAL, final.image or platform.image_worker, task))
+    # Once on train and validation, and once for each fold that is predicted.
+    job = _job(world, final.job, FINAL, final.image or platform.image_worker, task, fits=1 + task.folds)
+    return task_job(platform, world.owner, job)
 
 
 def placed_trial(world: World, inputs: Inputs, row: Trial) -> Trial:
@@ -128,14 +130,16 @@ def _free_or_same(world: World, inputs: Inputs, index: int | None, attempt: int,
     return min(same) if same else max(attempts, default=attempt - 1) + 1
 
 
-def _job(world: World, name: str | None, component: str, image: str, task: TrialTask | FinalTask) -> JobSpec:
+def _job(
+    world: World, name: str | None, component: str, image: str, task: TrialTask | FinalTask, *, fits: int
+) -> JobSpec:
     spec = world.experiment.spec
     return JobSpec(
         name=name or "",
         component=component,
         image=image,
         task=task,
-        deadline=parse_duration(spec.limits.trial_timeout),
+        deadline=fits * parse_duration(spec.limits.trial_timeout),
         settings=PodSettings.of(to_dict(spec.pod)),
     )
 

@@ -2,7 +2,9 @@
 
 The comparison is a one-sided test on the paired difference d (challenger minus champion, as a loss) over groups:
 with the bounds of Student's t with groups − 1 degrees of freedom at `confidence`, the challenger is better when the
-upper bound of d lies below −margin, and shown not to be better when the lower bound lies above −margin.
+upper bound of d lies below −margin, and shown not to be better when the lower bound lies above −margin. Where `Newest`
+was asked for and no group is new to the champion, the old rows can only show that the challenger is not worse: the
+limit is then +margin (DESIGN §2).
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ def compared(spec: Champion, before: ChampionComparison | None, found: ChampionR
     return known.model_copy(
         update={
             "state": state,
+            "data": found.on,
             "difference": found.difference,
             "interval": interval,
             "groups": found.groups,
@@ -116,9 +119,12 @@ def champion(spec: Champion, comparison: ChampionComparison, found: ChampionResu
 
 
 def _by_interval(spec: Champion, comparison: ChampionComparison, interval: Interval, name: str) -> Verdict:
-    lower, upper, limit = float(interval.lower or "0"), float(interval.upper or "0"), -float(spec.margin)
+    lower, upper, margin = float(interval.lower or "0"), float(interval.upper or "0"), float(spec.margin)
+    old_rows = spec.data == "Newest" and comparison.data == "Test"
+    limit, wanted = (margin, "not worse") if old_rows else (-margin, "better")
+    where = "the test split, for no group is new to the champion" if old_rows else f"{comparison.data or spec.data}"
     told = (
-        f"{spec.metric} as a loss against {name}: difference {comparison.difference}, one-sided bounds "
+        f"{spec.metric} as a loss against {name} on {where}: difference {comparison.difference}, one-sided bounds "
         f"[{interval.lower}, {interval.upper}] at {spec.confidence} over {comparison.groups} groups, "
         f"must lie below {decimal_text(limit)}"
     )
@@ -126,7 +132,7 @@ def _by_interval(spec: Champion, comparison: ChampionComparison, interval: Inter
         return Verdict(True, "GatesPassed", told)
     if lower > limit:
         return Verdict(False, "NotBetter", told)
-    return _by_rule(spec.on_undecided, "NotBetter", f"not shown to be better: {told}")
+    return _by_rule(spec.on_undecided, "NotBetter", f"not shown to be {wanted}: {told}")
 
 
 def _because(what: str, why: str) -> str:
