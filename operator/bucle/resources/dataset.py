@@ -316,7 +316,7 @@ class Dataset(Resource):
     rules: ClassVar = (named_rule(),)
     columns: ClassVar = (
         READY_COLUMN,
-        Column("Digest", ".status.current.digest", description="Current version."),
+        Column("Version", ".status.current.version", description="Current version, in short."),
         Column("Rows", ".status.current.rows", "integer", description="Rows of the current version."),
         REASON_COLUMN,
         AGE_COLUMN,

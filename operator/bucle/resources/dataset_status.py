@@ -37,6 +37,7 @@ class DatasetVersion(Model):
     """One version: immutable content in the store."""
 
     digest: Short | None = Field(default=None, description="sha256 of the canonical content; names the version.")
+    version: Short | None = Field(default=None, description="First twelve digits of the digest, for people.")
     spec_hash: Short | None = Field(default=None, description="Hash of the spec it was built or checked with.")
     rows: int | None = Field(default=None, description="Rows in all splits.")
     bytes: int | None = Field(default=None, description="Size of its files.")

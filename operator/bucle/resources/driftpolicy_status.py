@@ -173,6 +173,8 @@ class PastEvaluation(Model):
     window: EvaluatedWindow | None = Field(default=None, description="The window.")
     verdict: Short | None = Field(default=None, description="Its verdict.")
     value: DecimalString | None = Field(default=None, description="What was measured.")
+    limit: DecimalString | None = Field(default=None, description="What was allowed.")
+    interval: Interval | None = Field(default=None, description="Where the truth lay.")
     rows: int | None = Field(default=None, description="Its rows.")
     groups: int | None = Field(default=None, description="Its groups.")
     at: Timestamp | None = Field(default=None, description="When it was judged.")

@@ -8,6 +8,8 @@ from bucle.contracts.result import DataResult
 from bucle.resources.dataset_status import DatasetStatus, DatasetVersion, RejectedVersion
 
 HISTORY_LIMIT = 20
+SHORT_VERSION = 12
+"""Digits of a digest that a person can compare at a glance."""
 
 
 def harvested(status: DatasetStatus, result: DataResult, spec_hash: str, now: datetime) -> DatasetStatus:
@@ -40,6 +42,7 @@ def _version(result: DataResult, spec_hash: str, created_at: datetime) -> Datase
     return DatasetVersion.model_validate(
         {
             "digest": result.digest,
+            "version": result.digest.removeprefix("sha256:")[:SHORT_VERSION],
             "spec_hash": spec_hash,
             "rows": result.rows,
             "bytes": result.bytes,

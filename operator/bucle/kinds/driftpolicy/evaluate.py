@@ -230,6 +230,8 @@ def _past(served: Served, evaluation: Evaluation, window: WindowResult) -> PastE
         window=evaluation.window,
         verdict=evaluation.verdict,
         value=window.value,
+        limit=evaluation.signals[0].limit,
+        interval=evaluation.signals[0].interval,
         rows=window.rows,
         groups=window.groups,
         at=evaluation.at,

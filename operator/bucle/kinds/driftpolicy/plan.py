@@ -15,7 +15,7 @@ from bucle.kinds.driftpolicy.retrain import acted, is_drifting, loop_open
 from bucle.kinds.driftpolicy.world import World, reference_of, world_of
 from bucle.resources.base import Condition
 from bucle.resources.documents import to_dict
-from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluationJob
+from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluationJob, OpenRetrain
 from bucle.workloads.attempts import keep_for_a_day
 from bucle.workloads.platform import Platform
 
@@ -94,6 +94,9 @@ def _main(world: World, status: Status) -> tuple[Says, ...]:
         reason, message = reason_of(look.reason or "")
         every = world.policy.spec.schedule.every
         return reconciling(reason, f"{message}; it is looked again after schedule.every ({every})")
+    retrain = status.retrains.in_flight if status.retrains else None
+    if retrain is not None:
+        return ready("Retraining", _under_way(retrain))
     if look is not None and look.finished_at is None:
         return ready("Evaluating", f"Job {look.job} looks for full windows")
     if isinstance(world.watermark, Unavailable):
@@ -102,6 +105,13 @@ def _main(world: World, status: Status) -> tuple[Says, ...]:
     if last is None or last.window is None:
         return ready("NotEnoughLabels", f"no window of {world.policy.spec.windows.rows} labelled rows is full yet")
     return ready("Watching", f"window {last.window.index}: {last.message}")
+
+
+def _under_way(retrain: OpenRetrain) -> str:
+    since = f"window {retrain.window} asked for a new model"
+    if retrain.model_version is not None:
+        return f"{since}: version {retrain.model_version} is made and goes through its rollout"
+    return f"{since}: Dataset {retrain.dataset} and Experiment {retrain.experiment} make it"
 
 
 def _drift(world: World, status: Status) -> Says:
