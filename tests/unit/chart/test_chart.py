@@ -152,7 +152,7 @@ def rights_by_use() -> set[tuple[str, str, str]]:
         ("bucle.dev", tuple(f"{kind}/status" for kind in KINDS)): ("update",),
         ("batch", ("jobs",)): ("get", *look, "create", "patch", "delete"),
         ("apps", ("deployments",)): ("get", *look, "create", "patch", "delete"),
-        ("", ("services",)): ("get", *look, "create", "delete"),
+        ("", ("services",)): ("get", *look, "create", "patch", "delete"),
         ("", ("configmaps",)): ("get", *look, "create", "patch"),
         ("", ("pods",)): (*look, "patch"),
         ("", ("events",)): ("create",),

@@ -66,3 +66,29 @@ async def test_an_operator_release_rolls_no_model() -> None:
     assert {d["metadata"]["uid"] for d in world.fleets().values()} == uids
     (fleet,) = world.fleets().values()
     assert fleet["spec"]["template"]["spec"]["containers"][0]["image"] == PLATFORM.image_serve
+
+
+async def test_an_operator_release_brings_the_judge_along() -> None:
+    from dataclasses import replace
+
+    from tests.fakes.simulation import PLATFORM
+
+    from bucle.kinds import modeldeployment
+
+    world = await shadowing()
+    world.sim._kinds = (modeldeployment.kind(replace(PLATFORM, image_worker="bucle-worker:next")),)
+    world.sim.restart()
+    await world.sim.pass_time(timedelta(minutes=1))
+    (judge,) = [d for d in world.sim.kube.all(DEPLOYMENT) if d["metadata"]["name"].endswith("-judge")]
+    (container,) = judge["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "bucle-worker:next"
+    assert {"name", "image", "command", "env", "ports"} <= set(container)
+
+
+async def test_a_selector_that_somebody_changed_is_set_back() -> None:
+    world = await shadowing()
+    services = {s["metadata"]["name"]: s["spec"]["selector"] for s in world.sim.kube.all(SERVICE)}
+    for name in services:
+        world.sim.edit(SERVICE, name, lambda live: live["spec"].update(selector={"app": "gone"}))
+    await world.sim.pass_time(timedelta(minutes=1))
+    assert {s["metadata"]["name"]: s["spec"]["selector"] for s in world.sim.kube.all(SERVICE)} == services

@@ -72,19 +72,21 @@ def selector(labels: dict[str, str]) -> dict[str, str]:
     return {key: labels[key] for key in chosen if key in labels}
 
 
-def _service(owner: Owner, name: str, labels: dict[str, str], port: int, *, headless: bool) -> JsonObject:
+def _service(owner: Owner, name: str, labels: dict[str, str], port: int, *, headless: bool) -> Child:
+    """A selector that somebody changed would take the address from all callers: it is set back."""
     spec: JsonObject = {
         "selector": selector(labels),
         "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
     }
     if headless:
         spec["clusterIP"] = "None"
-    return {
+    manifest = {
         "apiVersion": SERVICE.api_version,
         "kind": SERVICE.kind,
         "metadata": owner.metadata(name, labels),
         "spec": spec,
     }
+    return Child(SERVICE, manifest, adjust={"spec": {"selector": spec["selector"]}})
 
 
 def _probe(path: str, **more: int) -> JsonObject:
@@ -119,7 +121,7 @@ def revision_children(deployment: ModelDeployment, platform: Platform, revision:
     workload = _workload(owner, name, labels, template, spec.serving.replicas)
     return (
         Child(DEPLOYMENT, workload, adjust={"spec": {"replicas": spec.serving.replicas}}),
-        Child(SERVICE, _service(owner, name, labels, names.PORT_HTTP, headless=True)),
+        _service(owner, name, labels, names.PORT_HTTP, headless=True),
     )
 
 
@@ -127,7 +129,7 @@ def stable_service(deployment: ModelDeployment) -> Child:
     """The address callers use for good: port 80 in front of the router pods."""
     owner = owner_of(deployment)
     labels = owner.labels(ROUTER_COMPONENT)
-    return Child(SERVICE, _service(owner, owner.name, labels, 80, headless=False))
+    return _service(owner, owner.name, labels, 80, headless=False)
 
 
 def router_children(deployment: ModelDeployment, platform: Platform) -> Child:
@@ -208,7 +210,11 @@ def routes_child(deployment: ModelDeployment, routes: Routes, facts: dict[str, R
 
 
 def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGate) -> Child:
-    """The one small pod that pairs labelled answers while a shadow step runs."""
+    """The one small pod that pairs labelled answers while a shadow step runs.
+
+    It keeps nothing that is not in the store, so it follows an edited gate and a new release at once: an older one
+    would answer another question than the one that is asked.
+    """
     owner, feedback = owner_of(deployment), deployment.spec.feedback
     labels = owner.labels(JUDGE_COMPONENT)
     group = gate.group_by
@@ -231,4 +237,8 @@ def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGa
     container["readinessProbe"] = _probe("/ready", periodSeconds=2, timeoutSeconds=2, failureThreshold=3)
     workload = _workload(owner, names.judge_name(owner.name), labels, template, 1)
     workload["spec"]["strategy"] = {"type": "Recreate"}
-    return Child(DEPLOYMENT, workload)
+    followed = {
+        "metadata": {"annotations": template["metadata"]["annotations"]},
+        "spec": {"containers": [{key: container[key] for key in ("name", "image", "env")}]},
+    }
+    return Child(DEPLOYMENT, workload, adjust={"spec": {"template": followed}})
