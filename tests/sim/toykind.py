@@ -98,7 +98,9 @@ def plan(obj: JsonObject, seen: Observations, now: datetime) -> Plan:
     waiting = isinstance(seen["tagged"], Unavailable)
     says = reconciling("Building", "waits for tags") if waiting or wants_tag else ready("VersionReady", "all is done")
     stored = (obj.get("status") or {}).get("conditions") or []
-    status = {"conditions": fold(stored, [*says, Says("Toy", "True", "Toy")], obj["metadata"]["generation"], now)}
+    status = {
+        "conditions": fold(stored, [*says, Says("Toy", "True", "Toy", "it plays")], obj["metadata"]["generation"], now)
+    }
     children = seen["children"].value if isinstance(seen["children"], Known) else ()
     unwanted = tuple(
         Deletion(CONFIG_MAP, item["metadata"]["namespace"], item["metadata"]["name"], item["metadata"]["uid"])

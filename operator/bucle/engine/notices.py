@@ -16,12 +16,13 @@ _WARNING_REASONS = frozenset({"ChildRefused", "InternalError"})
 
 
 def changed_conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Conditions that newly say something: true now, or not ready while nothing else explains it; one per reason."""
+    """Conditions that newly say something, one per reason: what became true, what no longer is, and a Ready that fails
+    while nothing else explains it."""
     told: dict[str, Mapping[str, Any]] = {}
     for now in _in_order(after.get("conditions") or ()):
         then = condition(before, now["type"])
         same = then is not None and (then.get("status"), then.get("reason")) == (now["status"], now["reason"])
-        if not same and _speaks(now, after):
+        if not same and _speaks(now, then, after):
             told.setdefault(str(now["reason"]), now)
     return list(told.values())
 
@@ -58,8 +59,11 @@ def _in_order(conditions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
     return sorted(conditions, key=lambda c: (first.get(str(c["type"]), 3), str(c["type"])))
 
 
-def _speaks(said: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-    if said["status"] == "True":
-        return True
-    explained = is_true(status, "Reconciling") or is_true(status, "Stalled")
-    return said["type"] == "Ready" and not explained
+def _speaks(said: Mapping[str, Any], before: Mapping[str, Any] | None, status: Mapping[str, Any]) -> bool:
+    if said["type"] in ("Reconciling", "Stalled"):
+        return bool(said["status"] == "True")
+    if said["type"] == "Ready":
+        explained = is_true(status, "Reconciling") or is_true(status, "Stalled")
+        return said["status"] == "True" or not explained
+    was_true = before is not None and before["status"] == "True"
+    return bool(said.get("message")) and (said["status"] == "True" or was_true)

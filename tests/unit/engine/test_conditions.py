@@ -71,6 +71,10 @@ def test_a_mistake_of_the_operator_does_not_call_a_serving_object_unready() -> N
     assert truths(broken_status(a_dataset(), "KeyError", LATER)["conditions"])["Ready"][0] == "False"
 
 
+REACHABLE = (Says("GatesReachable", "True", "NoCandidate"),)
+UNREACHABLE = Says("GatesReachable", "False", "UnreachableGate", "gate quality cannot pass in time")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
@@ -80,6 +84,10 @@ def test_a_mistake_of_the_operator_does_not_call_a_serving_object_unready() -> N
         (reconciling("Building"), reconciling("Registering"), [("Reconciling", "Registering")]),
         (reconciling("Building"), stalled("GateFailed"), [("Stalled", "GateFailed")]),
         (ready("Serving"), reconciling("Shadowing", still_ready=True), [("Reconciling", "Shadowing")]),
+        (REACHABLE, (Says("GatesReachable", "True", "Serving"),), []),
+        (REACHABLE, (UNREACHABLE,), [("GatesReachable", "UnreachableGate")]),
+        ((), (UNREACHABLE,), []),
+        ((), (Says("DriftDetected", "True", "Breached", "beyond 0.548"),), [("DriftDetected", "Breached")]),
     ],
 )
 def test_one_event_per_change_and_none_for_repetition(

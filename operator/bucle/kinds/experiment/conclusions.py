@@ -53,7 +53,7 @@ def _refused(reason: str, message: str) -> tuple[Says, ...]:
     if reason == "GateFailed":
         return (
             *stalled(reason, message),
-            Says("Succeeded", "True", "Succeeded"),
+            Says("Succeeded", "True", "Succeeded", "it ran and decided"),
             Says("GatesPassed", "False", reason, message),
             registered,
         )
@@ -61,4 +61,9 @@ def _refused(reason: str, message: str) -> tuple[Says, ...]:
 
 
 def _decided(first: tuple[Says, ...], registered: Says) -> tuple[Says, ...]:
-    return (*first, Says("Succeeded", "True", "Succeeded"), Says("GatesPassed", "True", "GatesPassed"), registered)
+    return (
+        *first,
+        Says("Succeeded", "True", "Succeeded", "it ran and decided"),
+        Says("GatesPassed", "True", "GatesPassed"),
+        registered,
+    )
