@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hack.demo.install import NAMESPACE, Installation
 from hack.demo.replay import Replay, Tally
-
-if TYPE_CHECKING:
-    from hack.demo.story import Seen
+from hack.demo.seen import Seen
 
 Z95 = 1.96
+QUIET = ("Evaluating", "Watching")
+"""Reasons of a policy that come and go with each look; the windows say what was found."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """`turn`: what must change for the summary to have it too; None for a line that is only worth watching."""
+
+    text: str
+    turn: tuple[str, str] | None
 
 
 @dataclass
@@ -28,43 +37,43 @@ class Report:
     moments: dict[str, float] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
+    _turns: dict[str, str] = field(default_factory=dict)
 
     def notice(self, seen: Seen, replay: Replay | None) -> list[str]:
-        """New lines since the last look, for the person who watches."""
+        """New lines since the last look, for the person who watches; turns are kept for the summary."""
         now = time.monotonic() - self.began
         day = f" [{replay.day}, {replay.tally.rows:,} flights]" if replay and replay.day else ""
         fresh = []
         for line in self._lines(seen):
-            if line not in self._known:
-                self._known.add(line)
-                self.events.append((now, line))
-                fresh.append(f"{now:6.0f} s{day}  {line}")
+            if line.turn is not None and self._turns.get(line.turn[0]) != line.turn[1]:
+                self._turns[line.turn[0]] = line.turn[1]
+                self.events.append((now, line.text))
+            if line.text not in self._known:
+                self._known.add(line.text)
+                fresh.append(f"{now:6.0f} s{day}  {line.text}")
         self._moments(seen, now)
         return fresh
 
-    def _lines(self, seen: Seen) -> list[str]:
-        lines = []
+    def _lines(self, seen: Seen) -> Iterator[Line]:
         for obj in (seen.dataset, seen.experiment, seen.deployment, seen.policy, *self.children):
             for c in (obj.get("status") or {}).get("conditions") or []:
                 if c["type"] == "Ready":
-                    text = f": {c['message']}" if c.get("message") else ""
                     name = f"{obj['kind']} {obj['metadata']['name']}"
-                    lines.append(f"{name}: Ready={c['status']} {c['reason']}{text}"[:240])
-        windows = (seen.policy.get("status") or {}).get("history") or []
-        lines += [f"window {json.dumps(window, sort_keys=True)}"[:400] for window in windows]
+                    text = f": {c['message']}" if c.get("message") else ""
+                    turn = None if c["reason"] in QUIET else (name, c["reason"])
+                    yield Line(f"{name}: Ready={c['status']} {c['reason']}{text}"[:240], turn)
+        for window in reversed((seen.policy.get("status") or {}).get("history") or []):
+            yield Line(told_window(window), (f"window {window.get('id')}", ""))
         rollout = (seen.deployment.get("status") or {}).get("rollout") or {}
         if rollout:
-            lines.append(
-                f"rollout {rollout.get('id')}: step {rollout.get('step')}, weight {json.dumps(rollout.get('weight'))}"
-            )
+            weight = (rollout.get("weight") or {}).get("programmed", 0)
+            text = f"rollout {rollout.get('id')}: step {rollout.get('step')}, {weight} percent"
+            yield Line(text, ("rollout", text))
         for gate in (seen.deployment.get("status") or {}).get("gates") or []:
             if gate.get("verdict") in ("Pass", "Fail"):
-                shown = {k: gate[k] for k in ("samples", "groups", "estimate", "interval", "limit") if k in gate}
-                self.moments.setdefault(f"gate {gate['name']} step {gate.get('step')} {gate['verdict']}", 0.0)
-                key = f"gate {gate['name']} at step {gate.get('step')}: {gate['verdict']}"
-                if not any(e[1].startswith(key) for e in self.events):
-                    lines.append(f"{key} {json.dumps(shown)}")
-        return lines
+                name = f"gate {gate['name']} at step {gate.get('step')}"
+                if self._turns.get(name) != gate["verdict"]:
+                    yield Line(told_gate(gate), (name, gate["verdict"]))
 
     def _moments(self, seen: Seen, now: float) -> None:
         status = seen.policy.get("status") or {}
@@ -139,6 +148,29 @@ class Report:
                 if name in self.moments:
                     lines.append(f"  breach to {what}: {self.moments[name] - since:.0f} s")
         return "\n".join(lines)
+
+
+def told_window(window: Mapping[str, Any]) -> str:
+    """One judged window of the policy's history."""
+    index = (window.get("window") or {}).get("index")
+    return (
+        f"window {index} of revision {window.get('version')}: {window.get('verdict')}: log loss {window.get('value')} "
+        f"in {_between(window)}, limit {window.get('limit')}, {window.get('rows', 0):,} labels, {window.get('groups')} days"
+    )
+
+
+def told_gate(gate: Mapping[str, Any]) -> str:
+    """One gate that was decided."""
+    counted = f"{gate.get('samples', 0):,} samples" + (f", {gate['groups']} groups" if gate.get("groups") else "")
+    return (
+        f"gate {gate['name']} at step {gate.get('step')}: {gate['verdict']}: {gate.get('estimate')} in {_between(gate)}, "
+        f"limit {gate.get('limit')}, {counted}"
+    )
+
+
+def _between(measured: Mapping[str, Any]) -> str:
+    interval = measured.get("interval") or {}
+    return f"[{interval.get('lower')}, {interval.get('upper')}]"
 
 
 def _mean(groups: list[dict[str, Any]], key: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ from hack.demo import flights
 from hack.demo.install import NAMESPACE, SAMPLES, Installation
 from hack.demo.replay import Pace, Replay
 from hack.demo.report import Report
+from hack.demo.seen import Seen, dig
 from hack.shell import Failure
 from hack.steps import Steps
 
@@ -22,30 +22,6 @@ FAST = (20.0, 10)
 SLOW = (1.0, 5)
 MANIFESTS = ("driftpolicy.yaml", "modeldeployment.yaml", "experiment.yaml", "dataset.yaml")
 POLL_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The four objects at one moment; an object that does not exist yet is an empty dict."""
-
-    dataset: dict[str, Any]
-    experiment: dict[str, Any]
-    deployment: dict[str, Any]
-    policy: dict[str, Any]
-
-    def deployed(self, *path: str) -> Any:
-        return dig(self.deployment, "status", *path)
-
-    def ready(self, name: str) -> bool:
-        conditions = dig(getattr(self, name), "status", "conditions") or []
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-def dig(value: Any, *path: str) -> Any:
-    """The value at that path of nested dicts, or None."""
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 class Story:
