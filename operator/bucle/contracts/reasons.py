@@ -44,6 +44,10 @@ REASONS: dict[str, Reason] = {
     "ContainerRefused": Reason(
         "The container runtime refused the container.", "Read the runtime's words in the message."
     ),
+    "PodsRefused": Reason(
+        "The API server creates no pod for a workload: a quota, a limit range or an admission policy is in the way.",
+        "Read the message, and `kubectl describe` of the named workload; raise the quota or lower the requests.",
+    ),
     "Unschedulable": Reason("No node takes the pod.", "Lower its requests, or add a node."),
     "OutOfMemory": Reason("A container used more memory than its limit.", "Raise `resources.limits.memory`."),
     "CrashLooping": Reason("A program ends again and again.", "Read its log."),

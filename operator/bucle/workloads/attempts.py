@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bucle.contracts.names import ANNOTATION_TASK
@@ -15,8 +15,10 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(seconds=60)
 USER_ATTEMPTS = 3
 
-HEALS_FROM_OUTSIDE = frozenset({"BucketMissing", "SecretMissing", "SourceMissing", "AccessDenied", "ModelMissing"})
-"""Not this object's fault: someone may make the bucket, Secret or file meanwhile, so it is looked at again and again."""
+HEALS_FROM_OUTSIDE = frozenset(
+    {"BucketMissing", "SecretMissing", "SourceMissing", "AccessDenied", "ModelMissing", "PodsRefused"}
+)
+"""Not this object's fault: someone may make the bucket, Secret, file or room meanwhile, so it is looked at again and again."""
 
 
 def pause(attempt: int) -> timedelta:
@@ -48,10 +50,15 @@ def ended(job: Mapping[str, Any]) -> bool:
     return any(c.get("type") in ("Complete", "Failed") and c.get("status") == "True" for c in conditions)
 
 
-def outcome_of(name: str, listed: Mapping[str, Mapping[str, Any]], pods: Sequence[Mapping[str, Any]]) -> jobs.Outcome:
+def outcome_of(
+    name: str,
+    listed: Mapping[str, Mapping[str, Any]],
+    pods: Sequence[Mapping[str, Any]],
+    now: datetime | None = None,
+) -> jobs.Outcome:
     """What became of the attempt with that Job name. An attempt whose Job and pods are both unseen is Lost."""
     mine = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("job-name") == name]
-    return jobs.outcome(listed.get(name), mine)
+    return jobs.outcome(listed.get(name), mine, now=now)
 
 
 def keep_for_a_day(job: Mapping[str, Any]) -> Child | None:

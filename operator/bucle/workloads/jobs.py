@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ from bucle.engine.objects import JOB, JsonObject
 from bucle.engine.plan import Child
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner, PodSettings, task_pod
-from bucle.workloads.trouble import pod_trouble
+from bucle.workloads.trouble import job_trouble, pod_trouble
 
 HARVESTED_TTL = timedelta(hours=24)
 
@@ -96,9 +96,14 @@ Outcome = Running | Finished | Failed | Lost
 
 
 def outcome(
-    job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]], task_sha256: str | None = None
+    job: Mapping[str, Any] | None,
+    pods: Sequence[Mapping[str, Any]],
+    task_sha256: str | None = None,
+    now: datetime | None = None,
 ) -> Outcome:
     """What became of the attempt, from the Job (None: it no longer exists) and all pods of its owner.
+
+    With `now` a Job that gets no pod is told from one that has just begun.
 
     Pods are matched by owner uid or by the Job's name label, so a pod that outlives its Job still counts.
     """
@@ -124,6 +129,8 @@ def outcome(
             return Lost(f"the Job failed ({failed.get('reason', 'no reason')}) and its pod is gone")
         return Lost("the Job completed but its pod and message are gone")
     trouble = next((found for pod in mine if (found := pod_trouble(pod)) is not None), None)
+    if not mine and now is not None:
+        trouble = job_trouble(job, now)
     return Running(trouble, started=any(pod.get("status", {}).get("phase") == "Running" for pod in mine))
 
 

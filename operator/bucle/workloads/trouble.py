@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from bucle.contracts.result import Failure, Result
 
+PODLESS = timedelta(seconds=20)
+"""Pods of a healthy Job exist within a second; a busy controller may take a few."""
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 
 
@@ -27,6 +30,36 @@ def pod_trouble(pod: Mapping[str, Any]) -> Failure | None:
         if found is not None:
             return found
     return None
+
+
+def deployment_trouble(deployment: Mapping[str, Any]) -> Failure | None:
+    """Why a Deployment has fewer pods than it should, when the API server refuses them."""
+    for condition in deployment.get("status", {}).get("conditions") or ():
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return _refused(
+                f"Deployment {deployment['metadata']['name']}", condition.get("message") or "no reason given"
+            )
+    return None
+
+
+def job_trouble(job: Mapping[str, Any], now: datetime) -> Failure | None:
+    """A Job that began some time ago and still has no pod: its controller tells the reason in an event only.
+
+    Called for a Job of which no pod was seen.
+    """
+    status = job.get("status", {})
+    began = status.get("startTime")
+    if began is None or status.get("active") or now - datetime.fromisoformat(began) < PODLESS:
+        return None
+    name = job["metadata"]["name"]
+    return _refused(f"Job {name}", f"no pod exists since {began}; `kubectl describe job {name}` tells why")
+
+
+def _refused(workload: str, why: str) -> Failure:
+    return Failure(
+        reason="PodsRefused",
+        message=f"no pod is created for {workload}: {why}. Raise the quota or lower its requests",
+    )
 
 
 def _container_trouble(pod: str, container: Mapping[str, Any]) -> Failure | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bucle.contracts import exits
 from bucle.contracts.result import Failure, Result
 from bucle.engine.objects import JsonObject
 from bucle.workloads.jobs import Failed, Finished, Lost, Running, outcome
-from bucle.workloads.trouble import pod_trouble
+from bucle.workloads.trouble import PODLESS, deployment_trouble, pod_trouble
 
 TASK = "a" * 64
 
@@ -157,3 +158,35 @@ def test_a_pods_real_reason_is_lifted(pod: JsonObject, reason: str, words: str) 
 def test_a_pod_that_just_starts_has_no_trouble() -> None:
     assert pod_trouble(waiting("ContainerCreating")) is None
     assert pod_trouble(a_pod(phase="Pending")) is None
+
+
+BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "pods", "waited", "reason"),
+    [
+        ({"startTime": "2026-01-01T12:00:00Z"}, [], PODLESS, "PodsRefused"),
+        ({"startTime": "2026-01-01T12:00:00Z"}, [], PODLESS - timedelta(seconds=1), None),
+        ({"startTime": "2026-01-01T12:00:00Z", "active": 1}, [], PODLESS, None),
+        ({"startTime": "2026-01-01T12:00:00Z"}, [a_pod(phase="Pending")], PODLESS, None),
+        ({}, [], PODLESS, None),
+    ],
+)
+def test_a_job_that_gets_no_pod_says_where_to_look(
+    status: JsonObject, pods: list[JsonObject], waited: timedelta, reason: str | None
+) -> None:
+    found = outcome({**a_job("try"), "status": status}, pods, now=BEGAN + waited)
+    assert isinstance(found, Running)
+    assert (found.trouble.reason if found.trouble else None) == reason
+    assert found.trouble is None or "`kubectl describe job try` tells why" in found.trouble.message
+
+
+def test_a_deployment_whose_pods_a_quota_refuses_says_so() -> None:
+    words = 'pods "x" is forbidden: exceeded quota: small, requested: pods=1'
+    refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": words}
+    found = deployment_trouble({"metadata": {"name": "server"}, "status": {"conditions": [refused]}})
+    assert found is not None
+    assert found.reason == "PodsRefused"
+    assert f"no pod is created for Deployment server: {words}" in found.message
+    assert deployment_trouble({"metadata": {"name": "server"}, "status": {}}) is None

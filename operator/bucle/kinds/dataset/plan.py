@@ -74,7 +74,7 @@ def _harvested(seen: World, status: DatasetStatus, build: Build, now: datetime) 
     job = build.job or ""
     if job not in seen.jobs and not _has_pod(seen, job):
         return status  # written down, not yet created (or deleted by hand): the child is made now
-    found = outcome_of(job, seen.jobs, seen.pods)
+    found = outcome_of(job, seen.jobs, seen.pods, now)
     if isinstance(found, Running):
         trouble = f"{found.trouble.reason}: {found.trouble.message}" if found.trouble else None
         return status.model_copy(update={"build": build.model_copy(update={"reason": trouble})})

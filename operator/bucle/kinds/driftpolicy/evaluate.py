@@ -122,7 +122,7 @@ def _harvested(world: World, served: Served, signal: PerformanceSignal, status: 
     if job is None and look.state == "Running":
         return status
     end = now.replace(microsecond=0)
-    match outcome(job, world.pods):
+    match outcome(job, world.pods, now=now):
         case Running(trouble=trouble):
             # What an earlier attempt failed of stands until this one has ended, unless it has a trouble of its own.
             reason = f"{trouble.reason}: {trouble.message}" if trouble else look.reason if look.attempt else None

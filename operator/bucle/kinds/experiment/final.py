@@ -76,7 +76,7 @@ def advanced(platform: Platform, world: World, inputs: Inputs, final: Final, now
         (pod["metadata"].get("labels") or {}).get("job-name") == job for pod in world.pods
     ):
         return final
-    found = outcome_of(job, world.jobs, world.pods)
+    found = outcome_of(job, world.jobs, world.pods, now)
     if isinstance(found, Running):
         trouble = f"{found.trouble.reason}: {found.trouble.message}" if found.trouble else None
         return final.model_copy(update={"reason": trouble})

@@ -109,7 +109,7 @@ def _decided(platform: Platform, seen: World, inputs: Inputs, now: datetime) -> 
 
 def _searched(seen: World, status: ExperimentStatus, inputs: Inputs, now: datetime) -> ExperimentStatus:
     """Rows harvested, given new attempts, planned; or the search stopped."""
-    found = {row.index: _outcome(seen, row) for row in status.trials if records.is_open(row)}
+    found = {row.index: _outcome(seen, row, now) for row in status.trials if records.is_open(row)}
     metric = seen.experiment.spec.objective.metric
     rows = tuple(
         search.after(row, outcome, metric, now) if (outcome := found.get(row.index)) is not None else row
@@ -165,11 +165,11 @@ def _suggested(seen: World, rows: tuple[Trial, ...]) -> tuple[Suggestion, ...]:
     return answer.value if isinstance(answer, Known) else ()
 
 
-def _outcome(seen: World, row: Trial) -> Outcome | None:
+def _outcome(seen: World, row: Trial, now: datetime) -> Outcome | None:
     """What became of the row's Job; None while it is not created yet or waits for its next attempt."""
     if row.job is None or (row.job not in seen.jobs and not _has_pod(seen, row.job)):
         return None
-    return outcome_of(row.job, seen.jobs, seen.pods)
+    return outcome_of(row.job, seen.jobs, seen.pods, now)
 
 
 def _has_pod(seen: World, job: str) -> bool:
@@ -207,15 +207,21 @@ def _concluded(seen: World, status: ExperimentStatus, inputs: Inputs, now: datet
     if isinstance(seen.suggestions, Unavailable):
         said = conclusions.under_way("SearchRunning", f"no suggestion: {seen.suggestions.why}")
         return Decision(status, said, LOOK_AGAIN)
-    said = conclusions.under_way("SearchRunning", _progress(seen, status))
+    said = conclusions.under_way(*_progress(seen, status, now))
     return Decision(status, said, _again(status, outage, now))
 
 
-def _progress(seen: World, status: ExperimentStatus) -> str:
+def _progress(seen: World, status: ExperimentStatus, now: datetime) -> tuple[str, str]:
+    """Reason and message of a running search; when no trial can run, what its pods wait for is the reason."""
     counts = status.counts or records.counts(())
     text = f"{counts.succeeded} of {search.wanted_trials(seen.experiment)} trials succeeded, {counts.failed} failed"
-    troubles = sorted({row.reason for row in status.trials if records.is_open(row) and row.reason})
-    return f"{text}; waiting: {', '.join(troubles)}" if troubles else text
+    open_rows = [row for row in status.trials if records.is_open(row)]
+    found = [outcome for row in open_rows if (outcome := _outcome(seen, row, now)) is not None]
+    waiting = [outcome.trouble for outcome in found if isinstance(outcome, Running) and outcome.trouble is not None]
+    if waiting and len(waiting) == len(found):
+        return waiting[0].reason, f"{text}; {waiting[0].message}"
+    troubles = sorted({row.reason for row in open_rows if row.reason})
+    return "SearchRunning", f"{text}; waiting: {', '.join(troubles)}" if troubles else text
 
 
 def _again(status: ExperimentStatus, outage: str | None, now: datetime) -> timedelta | None:

@@ -52,6 +52,7 @@ NOT_THE_MODEL = frozenset(
         "SecretMissing",
         "ContainerRefused",
         "Unschedulable",
+        "PodsRefused",
         "Disrupted",
         "StoreUnavailable",
         "BucketMissing",

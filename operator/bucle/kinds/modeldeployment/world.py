@@ -23,7 +23,7 @@ from bucle.resources.base import ModelReference
 from bucle.resources.documents import parse
 from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads.platform import Platform
-from bucle.workloads.trouble import pod_trouble
+from bucle.workloads.trouble import deployment_trouble, pod_trouble
 
 STATE_KEY = "bucle.json"
 """Key in the router's ConfigMap from which a lost status is rebuilt; Envoy does not read it."""
@@ -176,7 +176,7 @@ def world_of(obj: JsonObject, seen: Observations, now: datetime, platform: Platf
         routes=live_routes(routes.value) if owned_routes and isinstance(routes, Known) else None,
         router=router_view(seen["router"]),
         routers_ready=sum(_ready_replicas(d) for d in _component(deployments, "router")),
-        router_trouble=next((t for pod in router_pods if (t := pod_trouble(pod)) is not None), None),
+        router_trouble=_trouble(router_pods, _component(deployments, "router")),
         judge=(judge["metadata"]["name"], uid_of(judge)) if judge else None,
         evidence=seen.get("evidence"),
         unseen=unseen,
@@ -202,9 +202,15 @@ def _fleets(deployments: tuple[JsonObject, ...], pods: tuple[JsonObject, ...]) -
         if revision is None or item["metadata"].get("deletionTimestamp"):
             continue
         mine = [pod for pod in _component(pods, "serve") if labels_of(pod).get(names.LABEL_REVISION) == revision]
-        trouble = next((found for pod in mine if (found := pod_trouble(pod)) is not None), None)
+        trouble = _trouble(mine, [item])
         fleets[revision] = Fleet(revision, item["metadata"]["name"], uid_of(item), _ready_replicas(item), trouble)
     return fleets
+
+
+def _trouble(pods: list[JsonObject], deployments: list[JsonObject]) -> Failure | None:
+    """The first reason that a pod has, or the one for which there is none."""
+    told = (*map(pod_trouble, pods), *map(deployment_trouble, deployments))
+    return next((found for found in told if found is not None), None)
 
 
 def live_routes(config_map: JsonObject) -> LiveRoutes | None:
