@@ -88,11 +88,12 @@ WAITING = {"no-such-node"}
 
 @dataclass(frozen=True)
 class Stage:
-    """`plain` has the right Secret, `denied` a wrong one, `secretless` none."""
+    """`plain` has the right Secret, `denied` a wrong one, `secretless` none; `full` has a quota of no pods."""
 
     plain: Scene
     denied: Scene
     secretless: Scene
+    full: Scene
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +105,15 @@ def stage(installation: Installation) -> Iterator[Stage]:
         plain = stack.enter_context(scenes.scene(installation, "bad-data", right))
         denied = stack.enter_context(scenes.scene(installation, "bad-denied", wrong))
         secretless = stack.enter_context(scenes.scene(installation, "bad-secretless", None))
+        full = stack.enter_context(scenes.scene(installation, "bad-full", right))
+        full.kubectl("create", "quota", "small", "--hard=pods=0")
+        full.apply(sample("Dataset", "flights"))
         secretless.apply(sample("Dataset", "flights"))
         denied.apply(sample("Dataset", "flights"))
         plain.apply(_missing_image(), _strangers_service(), sample("ModelDeployment", "taken"))
         plain.apply(sample("Dataset", "stays"), sample("Dataset", "edited"))
         plain.apply(*(sample("Dataset", case.name, case.changes) for case in CASES))
-        yield Stage(plain, denied, secretless)
+        yield Stage(plain, denied, secretless, full)
 
 
 def _missing_image() -> dict[str, Any]:
@@ -183,6 +187,15 @@ def test_a_missing_secret_is_told_with_its_command_and_heals_when_it_is_made(sta
     assert "kubectl create secret generic bucle-storage --from-literal=AWS_ACCESS_KEY_ID=" in message
     stage.secretless.apply(scenes.storage_secret(stage.secretless.installation))
     stage.secretless.until("datasets", "flights", ready("VersionReady"), within=180)
+
+
+def test_a_quota_is_told_within_a_minute_and_work_goes_on_when_it_is_lifted(stage: Stage) -> None:
+    seen = stage.full.until("datasets", "flights", says("Reconciling", "True", "PodsRefused"), within=75)
+    job = seen["status"]["build"]["job"]
+    assert f"`kubectl describe job {job}` tells why" in conditions(seen)["Ready"]["message"]
+    assert "exceeded quota: small" in stage.full.kubectl("describe", "job", job)
+    stage.full.kubectl("delete", "quota", "small")
+    stage.full.until("datasets", "flights", ready("VersionReady"), within=240)
 
 
 def test_a_strangers_service_is_never_taken_over(stage: Stage) -> None:

@@ -93,7 +93,8 @@ REASONS: dict[str, Reason] = {
     "NotRegistered": Reason("The experiment ran and its model was not registered, as the spec asks.", "Nothing."),
     "NotBetter": Reason("The model was not shown to be better than the champion.", "Nothing: the champion stays."),
     "ChampionIncompatible": Reason(
-        "The champion cannot be compared with this model.", "See `champion.onIncompatible`."
+        "The champion cannot be compared with this model: the message tells why.",
+        "See `champion.onIncompatible`; after a release with other libraries: docs/install.md, Upgrade.",
     ),
     "ChampionUndecided": Reason(
         "There was too little evidence to compare with the champion.",
