@@ -82,9 +82,9 @@ class Scene:
         )
 
     def replace_status(self, plural: str, name: str, status: JsonObject) -> None:
-        """As a backup that restores objects without their status would leave it."""
-        wiped = {**self.get(plural, name), "status": status}
-        self.kubectl("replace", "--subresource=status", "-f", "-", stdin=json.dumps(wiped))
+        """As a backup that restores objects without their status would leave it, whatever the operator writes meanwhile."""
+        patch = [{"op": "add", "path": "/status", "value": status}]
+        self.kubectl("patch", plural, name, "--subresource=status", "--type=json", "-p", json.dumps(patch))
 
 
 def wait_until(what: str, holds: Callable[[], bool], within: float) -> None:

@@ -59,7 +59,22 @@ def done(result: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def installed(kubectl: Kubectl) -> Kubectl:
+def nobody_looks_on(kubectl: Kubectl) -> Iterator[None]:
+    """No operator runs: it would write the status of what is stored here, and these tests are of the server alone."""
+    selector = "app.kubernetes.io/name=bucle,app.kubernetes.io/component=operator"
+    found = json.loads(done(kubectl("get", "deployments", "--all-namespaces", "-l", selector, "-o", "json")))["items"]
+    running = [(item["metadata"]["namespace"], item["metadata"]["name"], item["spec"]["replicas"]) for item in found]
+    for namespace, name, _ in running:
+        done(kubectl("scale", "deployment", name, "-n", namespace, "--replicas=0"))
+        done(kubectl("wait", "pod", "-n", namespace, "-l", selector, "--for=delete", "--timeout=60s"))
+    yield
+    for namespace, name, replicas in running:
+        done(kubectl("scale", "deployment", name, "-n", namespace, f"--replicas={replicas}"))
+        done(kubectl("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=120s"))
+
+
+@pytest.fixture(scope="module")
+def installed(kubectl: Kubectl, nobody_looks_on: None) -> Kubectl:
     done(kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS)))
     done(kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS)))
     return kubectl

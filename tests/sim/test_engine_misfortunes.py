@@ -93,7 +93,7 @@ async def test_a_namesake_made_anew_does_not_inherit_what_was_refused_before() -
     sim.kube.remove(CONFIG_MAP, "ml", taken["metadata"]["name"])
     sim.create(a_dataset())
     await sim.settle()
-    assert sim.events()[-2:] == [("Normal", "VersionReady", "all is done"), ("Normal", "Toy", "Toy is True")]
+    assert sim.events()[-2:] == [("Normal", "VersionReady", "all is done"), ("Normal", "Toy", "it plays")]
     told = [reason for _, reason, _ in sim.events()]
     assert told.count("NameTaken") == 1
 
