@@ -32,6 +32,8 @@ from bucle.resources.modeldeployment_status import (
 from bucle.workloads.platform import Platform
 
 BUSY, CALM = timedelta(seconds=2), timedelta(seconds=15)
+LOOKS_PER_AGE = 50
+"""A step is looked at again after a fiftieth of its age."""
 TOUCH_EVERY_SECONDS = 2
 
 Status = ModelDeploymentStatus
@@ -52,7 +54,7 @@ def plan(obj: JsonObject, seen: Observations, now: datetime, platform: Platform)
         children=_children(world, status, routes),
         deletions=_deletions(world, status, routes),
         effects=(*_touch(world, routes, now), *promotion.effects(world, status)),
-        requeue_after=BUSY if _busy(world, status, routes) else CALM,
+        requeue_after=_next_look(world, status, now),
     )
 
 
@@ -158,8 +160,21 @@ def _touch(world: World, routes: Routes, now: datetime) -> tuple[Effect, ...]:
     return (TouchRouters(meta.namespace, meta.uid, f"{version}-{bucket}"),)
 
 
-def _busy(world: World, status: Status, routes: Routes) -> bool:
-    """Look again soon: a rollout runs, or the router does not follow yet, or something is not ready."""
+def _next_look(world: World, status: Status, now: datetime) -> timedelta:
+    """Soon while something moves. A step that has run for long is looked at less often: evidence of hours does not change
+    within seconds, and each look is a request to every router pod, to the judge, and a write."""
+    if not _busy(world, status):
+        return CALM
+    rollout = status.rollout
+    steady = rollout is not None and rollout.state == "Stepping" and in_force(world, status)
+    if rollout is None or not steady or rollout.step_started_at is None:
+        return BUSY
+    age = (now - rollout.step_started_at) // LOOKS_PER_AGE
+    return min(CALM, max(BUSY, timedelta(seconds=int(age.total_seconds()))))
+
+
+def _busy(world: World, status: Status) -> bool:
+    """A rollout runs, or the router does not follow yet, or something is not ready."""
     if status.rollout is not None or status.stable is None:
         return not (status.stable is None and status.rollout is None)
     if world.ready(status.stable.revision) < world.deployment.spec.serving.replicas or world.routers_ready == 0:
