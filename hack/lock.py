@@ -125,14 +125,14 @@ def main(argv: Sequence[str]) -> int:
         description="Regenerate requirements/*.txt from the one lock, or check that they agree."
     )
     parser.add_argument("--check", action="store_true", help="only compare, change nothing, needs no network")
-    parser.add_argument("--upgrade", action="store_true", help="resolve requirements/all.txt anew first")
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of the pinned ones")
     options = parser.parse_args(argv)
     folder = ROOT / "requirements"
     if not options.check:
         uv = find_uv()
         full = folder / "all.txt"
-        if options.upgrade:
-            resolve(uv, ["pyproject.toml", "--all-extras", "--upgrade"], [], full)
+        # What is pinned stays pinned; only what pyproject.toml asks for since is added.
+        resolve(uv, ["pyproject.toml", "--all-extras", *(["--upgrade"] if options.upgrade else [])], [], full)
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         for name, subset in SUBSETS.items():
             (folder / f"{name}.txt").unlink(missing_ok=True)
