@@ -22,6 +22,8 @@ from hack.steps import Steps, table
 ROOT = Path(__file__).resolve().parent.parent
 FAST_TIERS = ("tests/unit", "tests/contract", "tests/golden", "tests/sim", "tests/wire")
 CLUSTER_TIER = ("tests/cluster",)
+# Fast tests share nothing; the cluster has one installation, which its tests take turns with.
+ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
 SOURCES = ("operator", "tests", "hack", "manifests")
 TYPED_SCRIPTS = (
     "hack/cluster",
@@ -116,7 +118,7 @@ def main(arguments: Sequence[str]) -> int:
     layout = from_environment()
     runs = [*static_parts(layout)]
     if with_cluster:
-        runs += [Part("fast tests", pytest_command(FAST_TIERS), 120, live=True), *cluster_parts()]
+        runs += [Part("fast tests", pytest_command((*ON_ALL_CORES, *FAST_TIERS)), 240, live=True), *cluster_parts()]
     steps = Steps(total=len(runs))
     outcomes = [perform(part, steps) for part in runs]
     failed = [part.name for part, succeeded in zip(runs, outcomes, strict=True) if not succeeded]
@@ -124,7 +126,8 @@ def main(arguments: Sequence[str]) -> int:
         f"\n{table(steps.records)}\n{'failed: ' + ', '.join(failed) if failed else 'all of these passed'}; now the tests\n"
     )
     # The cluster tier says on the terminal what it waits for; capturing file descriptors would swallow that.
-    tests = pytest_command(("--capture=sys", *(cluster_tests or CLUSTER_TIER)) if with_cluster else FAST_TIERS)
+    cluster = ("--capture=sys", *(cluster_tests or CLUSTER_TIER))
+    tests = pytest_command(cluster if with_cluster else (*ON_ALL_CORES, *FAST_TIERS))
     last = subprocess.run(tests, cwd=ROOT, env=environment(), check=False).returncode
     return last or (1 if failed else 0)
 
