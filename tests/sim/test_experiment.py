@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.fakes.drivers import end_pod, set_pod_status, start_pod
+from tests.fakes.drivers import end_pod
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.simulation import Simulation
 from tests.sim.training import (
@@ -27,8 +27,7 @@ from tests.sim.training import (
 
 from bucle.contracts import names
 from bucle.contracts.result import ChampionResult, Result
-from bucle.engine.conditions import timestamp
-from bucle.engine.objects import DATASET, EXPERIMENT, JOB, JsonObject
+from bucle.engine.objects import DATASET, EXPERIMENT, JsonObject
 
 MODEL = "ml.flights"
 CHAMPION_DIGEST = "sha256:" + "e" * 64
@@ -392,30 +391,3 @@ async def test_a_wide_batch_is_planned_whole() -> None:
     wide = changed(LATE, lambda obj: obj["spec"]["limits"].update(maxTrials=10, parallelTrials=10))
     sim, _ = await started(wide)
     assert len(sim.jobs(open_only=True)) == 10
-
-
-async def test_what_all_pods_wait_for_is_the_reason_with_its_cure_and_goes_when_one_runs() -> None:
-    sim, _ = await started()
-    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "bucle-storage" not found'}
-    for name in job_names(sim):
-        pod = start_pod(sim.kube, "ml", name)
-        set_pod_status(sim.kube, pod, {"containerStatuses": [{"name": "train", "state": {"waiting": waiting}}]})
-    await sim.pass_time(timedelta(seconds=5))
-    assert said(sim)["Reconciling"] == "True/SecretMissing"
-    (reconciling,) = [c for c in sim.status(EXPERIMENT, "late")["conditions"] if c["type"] == "Reconciling"]
-    assert "kubectl create secret generic bucle-storage" in reconciling["message"]
-
-    set_pod_status(sim.kube, pod, {"phase": "Running"})
-    await sim.pass_time(timedelta(seconds=5))
-    assert said(sim)["Reconciling"] == "True/SearchRunning"
-
-
-async def test_jobs_that_get_no_pod_say_where_to_look() -> None:
-    sim, _ = await started()
-    for job in sim.jobs():
-        began = {"startTime": timestamp(sim.clock.now())}
-        sim.kube.edit(JOB, "ml", job["metadata"]["name"], lambda live, began=began: live.update(status=began))
-    await sim.pass_time(timedelta(seconds=5))
-    assert said(sim)["Reconciling"] == "True/SearchRunning"
-    await sim.pass_time(timedelta(seconds=55))
-    assert said(sim)["Reconciling"] == "True/PodsRefused"

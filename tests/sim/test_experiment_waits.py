@@ -1,0 +1,38 @@
+"""What an Experiment says while none of its trials can run: the real reason, lifted from pods and Jobs within a minute."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.fakes.drivers import set_pod_status, start_pod
+from tests.sim.test_experiment import job_names, said, started
+
+from bucle.engine.conditions import timestamp
+from bucle.engine.objects import EXPERIMENT, JOB
+
+
+async def test_what_all_pods_wait_for_is_the_reason_with_its_cure_and_goes_when_one_runs() -> None:
+    sim, _ = await started()
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "bucle-storage" not found'}
+    for name in job_names(sim):
+        pod = start_pod(sim.kube, "ml", name)
+        set_pod_status(sim.kube, pod, {"containerStatuses": [{"name": "train", "state": {"waiting": waiting}}]})
+    await sim.pass_time(timedelta(seconds=5))
+    assert said(sim)["Reconciling"] == "True/SecretMissing"
+    (reconciling,) = [c for c in sim.status(EXPERIMENT, "late")["conditions"] if c["type"] == "Reconciling"]
+    assert "kubectl create secret generic bucle-storage" in reconciling["message"]
+
+    set_pod_status(sim.kube, pod, {"phase": "Running"})
+    await sim.pass_time(timedelta(seconds=5))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+
+
+async def test_jobs_that_get_no_pod_say_where_to_look() -> None:
+    sim, _ = await started()
+    for job in sim.jobs():
+        began = {"startTime": timestamp(sim.clock.now())}
+        sim.kube.edit(JOB, "ml", job["metadata"]["name"], lambda live, began=began: live.update(status=began))
+    await sim.pass_time(timedelta(seconds=5))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+    await sim.pass_time(timedelta(seconds=55))
+    assert said(sim)["Reconciling"] == "True/PodsRefused"
