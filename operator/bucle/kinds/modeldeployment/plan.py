@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.contracts import names
-from bucle.engine.conditions import fold, reconciling
+from bucle.engine.conditions import fold
 from bucle.engine.objects import DEPLOYMENT, SERVICE, JsonObject
 from bucle.engine.observation import Known
 from bucle.engine.plan import Child, Deletion, Effect, Plan
@@ -44,8 +44,7 @@ def plan(obj: JsonObject, seen: Observations, now: datetime, platform: Platform)
     world = world_of(obj, seen, now, platform)
     before = world.deployment.status
     if world.unseen is not None:
-        said = reconciling("InternalError", f"the API server did not answer: {world.unseen}", still_ready=True)[1:2]
-        return Plan(_written(obj, before, before, said, now), requeue_after=BUSY)
+        return Plan(obj.get("status") or {}, requeue_after=BUSY)
     status = decide(world, before, now)
     routes = routes_for(wish(status, world.deployment.spec), world.footing())
     status = _with_numbers(world, status, routes)
