@@ -10,7 +10,7 @@ from tests.fakes.rollout_world import NAME, REGISTERED, Model, RolloutWorld
 
 from bucle.contracts import names
 from bucle.contracts.result import Failure
-from bucle.engine.objects import DEPLOYMENT, MODEL_DEPLOYMENT, JsonObject
+from bucle.engine.objects import DEPLOYMENT, MODEL_DEPLOYMENT, JsonObject, Resource
 
 HOURS = timedelta(hours=6)
 
@@ -61,6 +61,23 @@ async def test_a_good_version_goes_through_shadow_weights_and_soak_and_becomes_c
     shares = [weights.get(first) for weights in world.history if first in weights]
     assert [s for i, s in enumerate(shares) if i == 0 or s != shares[i - 1]] == [100, 90, 50]
     assert first not in world.fleets()
+
+
+async def test_who_asks_whether_it_is_ready_notices_nothing_of_a_rollout() -> None:
+    world = RolloutWorld()
+    await serving_one(world)
+    told: set[tuple[str, str]] = set()
+
+    def look(resource: Resource, obj: JsonObject, event: str) -> None:
+        if resource == MODEL_DEPLOYMENT:
+            found = {c["type"]: c["status"] for c in obj["status"]["conditions"]}
+            told.add((found["Available"], found["Ready"]))
+
+    world.sim.kube.on_change.append(look)
+    two = world.register(Model(loss=-0.07))
+    world.point("challenger", two)
+    await world.sim.until(world.serves(two), HOURS)
+    assert told == {("True", "True")}
 
 
 async def test_a_bad_version_is_condemned_in_the_shadow_and_no_caller_ever_meets_it() -> None:

@@ -28,17 +28,22 @@ def conditions(world: World, status: Status) -> tuple[Says, ...]:
 
 
 def _available(world: World, status: Status) -> Says:
-    """Something answers at the stable address: ready pods behind ready routers."""
-    main = status.stable.revision if status.stable else None
-    answering = world.ready(main) or (world.ready(status.previous.revision) if status.previous else 0)
+    """Something answers at the stable address: ready pods that get requests, behind ready routers.
+
+    The stable revision need not be among them: a candidate with all of the weight answers before the roles flip.
+    """
+    main = (status.stable.revision if status.stable else None) or ""
+    routed = {r: weight for r, weight in (world.routes.weights if world.routes else {}).items() if weight > 0}
+    answering = [revision for revision in routed or {main: 0} if world.ready(revision)]
     if not answering:
         return Says("Available", "False", "NothingServes", "no version is ready behind the stable address")
     if world.routers_ready == 0:
         trouble = world.router_trouble
         return Says("Available", "False", "RouterNotReady", trouble.message if trouble else "no router pod is ready")
-    if world.routes is None or not world.routes.weights.get(main or ""):
+    if not routed:
         return Says("Available", "False", "RouteNotProgrammed", "the routes to the version are not written yet")
-    return Says("Available", "True", "Serving", f"revision {main} has {world.ready(main)} ready pods")
+    told = main if main in answering else max(answering, key=lambda revision: routed.get(revision, 0))
+    return Says("Available", "True", "Serving", f"revision {told} has {world.ready(told)} ready pods")
 
 
 def _main(world: World, status: Status, available: Says, refused: Refused | None) -> tuple[Says, ...]:
