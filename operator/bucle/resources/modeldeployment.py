@@ -242,6 +242,7 @@ class Gate(Model):
 
 
 _KNOWN = "has(self.gates) && self.gates.exists(x, x.name == g)"
+_QUALITY = "has(self.gates) && self.gates.exists(x, x.name == g && has(x.quality))"
 _NO_QUALITY = "!has(self.gates) || !self.gates.exists(x, x.name == g && has(x.quality))"
 
 
@@ -252,6 +253,12 @@ def _all_gates(owner: str, predicate: str) -> str:
 def _all_steps(member: str, predicate: str) -> str:
     gates = _all_gates(f"s.{member}", predicate)
     return f"(!has(self.rollout.steps) || self.rollout.steps.all(s, !has(s.{member}) || {gates}))"
+
+
+_GROUPS_COUNTED = (
+    "!has(self.rollout.steps) || self.rollout.steps.all(s, !has(s.shadow) || !has(s.shadow.until.groups)"
+    f" || (has(s.shadow.gates) && s.shadow.gates.exists(g, {_QUALITY})))"
+)
 
 
 class ModelDeploymentSpec(Model):
@@ -273,6 +280,10 @@ class ModelDeploymentSpec(Model):
         Rule(
             "!has(self.gates) || self.gates.filter(x, has(x.quality)).size() <= 1",
             "`gates` must have at most one quality gate: the judge answers one question",
+        ),
+        Rule(
+            _GROUPS_COUNTED,
+            "`until.groups` must only be set in a step with a quality gate: no other gate counts groups",
         ),
         Rule(
             "!has(self.promote) || has(self.model.registered)",

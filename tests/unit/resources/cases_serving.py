@@ -53,6 +53,13 @@ DEPLOYMENT = [
     RuleCase(
         "ModelDeployment",
         ".spec",
+        "`until.groups` must only be set in a step with a quality gate: no other gate counts groups",
+        {"spec.rollout.steps.0.shadow": {"until": {"samples": 100}, "gates": ["errors"]}},
+        {"spec.rollout.steps.0.shadow.gates": ["errors"]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
         "`promote` must only be set with `model.registered`",
         {"spec.model": {"artifact": {"uri": "s3://bucle/m", "digest": DIGEST}}, "spec.promote": REMOVED},
         {"spec.model": {"artifact": {"uri": "s3://bucle/m", "digest": DIGEST}}},
