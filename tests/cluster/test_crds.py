@@ -26,6 +26,7 @@ pytestmark = pytest.mark.cluster
 
 CRDS = Path(__file__).parents[2] / "crds"
 HOME = Path.home() / ".cache" / "bucle"
+PATIENCE_SECONDS = 120
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -46,7 +47,7 @@ def kubectl(kubeconfig: Path) -> Kubectl:
             input=None if obj is None else json.dumps(obj),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -70,7 +71,7 @@ def nobody_looks_on(kubectl: Kubectl) -> Iterator[None]:
     yield
     for namespace, name, replicas in running:
         done(kubectl("scale", "deployment", name, "-n", namespace, f"--replicas={replicas}"))
-        done(kubectl("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=120s"))
+        done(kubectl("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=100s"))
 
 
 @pytest.fixture(scope="module")

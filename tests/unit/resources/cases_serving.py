@@ -19,7 +19,7 @@ DEPLOYMENT = [
         "ModelDeployment",
         ".spec",
         "`rollout.steps` must only name gates listed under `gates`",
-        {_STEP + "0.shadow.gates": []},
+        {_STEP + "0.shadow": {"until": {"samples": 100}, "gates": []}},
         {_STEP + "0.shadow.gates": ["absent"]},
     ),
     RuleCase(
