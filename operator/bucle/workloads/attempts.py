@@ -27,11 +27,12 @@ def pause(attempt: int) -> timedelta:
     return min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
 
 
-def waited_for(last_seen: str | None, failed: jobs.Failed) -> str:
-    """The reason of a failure. The Job takes a pod that never began away at its deadline, and with it what the pod was
-    waiting for; the reason that was seen last is then the true one."""
-    never_began = failed.reason == "DeadlineExceeded" and last_seen in HEALS_FROM_OUTSIDE
-    return last_seen if never_began and last_seen is not None else failed.reason
+def waited_for(seen: str | None, words: str, failed: jobs.Failed) -> jobs.Failed:
+    """The true failure. The Job takes a pod that never began away at its deadline, and with it what the pod was waiting
+    for; the reason that was seen last, in its words, is then the one to tell."""
+    if failed.reason == "DeadlineExceeded" and seen is not None and seen in HEALS_FROM_OUTSIDE:
+        return jobs.Failed("Retry", seen, words)
+    return failed
 
 
 def by_name(objects: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

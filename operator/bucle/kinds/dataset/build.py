@@ -43,9 +43,7 @@ def after(build: Build, failed: Failed | Lost, now: datetime) -> Build:
     """The build once this attempt brought no result: the next attempt with its pause, or stopped."""
     if isinstance(failed, Lost):
         failed = Failed("Retry", "ResultLost", failed.message)
-    seen, words = reason_of(build)
-    if (waited := waited_for(seen, failed)) != failed.reason:
-        failed = Failed("Retry", waited, words)
+    failed = waited_for(*reason_of(build), failed)
     failures = (build.failures or 0) + (1 if failed.kind in ("User", "Parameters") else 0)
     reason = f"{failed.reason}: {failed.message}"
     if failed.reason in HEALS_FROM_OUTSIDE:

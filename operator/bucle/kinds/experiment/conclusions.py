@@ -7,6 +7,7 @@ from bucle.kinds.experiment import records
 from bucle.resources.experiment_status import ExperimentStatus, Final
 
 OWN = ("Succeeded", "GatesPassed", "Registered")
+DECIDED = Says("Succeeded", "True", "Succeeded", "it ran and decided")
 
 
 def under_way(reason: str, message: str) -> tuple[Says, ...]:
@@ -53,7 +54,7 @@ def _refused(reason: str, message: str) -> tuple[Says, ...]:
     if reason == "GateFailed":
         return (
             *stalled(reason, message),
-            Says("Succeeded", "True", "Succeeded", "it ran and decided"),
+            DECIDED,
             Says("GatesPassed", "False", reason, message),
             registered,
         )
@@ -63,7 +64,7 @@ def _refused(reason: str, message: str) -> tuple[Says, ...]:
 def _decided(first: tuple[Says, ...], registered: Says) -> tuple[Says, ...]:
     return (
         *first,
-        Says("Succeeded", "True", "Succeeded", "it ran and decided"),
+        DECIDED,
         Says("GatesPassed", "True", "GatesPassed"),
         registered,
     )

@@ -89,10 +89,9 @@ def advanced(platform: Platform, world: World, inputs: Inputs, final: Final, now
 
 
 def _after(final: Final, failed: Failed, now: datetime) -> Final:
-    seen, words = records.reason_and_message(final.reason)
-    reason = waited_for(seen, failed)
-    if reason in HEALS_FROM_OUTSIDE:
-        return _again(final, reason, failed.message if reason == failed.reason else words, LONGEST_PAUSE, now)
+    failed = waited_for(*records.reason_and_message(final.reason), failed)
+    if failed.reason in HEALS_FROM_OUTSIDE:
+        return _again(final, failed.reason, failed.message, LONGEST_PAUSE, now)
     failures = (final.failures or 0) + (0 if failed.kind == "Retry" else 1)
     counted = final.model_copy(update={"failures": failures})
     if failed.kind == "Fatal" or failures >= USER_ATTEMPTS:

@@ -100,9 +100,9 @@ def after(row: Trial, found: Outcome, metric: str, now: datetime) -> Trial:
         return _ended(row, FAILED, now, reason="UnknownMetric")
     if isinstance(found, Lost):
         return again(row, "ResultLost", pause(row.attempt or 0), now)
-    reason = waited_for(row.reason, found)
-    if reason in HEALS_FROM_OUTSIDE:
-        return again(row, reason, LONGEST_PAUSE, now)
+    found = waited_for(row.reason, "", found)
+    if found.reason in HEALS_FROM_OUTSIDE:
+        return again(row, found.reason, LONGEST_PAUSE, now)
     if found.kind == "Retry":
         return again(row, found.reason, pause(row.attempt or 0), now)
     return _ended(row, FAILED, now, reason=found.reason)
