@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bucle.engine.objects import CONFIG_MAP, DATASET, DEPLOYMENT, JOB, SERVICE, JsonObject, Resource, owner_reference
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject, owner_reference
+from bucle.resources.addresses import DATASET, Resource
 
 
 def an_object(resource: Resource, name: str, namespace: str = "ml", **fields: Any) -> JsonObject:

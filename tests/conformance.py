@@ -12,7 +12,8 @@ import pytest
 from tests.builders import a_config_map, a_deployment, a_job, a_service
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, Kube, NotFound
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject, Resource, owner_reference, uid_of
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject, owner_reference, uid_of
+from bucle.resources.addresses import Resource
 
 Rule = Callable[[Kube, str], Awaitable[None]]
 RULES: list[Rule] = []

@@ -17,26 +17,30 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from bucle import health, logs
 from bucle.contracts.names import ANNOTATION_SCHEMA_HASH
-from bucle.engine import health, kube_client, logs, wakeups
+from bucle.engine import kube_client, watches
 from bucle.engine.clock import Clock, SystemClock
 from bucle.engine.controller import Controller
-from bucle.engine.effects import Executor, Executors, Fence
-from bucle.engine.kind import Kind
 from bucle.engine.kube import Forbidden, Kube, KubeError
-from bucle.engine.leader import Candidate, Leader, LeadershipLost
+from bucle.engine.leader import Candidate, Fence, Leader, LeadershipLost
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import CUSTOM_RESOURCE_DEFINITION, POD, Resource
-from bucle.engine.observe import Sources, kube_sources
+from bucle.engine.objects import CUSTOM_RESOURCE_DEFINITION, POD
+from bucle.engine.plan import Executor, Executors
 from bucle.engine.reads import Source
 from bucle.engine.reconcile import Surroundings
+from bucle.engine.room import Kind
 from bucle.engine.settings import Settings, SettingsInvalid
-from bucle.externals import registry
+from bucle.engine.sources import Sources, kube_sources
 from bucle.externals.judge import client as judge
+from bucle.externals.registry import executors as registry_executors
+from bucle.externals.registry import sources as registry_sources
+from bucle.externals.registry.client import MlflowClient
 from bucle.externals.router import client as router
 from bucle.externals.sampler import optuna_sampler as sampler
 from bucle.externals.servers import client as servers
 from bucle.kinds import dataset, driftpolicy, experiment, modeldeployment
+from bucle.resources.addresses import Resource
 from bucle.resources.crd import expected_hashes
 from bucle.workloads.platform import Platform
 
@@ -71,12 +75,12 @@ def platform_of(settings: Settings) -> Platform:
     )
 
 
-def all_sources(kube: Kube, mlflow: registry.MlflowClient, clock: Clock) -> Sources:
+def all_sources(kube: Kube, mlflow: MlflowClient, clock: Clock) -> Sources:
     """Who answers which read."""
     found: dict[type, Source] = {}
     for part in (
         kube_sources(kube, clock),
-        registry.sources(mlflow),
+        registry_sources.sources(mlflow),
         sampler.sources(),
         router.sources(kube, clock),
         judge.sources(kube, clock),
@@ -86,17 +90,15 @@ def all_sources(kube: Kube, mlflow: registry.MlflowClient, clock: Clock) -> Sour
     return found
 
 
-def all_executors(kube: Kube, mlflow: registry.MlflowClient) -> Executors:
+def all_executors(kube: Kube, mlflow: MlflowClient) -> Executors:
     """Who carries out which effect."""
     found: dict[type, Executor] = {}
-    for part in (registry.executors(mlflow), router.executors(kube)):
+    for part in (registry_executors.executors(mlflow), router.executors(kube)):
         found.update(part)
     return found
 
 
-def assemble(
-    settings: Settings, kube: Kube, mlflow: registry.MlflowClient, fence: Fence, metrics: Metrics
-) -> Controller:
+def assemble(settings: Settings, kube: Kube, mlflow: MlflowClient, fence: Fence, metrics: Metrics) -> Controller:
     """A controller for all kinds; what remains is to feed it events and let it work."""
     clock = SystemClock()
     around = Surroundings(
@@ -170,7 +172,7 @@ class Operator:
             kube = await kube_client.connect(metrics, self.settings.kubeconfig)
         except KubeError as error:
             raise CannotStart(str(error)) from error
-        mlflow = registry.MlflowClient(self.settings.mlflow_uri)
+        mlflow = MlflowClient(self.settings.mlflow_uri)
         leader = Leader(kube, Candidate(self.settings.namespace, LEASE_NAME, self.settings.pod_name), self._clock)
         host, port = self.settings.listen_host, self.settings.listen_port
         try:
@@ -196,15 +198,15 @@ class Operator:
             return 0
         metrics.leading(True)
         children = watched_children(controller.kinds)
-        found = wakeups.registry(controller, children, self.settings.kubeconfig)
+        found = watches.registry(controller, children, self.settings.kubeconfig)
         watch_stop = asyncio.Event()
         self.tasks = [
             asyncio.create_task(leader.hold(), name="leadership"),
             asyncio.create_task(controller.work(self.stop), name="workers"),
             asyncio.create_task(
-                wakeups.watch(
+                watches.watch(
                     found,
-                    wakeups.settings(children),
+                    watches.settings(children),
                     self.settings.watch_namespaces,
                     watch_stop,
                     self._listen_to_signals,

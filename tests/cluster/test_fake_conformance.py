@@ -19,7 +19,8 @@ from tests.builders import a_deployment, an_object
 from bucle.engine.kube import Conflict, Forbidden, Invalid, NotFound
 from bucle.engine.kube_client import HttpKube, connect
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import DEPLOYMENT, Resource, uid_of
+from bucle.engine.objects import DEPLOYMENT, uid_of
+from bucle.resources.addresses import Resource
 
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces")
 

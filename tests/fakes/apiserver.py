@@ -16,7 +16,8 @@ from aiohttp import web
 from tests.fakes.kube import FakeKube
 
 from bucle.engine.kube import AlreadyExists, Conflict, KubeError, NotFound
-from bucle.engine.objects import JsonObject, Resource, labels_of
+from bucle.engine.objects import JsonObject, labels_of
+from bucle.resources.addresses import Resource
 
 KUBECONFIG = """\
 apiVersion: v1

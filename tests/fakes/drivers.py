@@ -7,8 +7,8 @@ from typing import Any
 from tests.fakes.kube import FakeKube
 
 from bucle.contracts.result import Result
-from bucle.engine.conditions import timestamp
 from bucle.engine.objects import DEPLOYMENT, JOB, POD, JsonObject, owner_reference
+from bucle.engine.status import timestamp
 
 
 def is_finished(job: JsonObject) -> bool:

@@ -17,23 +17,22 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.merging import apply
 from tests.fakes.rights import NotGranted, Right, needed
 
-from bucle.engine.conditions import timestamp
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from bucle.engine.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
-    GROUP,
     JOB,
     LEASE,
     JsonObject,
     ObjectKey,
-    Resource,
     annotations_of,
     key_of,
     labels_of,
     uid_of,
 )
+from bucle.engine.status import timestamp
+from bucle.resources.addresses import GROUP, Resource
 
 WITHOUT_STATUS = frozenset({CONFIG_MAP, EVENT, LEASE})
 WRITES = frozenset({"create", "apply", "replace", "replace_status", "patch_annotations", "delete"})

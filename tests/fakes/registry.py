@@ -15,8 +15,8 @@ from typing import Any
 from tests.fakes.clock import FakeClock
 
 from bucle.contracts import names
-from bucle.engine.effects import EffectFailed
-from bucle.engine.observation import Absent, Known, Observation, Unavailable
+from bucle.engine.plan import EffectFailed
+from bucle.engine.reads import Absent, Known, Observation, Unavailable
 from bucle.externals.registry.values import (
     CloseRun,
     EnsureRun,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from bucle.engine.objects import Resource
+from bucle.resources.addresses import Resource
 
 INSTALL = Path(__file__).resolve().parents[2] / "manifests/install.yaml"
 VERBS = {"apply": "patch", "patch_annotations": "patch", "replace": "update", "replace_status": "update"}

@@ -26,13 +26,14 @@ from bucle.contracts import names
 from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.evidence import Evidence, GroupSums
 from bucle.contracts.result import Failure, Result
-from bucle.engine.conditions import timestamp
-from bucle.engine.kind import Kind
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, MODEL_DEPLOYMENT, POD, JsonObject, Resource
-from bucle.engine.observation import Known, Observation, Unavailable
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, JsonObject
+from bucle.engine.reads import Known, Observation, Unavailable
+from bucle.engine.room import Kind
+from bucle.engine.status import timestamp
 from bucle.externals.judge.values import EvidenceRead
 from bucle.externals.router.values import ClusterCount, RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.kinds import modeldeployment
+from bucle.resources.addresses import MODEL_DEPLOYMENT, Resource
 
 REGISTERED = "ml.flights"
 NAME = "flights"

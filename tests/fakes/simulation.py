@@ -30,15 +30,16 @@ from tests.fakes.kube import Crashed, FakeKube
 from tests.fakes.rights import OF_THE_OPERATOR, Right
 
 from bucle.contracts.result import Result
-from bucle.engine.conditions import condition
 from bucle.engine.controller import Controller
-from bucle.engine.effects import Executors, Fence, OpenFence
-from bucle.engine.kind import Kind
+from bucle.engine.leader import Fence, OpenFence
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import DEPLOYMENT, EVENT, JOB, POD, JsonObject, Resource, key_of
-from bucle.engine.observe import Sources, kube_sources
+from bucle.engine.objects import DEPLOYMENT, EVENT, JOB, POD, JsonObject, key_of, owners_of
+from bucle.engine.plan import Executors
 from bucle.engine.reconcile import Surroundings
-from bucle.engine.wake import owners_of
+from bucle.engine.room import Kind
+from bucle.engine.sources import Sources, kube_sources
+from bucle.engine.status import condition
+from bucle.resources.addresses import Resource
 from bucle.workloads.platform import Platform
 
 NAMESPACE = "ml"

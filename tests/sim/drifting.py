@@ -13,11 +13,12 @@ from tests.fakes.simulation import NAMESPACE, PLATFORM, Simulation
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import EvaluateResult, Result, WindowResult
-from bucle.engine.conditions import timestamp
-from bucle.engine.objects import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT, JsonObject, controller_uid
-from bucle.engine.observation import Known, Observation, Unavailable
+from bucle.engine.objects import JsonObject, controller_uid
+from bucle.engine.reads import Known, Observation, Unavailable
+from bucle.engine.status import timestamp
 from bucle.externals.servers.values import WatermarkRead, Watermarks
 from bucle.kinds import driftpolicy
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
 
 MODEL, NAME = "ml.flights", "flights-drift"
 REFERENCE = {"metric": "log_loss", "value": "0.5", "standardError": "0.01", "groups": 50, "rows": 20000}

@@ -17,7 +17,8 @@ from tests.sim.training import (
     task_of,
 )
 
-from bucle.engine.objects import DATASET, JOB, MODEL_DEPLOYMENT, JsonObject
+from bucle.engine.objects import JOB, JsonObject
+from bucle.resources.addresses import DATASET, MODEL_DEPLOYMENT
 
 
 def only_job(sim: Simulation) -> str:

@@ -19,7 +19,8 @@ from tests.sim.drifting import (
 
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
-from bucle.engine.objects import DATASET, DRIFT_POLICY, EXPERIMENT, JsonObject
+from bucle.engine.objects import JsonObject
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
 
 
 async def test_nothing_is_looked_at_before_enough_labels_may_have_come() -> None:

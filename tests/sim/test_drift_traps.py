@@ -24,7 +24,7 @@ from tests.sim.drifting import (
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import Failure, Result
-from bucle.engine.objects import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
 
 
 async def test_a_look_reads_what_was_received_before_it_was_decided_and_waits_until_that_is_stored() -> None:

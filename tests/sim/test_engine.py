@@ -12,10 +12,11 @@ from tests.fakes.simulation import Simulation
 from tests.sim.toykind import KIND, FakeTags, Tag, Tagged
 
 from bucle.contracts.names import ANNOTATION_APPLIED
-from bucle.engine.errors import SpecInvalid
 from bucle.engine.kube import Conflict, Forbidden, Invalid, Unavailable
-from bucle.engine.objects import CONFIG_MAP, DATASET, JsonObject
+from bucle.engine.objects import CONFIG_MAP, JsonObject
 from bucle.engine.reconcile import Again
+from bucle.engine.room import SpecInvalid
+from bucle.resources.addresses import DATASET
 
 
 def simulation(tags: FakeTags | None = None, **changes: Any) -> tuple[Simulation, FakeTags]:

@@ -8,7 +8,8 @@ import pytest
 from tests import conformance
 from tests.fakes.kube import FakeKube
 
-from bucle.engine.objects import DEPLOYMENT, JOB, JsonObject, Resource
+from bucle.engine.objects import DEPLOYMENT, JOB, JsonObject
+from bucle.resources.addresses import Resource
 
 
 class WithControllers(FakeKube):

@@ -8,7 +8,8 @@ from tests.fakes.simulation import Simulation
 from tests.sim.training import FLIGHTS, data_result, operator
 
 from bucle.engine.kube import Unavailable
-from bucle.engine.objects import DATASET, JOB, JsonObject
+from bucle.engine.objects import JOB, JsonObject
+from bucle.resources.addresses import DATASET
 
 
 def widen(obj: JsonObject) -> None:

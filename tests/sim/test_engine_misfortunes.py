@@ -12,11 +12,12 @@ from tests.builders import a_config_map, a_dataset
 from tests.fakes.simulation import Simulation
 from tests.sim.toykind import KIND, FakeTags, Tag, Tagged
 
-from bucle.engine.effects import OpenFence
-from bucle.engine.errors import SpecInvalid
 from bucle.engine.kube import Forbidden, Unavailable
+from bucle.engine.leader import OpenFence
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import CONFIG_MAP, DATASET, JsonObject
+from bucle.engine.objects import CONFIG_MAP, JsonObject
+from bucle.engine.room import SpecInvalid
+from bucle.resources.addresses import DATASET
 
 
 def simulation(**changes: Any) -> tuple[Simulation, FakeTags]:

@@ -7,8 +7,8 @@ from tests.builders import a_dataset
 from tests.fakes.simulation import Simulation
 from tests.sim.toykind import KIND, FakeTags, Tag, Tagged
 
-from bucle.engine.effects import Changes, changed_by
-from bucle.engine.kind import Ref
+from bucle.engine.objects import Ref
+from bucle.engine.plan import Changes, changed_by
 from bucle.externals.registry.values import REGISTRY_SCOPE, CloseRun, RegisterVersion, SetAlias, TagVersion
 
 

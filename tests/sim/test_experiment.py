@@ -27,7 +27,8 @@ from tests.sim.training import (
 
 from bucle.contracts import names
 from bucle.contracts.result import ChampionResult, Result
-from bucle.engine.objects import DATASET, EXPERIMENT, JsonObject
+from bucle.engine.objects import JsonObject
+from bucle.resources.addresses import DATASET, EXPERIMENT
 
 MODEL = "ml.flights"
 CHAMPION_DIGEST = "sha256:" + "e" * 64

@@ -14,7 +14,8 @@ from tests.fakes.simulation import Simulation
 from tests.sim.test_experiment import MODEL, champion, played, rows, said, started
 from tests.sim.training import LATE, final_result, finish_open_jobs, operator, versus, wipe_status, with_version
 
-from bucle.engine.objects import EXPERIMENT, JOB, POD
+from bucle.engine.objects import JOB, POD
+from bucle.resources.addresses import EXPERIMENT
 
 
 def outcome(sim: Simulation, registry: FakeRegistry) -> dict[str, Any]:

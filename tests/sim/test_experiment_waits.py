@@ -7,8 +7,9 @@ from datetime import timedelta
 from tests.fakes.drivers import set_pod_status, start_pod
 from tests.sim.test_experiment import job_names, said, started
 
-from bucle.engine.conditions import timestamp
-from bucle.engine.objects import EXPERIMENT, JOB
+from bucle.engine.objects import JOB
+from bucle.engine.status import timestamp
+from bucle.resources.addresses import EXPERIMENT
 
 
 async def test_what_all_pods_wait_for_is_the_reason_with_its_cure_and_goes_when_one_runs() -> None:

@@ -10,7 +10,8 @@ from tests.fakes.rollout_world import NAME, REGISTERED, Model, RolloutWorld
 
 from bucle.contracts import names
 from bucle.contracts.result import Failure
-from bucle.engine.objects import DEPLOYMENT, MODEL_DEPLOYMENT, JsonObject, Resource
+from bucle.engine.objects import DEPLOYMENT, JsonObject
+from bucle.resources.addresses import MODEL_DEPLOYMENT, Resource
 
 HOURS = timedelta(hours=6)
 

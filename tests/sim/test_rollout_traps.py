@@ -15,7 +15,8 @@ from tests.fakes.simulation import NAMESPACE
 
 from bucle.contracts import names
 from bucle.contracts.result import Failure
-from bucle.engine.objects import CONFIG_MAP, MODEL_DEPLOYMENT, POD, JsonObject
+from bucle.engine.objects import CONFIG_MAP, POD, JsonObject
+from bucle.resources.addresses import MODEL_DEPLOYMENT
 
 HOURS = timedelta(hours=1)
 SHORT = {"samples": 1000, "minDuration": "10s", "maxDuration": "10m"}

@@ -9,12 +9,12 @@ from typing import Any
 from tests.fakes.clock import START
 from tests.fakes.kube import FakeKube
 
-from bucle.engine.conditions import Says, fold, ready, reconciling
-from bucle.engine.kind import Kind, Ref, object_ref
-from bucle.engine.objects import CONFIG_MAP, DATASET, JsonObject, owner_reference
-from bucle.engine.observation import Absent, Known, Observation, Unavailable
+from bucle.engine.objects import CONFIG_MAP, JsonObject, Ref, object_ref, owner_reference
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.engine.reads import ListObjects, Observations, Reads
+from bucle.engine.reads import Absent, Known, ListObjects, Observation, Observations, Reads, Unavailable
+from bucle.engine.room import Kind
+from bucle.engine.status import ConditionUpdate, fold, ready, reconciling
+from bucle.resources.addresses import DATASET
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class FakeTags:
         return Known(True, at) if read.name in self.tags and not self.blind else Absent(at)
 
     async def execute(self, effect: Tag) -> None:
-        from bucle.engine.effects import EffectFailed
+        from bucle.engine.plan import EffectFailed
 
         if self.down:
             raise EffectFailed("the tag service is down")
@@ -99,7 +99,9 @@ def plan(obj: JsonObject, seen: Observations, now: datetime) -> Plan:
     says = reconciling("Building", "waits for tags") if waiting or wants_tag else ready("VersionReady", "all is done")
     stored = (obj.get("status") or {}).get("conditions") or []
     status = {
-        "conditions": fold(stored, [*says, Says("Toy", "True", "Toy", "it plays")], obj["metadata"]["generation"], now)
+        "conditions": fold(
+            stored, [*says, ConditionUpdate("Toy", "True", "Toy", "it plays")], obj["metadata"]["generation"], now
+        )
     }
     children = seen["children"].value if isinstance(seen["children"], Known) else ()
     unwanted = tuple(

@@ -23,9 +23,10 @@ from bucle.contracts.result import (
     SplitResult,
     TrialResult,
 )
-from bucle.engine.objects import DATASET, EXPERIMENT, JsonObject
+from bucle.engine.objects import JsonObject
 from bucle.externals.sampler.optuna_sampler import sources as sampler_sources
 from bucle.kinds import dataset, experiment
+from bucle.resources.addresses import DATASET, EXPERIMENT
 
 DIGEST = "sha256:" + "a" * 64
 OTHER_DIGEST = "sha256:" + "b" * 64

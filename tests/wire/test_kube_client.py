@@ -18,7 +18,8 @@ from tests.fakes.apiserver import KUBECONFIG
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Unavailable
 from bucle.engine.kube_client import connect
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import CONFIG_MAP, DATASET, DEPLOYMENT, JOB
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB
+from bucle.resources.addresses import DATASET
 
 UID = "11111111-2222-3333-4444-555555555555"
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -25,23 +25,19 @@ from tests.fakes.kube import FakeKube
 from tests.sim.training import FLIGHTS
 
 from bucle.contracts.names import ANNOTATION_SCHEMA_HASH
-from bucle.engine.conditions import condition
 from bucle.engine.objects import (
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
-    DATASET,
     DEPLOYMENT,
-    DRIFT_POLICY,
     EVENT,
-    EXPERIMENT,
     JOB,
     LEASE,
-    MODEL_DEPLOYMENT,
     POD,
     SERVICE,
     JsonObject,
-    Resource,
 )
+from bucle.engine.status import condition
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT, Resource
 from bucle.resources.crd import expected_hashes
 
 ROOT = Path(__file__).resolve().parents[2]

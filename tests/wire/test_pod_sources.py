@@ -15,10 +15,10 @@ from tests.fakes.envoy import free_port
 from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.names import ANNOTATION_TOUCHED
 from bucle.engine.clock import SystemClock
-from bucle.engine.effects import EffectFailed
 from bucle.engine.kube import NotFound
 from bucle.engine.kube import Unavailable as KubeUnavailable
-from bucle.engine.observation import Absent, Known, Unavailable
+from bucle.engine.plan import EffectFailed
+from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.externals.judge.client import EvidenceSource
 from bucle.externals.judge.values import EvidenceRead
 from bucle.externals.router.client import RouterSource, TouchExecutor

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 from bucle.contracts.names import TAG_KEY, TAG_OUTCOME, TAG_OWNER
-from bucle.engine.effects import EffectFailed
-from bucle.engine.observation import Absent, Known, Unavailable
-from bucle.externals.registry import MlflowClient, executors, sources
+from bucle.engine.plan import EffectFailed
+from bucle.engine.reads import Absent, Known, Unavailable
+from bucle.externals.registry.client import MlflowClient
+from bucle.externals.registry.executors import executors
+from bucle.externals.registry.sources import sources
 from bucle.externals.registry.values import (
     CloseRun,
     EnsureRun,

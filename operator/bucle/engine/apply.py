@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from bucle.contracts.canonical import canonical_json
 from bucle.engine.children import Live, adjustment, child_key, manifest_to_create
 from bucle.engine.clock import Clock
-from bucle.engine.effects import EffectFailed, Executors, Fence
-from bucle.engine.kind import Kind
+from bucle.engine.events import changed_conditions, event_for
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
-from bucle.engine.notices import changed_conditions, event_for
+from bucle.engine.leader import Fence
 from bucle.engine.objects import EVENT, JsonObject, ObjectKey, controller_uid, key_of, uid_of
-from bucle.engine.plan import Child, Deletion, Effect, Plan
-from bucle.engine.refusals import Refusal
+from bucle.engine.plan import Child, Deletion, Effect, EffectFailed, Executors, Plan
+from bucle.engine.room import Kind
+from bucle.engine.status import Refusal
 
 EFFECT_LIMIT_SECONDS = 10.0
 

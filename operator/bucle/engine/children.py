@@ -9,9 +9,8 @@ from typing import Any
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.names import ANNOTATION_APPLIED
 from bucle.engine.objects import JsonObject, ObjectKey, annotations_of, key_of, uid_of
-from bucle.engine.observation import Absent, Known
 from bucle.engine.plan import Child
-from bucle.engine.reads import GetObject, ListObjects, Observations, Reads
+from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Observations, Reads
 
 Live = Mapping[ObjectKey, JsonObject | None]
 

@@ -7,11 +7,10 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from bucle.engine.kind import Kind, Ref
-from bucle.engine.objects import ObjectKey
+from bucle.engine.objects import ObjectKey, Ref
 from bucle.engine.queue import KeyedQueue, work
-from bucle.engine.reconcile import RESYNC, Again, Reconciler, Surroundings, Verdict
-from bucle.engine.refs import RefMap
+from bucle.engine.reconcile import RESYNC, Again, Reconciler, RefMap, Surroundings, Verdict
+from bucle.engine.room import Kind
 
 WORKERS = 8
 

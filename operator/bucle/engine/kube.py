@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from bucle.engine.objects import JsonObject, Resource
+from bucle.engine.objects import JsonObject
+from bucle.resources.addresses import Resource
 
 FIELD_MANAGER = "bucle"
 

@@ -26,7 +26,8 @@ from bucle.engine.kube import (
     Unavailable,
 )
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import JsonObject, Resource
+from bucle.engine.objects import JsonObject
+from bucle.resources.addresses import Resource
 
 READ_SECONDS = 2.0
 WRITE_SECONDS = 10.0

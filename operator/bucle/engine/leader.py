@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from bucle.engine.clock import Clock
 from bucle.engine.kube import AlreadyExists, Conflict, Kube, KubeError, NotFound
@@ -24,6 +25,25 @@ log = logging.getLogger(__name__)
 
 class LeadershipLost(Exception):
     """This process could not renew its Lease in time; it must end, another one may act already."""
+
+
+class Fence(Protocol):
+    """Whether this process may still act on systems that have no preconditions of their own."""
+
+    def may_act(self) -> bool: ...
+
+    def seconds_left(self) -> float:
+        """How long an act may last that begins now: then another process may lead."""
+
+
+class OpenFence:
+    """Always may: for a single process that nobody can replace while it lives."""
+
+    def may_act(self) -> bool:
+        return True
+
+    def seconds_left(self) -> float:
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True)

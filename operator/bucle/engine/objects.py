@@ -1,35 +1,15 @@
-"""Raw Kubernetes objects: their types, coordinates and the few fields everyone reads. Pure."""
+"""Raw Kubernetes objects: their addresses, what points to them, and the few fields everyone reads. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
+
+from bucle.contracts.names import LABEL_KIND, LABEL_NAME
+from bucle.resources.addresses import Resource
 
 JsonObject: TypeAlias = dict[str, Any]
 
-GROUP = "bucle.dev"
-VERSION = "v1alpha1"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Resource:
-    """A kind as the API server addresses it. `group` is empty for the core group."""
-
-    group: str
-    version: str
-    kind: str
-    plural: str
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-
-DATASET = Resource(GROUP, VERSION, "Dataset", "datasets")
-EXPERIMENT = Resource(GROUP, VERSION, "Experiment", "experiments")
-MODEL_DEPLOYMENT = Resource(GROUP, VERSION, "ModelDeployment", "modeldeployments")
-DRIFT_POLICY = Resource(GROUP, VERSION, "DriftPolicy", "driftpolicies")
 JOB = Resource("batch", "v1", "Job", "jobs")
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 POD = Resource("", "v1", "Pod", "pods")
@@ -51,6 +31,20 @@ class ObjectKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.resource.kind} {self.namespace}/{self.name}"
+
+
+class Ref(NamedTuple):
+    """Something an object points to; when that changes, the pointing object is woken.
+
+    For Kubernetes objects `scope` is `<plural>/<namespace>`; for a registered model it is `registry`.
+    """
+
+    scope: str
+    name: str
+
+
+def object_ref(resource: Resource, namespace: str, name: str) -> Ref:
+    return Ref(f"{resource.plural}/{namespace}", name)
 
 
 def key_of(resource: Resource, obj: Mapping[str, Any]) -> ObjectKey:
@@ -88,3 +82,24 @@ def owner_reference(resource: Resource, owner: Mapping[str, Any]) -> JsonObject:
         "controller": True,
         "blockOwnerDeletion": False,
     }
+
+
+class OwnerName(NamedTuple):
+    kind: str
+    namespace: str
+    name: str
+
+
+def owners_of(obj: Mapping[str, Any]) -> frozenset[OwnerName]:
+    """The controlling owner, and the object that the labels name: a pod's controller is a Job or ReplicaSet, not ours."""
+    metadata = obj.get("metadata", {})
+    namespace = metadata.get("namespace", "")
+    found = {
+        OwnerName(owner["kind"], namespace, owner["name"])
+        for owner in metadata.get("ownerReferences") or []
+        if owner.get("controller")
+    }
+    labels = labels_of(obj)
+    if LABEL_KIND in labels and LABEL_NAME in labels:
+        found.add(OwnerName(labels[LABEL_KIND], namespace, labels[LABEL_NAME]))
+    return frozenset(found)

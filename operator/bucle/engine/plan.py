@@ -1,16 +1,17 @@
-"""What one run of a kind decides: one status, children, deletions, effects, a time to look again. Pure values.
+"""What one run of a kind decides: one status, children, deletions, effects, a time to look again; who carries out effects.
 
 Order of apply (the engine's, see `apply`): status, children, deletions, effects, events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from bucle.engine.objects import JsonObject, Resource
+from bucle.engine.objects import JsonObject, Ref
+from bucle.resources.addresses import Resource
 
 Effect: TypeAlias = Hashable
 """A frozen dataclass handled by the executor registered for its type; safe to run twice."""
@@ -55,3 +56,28 @@ class Plan:
     deletions: tuple[Deletion, ...] = ()
     effects: tuple[Effect, ...] = ()
     requeue_after: timedelta | None = None
+
+
+class EffectFailed(Exception):
+    """The effect did not happen (or nobody can say that it did); it is tried again with growing delays."""
+
+
+@runtime_checkable
+class Changes(Protocol):
+    """An effect that names what it changes: no watch tells of it, so whoever points there is woken when it is done."""
+
+    @property
+    def changes(self) -> Ref: ...
+
+
+def changed_by(effects: Iterable[Effect]) -> frozenset[Ref]:
+    return frozenset(effect.changes for effect in effects if isinstance(effect, Changes))
+
+
+class Executor(Protocol):
+    """Carries out one type of effect. Safe to run twice. Raises EffectFailed(why) on an outage."""
+
+    async def execute(self, effect: Any) -> None: ...
+
+
+Executors: TypeAlias = Mapping[type, Executor]

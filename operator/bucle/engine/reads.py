@@ -1,17 +1,53 @@
-"""What a kind may ask to know. Pure requests; a `Source` registered in the composition root answers them.
+"""What a kind may ask to know, and what it can be answered. Pure; a `Source` registered in the composition root answers.
 
-A read is a frozen, hashable dataclass. The two reads on Kubernetes itself live here because the
-engine answers them; reads on a registry, a router or a judge live with their external.
+A read is a frozen, hashable dataclass. The two reads on Kubernetes itself live here because the engine answers them;
+reads on a registry, a router or a judge live with their external. An error is never an absence: a plan may act on
+`Absent` (create what is missing) but never on `Unavailable` as if it were that: a registry that is down has not lost
+its models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from bucle.engine.objects import Resource
-from bucle.engine.observation import Observation
+from bucle.resources.addresses import Resource
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[T_co]):
+    """The source answered with a value at that instant (UTC)."""
+
+    value: T_co
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The source answered, and says that the thing does not exist."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The source did not answer in time or answered with an error; `why` is for people."""
+
+    why: str
+
+
+Observation: TypeAlias = Known[T_co] | Absent | Unavailable
+
+
+def known_or(observation: Observation[T] | None, default: T) -> T:
+    """The value if known, else `default`. Only for facts that are optional to the decision."""
+    return observation.value if isinstance(observation, Known) else default
+
 
 Read: TypeAlias = Hashable
 Reads: TypeAlias = Mapping[str, Read]

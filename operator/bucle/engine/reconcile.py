@@ -6,6 +6,7 @@ Knows kinds only by their four functions. Never raises for one object's sake: a 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -16,17 +17,14 @@ from pydantic import ValidationError
 from bucle.engine.apply import Applied, Applier, Decision
 from bucle.engine.children import child_key, listed, observed_objects
 from bucle.engine.clock import Clock
-from bucle.engine.effects import Executors, Fence, changed_by
-from bucle.engine.errors import SpecInvalid
-from bucle.engine.kind import Kind, Ref
 from bucle.engine.kube import Conflict, Kube, KubeError, NotFound
+from bucle.engine.leader import Fence
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import JsonObject, ObjectKey, key_of, uid_of
-from bucle.engine.observe import Sources, observe
-from bucle.engine.plan import Effect, Plan
-from bucle.engine.refs import RefMap
-from bucle.engine.refusals import Refusal
-from bucle.engine.statuses import broken_status, invalid_status, planned_status
+from bucle.engine.objects import JsonObject, ObjectKey, Ref, key_of, uid_of
+from bucle.engine.plan import Effect, Executors, Plan, changed_by
+from bucle.engine.room import Kind, SpecInvalid
+from bucle.engine.sources import Sources, observe
+from bucle.engine.status import Refusal, broken_status, invalid_status, planned_status
 from bucle.resources.documents import InvalidResource
 
 RESYNC = timedelta(minutes=10)
@@ -82,6 +80,34 @@ class Surroundings:
     fence: Fence
     clock: Clock
     metrics: Metrics
+
+
+class RefMap:
+    """Rebuilt by the first run of each object after a start; nothing to persist."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[ObjectKey, frozenset[Ref]] = {}
+        self._by_ref: defaultdict[Ref, set[ObjectKey]] = defaultdict(set)
+
+    def set(self, key: ObjectKey, refs: frozenset[Ref]) -> None:
+        """What `key` points to from now on."""
+        before = self._by_key.get(key, frozenset())
+        for gone in before - refs:
+            self._by_ref[gone].discard(key)
+            if not self._by_ref[gone]:
+                del self._by_ref[gone]
+        for new in refs - before:
+            self._by_ref[new].add(key)
+        if refs:
+            self._by_key[key] = refs
+        else:
+            self._by_key.pop(key, None)
+
+    def forget(self, key: ObjectKey) -> None:
+        self.set(key, frozenset())
+
+    def pointing_at(self, ref: Ref) -> frozenset[ObjectKey]:
+        return frozenset(self._by_ref.get(ref, ()))
 
 
 class Reconciler:

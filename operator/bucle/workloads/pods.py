@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from bucle.contracts import names
 from bucle.contracts.task import Task
-from bucle.engine.errors import SpecInvalid
-from bucle.engine.objects import JsonObject, Resource, owner_reference
+from bucle.engine.objects import JsonObject, owner_reference
+from bucle.engine.room import SpecInvalid
+from bucle.resources.addresses import Resource
 from bucle.workloads.platform import Platform
 
 NON_ROOT_UID = 65532

@@ -12,12 +12,11 @@ from tests.fakes.clock import START
 
 from bucle.contracts.names import ANNOTATION_APPLIED
 from bucle.engine.children import adjustment, contains, listed, manifest_to_create, observed_objects
-from bucle.engine.kind import Ref
-from bucle.engine.objects import CONFIG_MAP, DATASET, JOB, ObjectKey
-from bucle.engine.observation import Absent, Known, Unavailable
+from bucle.engine.objects import CONFIG_MAP, JOB, ObjectKey, Ref
 from bucle.engine.plan import Child
-from bucle.engine.reads import GetObject, ListObjects
-from bucle.engine.refs import RefMap
+from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Unavailable
+from bucle.engine.reconcile import RefMap
+from bucle.resources.addresses import DATASET
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

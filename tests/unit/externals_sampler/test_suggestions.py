@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bucle.engine.observation import Known, Unavailable
+from bucle.engine.reads import Known, Unavailable
 from bucle.externals.sampler.optuna_sampler import OptunaSampler, seed_of, suggest
 from bucle.externals.sampler.values import Algorithm, FloatDimension, IntDimension, Past, Suggest
 

@@ -15,10 +15,11 @@ import bucle
 from bucle.contracts import reasons_doc
 from bucle.contracts.reasons import REASONS
 from bucle.contracts.table import Labels
-from bucle.engine.objects import DATASET, JsonObject
+from bucle.engine.objects import JsonObject
 from bucle.kinds.dataset.build import after
 from bucle.kinds.dataset.children import spec_hash
 from bucle.kinds.dataset.world import World, typed
+from bucle.resources.addresses import DATASET
 from bucle.resources.dataset_status import Build
 from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, pause
 from bucle.workloads.jobs import Failed

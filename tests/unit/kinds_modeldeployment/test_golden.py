@@ -10,7 +10,8 @@ import pytest
 import yaml
 from tests.fakes.rollout_world import Model, RolloutWorld
 
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, SERVICE, JsonObject, Resource
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, SERVICE, JsonObject
+from bucle.resources.addresses import Resource
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "modeldeployment"
 SERVERS_OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")

@@ -11,8 +11,7 @@ from bucle.contracts import names
 from bucle.contracts.evidence import Evidence
 from bucle.engine.clock import Clock
 from bucle.engine.kube import Kube, KubeError
-from bucle.engine.observation import Absent, Known, Observation, Unavailable
-from bucle.engine.reads import Source
+from bucle.engine.reads import Absent, Known, Observation, Source, Unavailable
 from bucle.externals.judge.values import EvidenceRead
 from bucle.externals.podhttp import PodSilent, get_json, running_pods
 

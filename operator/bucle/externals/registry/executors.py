@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bucle.contracts.names import TAG_KEY
-from bucle.engine.effects import EffectFailed, Executor
+from bucle.engine.plan import EffectFailed, Executor
 from bucle.externals.registry.client import MlflowClient, RegistryError
 from bucle.externals.registry.sources import experiment_id, find_runs, find_versions, version_by_alias
 from bucle.externals.registry.values import (

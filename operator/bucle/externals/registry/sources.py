@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bucle.engine.observation import Absent, Known, Observation, Unavailable
-from bucle.engine.reads import Source
+from bucle.engine.reads import Absent, Known, Observation, Source, Unavailable
 from bucle.externals.registry.client import MISSING, MlflowClient, RegistryError
 from bucle.externals.registry.values import (
     ModelVersion,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bucle.engine.kind import Ref
+from bucle.engine.objects import Ref
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """A mapping as a hashable value, sorted by key; see `pairs`."""

@@ -8,11 +8,10 @@ import aiohttp
 
 from bucle.contracts import names
 from bucle.engine.clock import Clock
-from bucle.engine.effects import EffectFailed, Executor
 from bucle.engine.kube import Kube, KubeError, NotFound
 from bucle.engine.objects import POD
-from bucle.engine.observation import Known, Observation, Unavailable
-from bucle.engine.reads import Source
+from bucle.engine.plan import EffectFailed, Executor
+from bucle.engine.reads import Known, Observation, Source, Unavailable
 from bucle.externals.podhttp import Address, PodSilent, get_json, running_pods
 from bucle.externals.router import status
 from bucle.externals.router.values import RouterPod, RouterRead, RouterStatus, TouchRouters

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bucle.contracts.base import decimal_text
-from bucle.engine.observation import Known, Observation, Unavailable
-from bucle.engine.reads import Source
+from bucle.engine.reads import Known, Observation, Source, Unavailable
 from bucle.externals.sampler.values import Algorithm, Dimension, IntDimension, Pairs, Past, Suggest, Suggestion
 
 SIGNIFICANT_DIGITS = 12

@@ -12,8 +12,7 @@ from bucle.contracts.canonical import short_hash
 from bucle.contracts.capture import Watermark
 from bucle.engine.clock import Clock
 from bucle.engine.kube import Kube, KubeError
-from bucle.engine.observation import Absent, Known, Observation, Unavailable
-from bucle.engine.reads import Source
+from bucle.engine.reads import Absent, Known, Observation, Source, Unavailable
 from bucle.externals.podhttp import Address, PodSilent, get_json, running_pods
 from bucle.externals.servers.values import WatermarkRead, Watermarks
 

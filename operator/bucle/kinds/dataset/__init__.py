@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from bucle.engine.kind import Kind
-from bucle.engine.objects import DATASET, JOB
+from bucle.engine.objects import JOB
+from bucle.engine.room import Kind
 from bucle.kinds.dataset.plan import plan
 from bucle.kinds.dataset.world import reads, refs
+from bucle.resources.addresses import DATASET
 from bucle.workloads.platform import Platform
 
 

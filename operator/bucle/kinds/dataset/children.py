@@ -8,8 +8,8 @@ from bucle.contracts import names
 from bucle.contracts.canonical import digest
 from bucle.contracts.table import Deduplicate, Expectation, Splits, TableSchema
 from bucle.contracts.task import DatasetSource, DataTask, FeedbackSource, SourceItem, UriSource
-from bucle.engine.conditions import timestamp
 from bucle.engine.plan import Child
+from bucle.engine.status import timestamp
 from bucle.kinds.dataset.world import COMPONENT, World
 from bucle.resources.dataset import FeedbackSource as FeedbackSpec
 from bucle.resources.dataset import Source

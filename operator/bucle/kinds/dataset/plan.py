@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bucle.contracts.names import LABEL_COMPONENT
-from bucle.engine.conditions import Says, fold, ready, reconciling, stalled
 from bucle.engine.objects import JOB, JsonObject, labels_of, uid_of
 from bucle.engine.plan import Child, Deletion, Plan
 from bucle.engine.reads import Observations
+from bucle.engine.status import ConditionUpdate, fold, ready, reconciling, stalled
 from bucle.kinds.dataset import build as builds
 from bucle.kinds.dataset import versions
 from bucle.kinds.dataset.children import build_job, spec_hash
@@ -31,7 +31,7 @@ class Decision:
     """The status without its conditions, what the conditions say, and when time alone would change the answer."""
 
     status: DatasetStatus
-    said: tuple[Says, ...]
+    said: tuple[ConditionUpdate, ...]
     again: timedelta | None = None
 
 
@@ -111,7 +111,7 @@ def _building(status: DatasetStatus, build: Build, now: datetime) -> Decision:
     return Decision(status, said, max(wait, timedelta(seconds=1)))
 
 
-def _refused(status: DatasetStatus) -> tuple[Says, ...]:
+def _refused(status: DatasetStatus) -> tuple[ConditionUpdate, ...]:
     current, rejected = status.current, status.rejected
     assert rejected is not None
     errors = [item for item in rejected.failed if item.severity == "Error"]

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bucle.contracts.table import Labels
-from bucle.engine.errors import SpecInvalid
-from bucle.engine.kind import Ref, object_ref
-from bucle.engine.objects import DATASET, JOB, MODEL_DEPLOYMENT, POD, JsonObject
-from bucle.engine.observation import Absent, Known, Unavailable
-from bucle.engine.reads import GetObject, ListObjects, Observations, Read, Reads
+from bucle.engine.objects import JOB, POD, JsonObject, Ref, object_ref
+from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Observations, Read, Reads, Unavailable
+from bucle.engine.room import SpecInvalid
+from bucle.resources.addresses import DATASET, MODEL_DEPLOYMENT
 from bucle.resources.base import parse_duration
 from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bucle.engine.kind import Kind
-from bucle.engine.objects import DATASET, DRIFT_POLICY, EXPERIMENT, JOB, JsonObject
+from bucle.engine.objects import JOB, JsonObject
 from bucle.engine.plan import Plan
 from bucle.engine.reads import Observations
+from bucle.engine.room import Kind
 from bucle.kinds.driftpolicy.plan import plan
 from bucle.kinds.driftpolicy.world import reads, refs
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
 from bucle.workloads.platform import Platform
 
 

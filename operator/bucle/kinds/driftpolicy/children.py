@@ -8,10 +8,11 @@ from bucle.contracts import names
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.table import GroupBy, Labels, TableSchema
 from bucle.contracts.task import EvaluateTask, Windows
-from bucle.engine.conditions import timestamp
-from bucle.engine.objects import DATASET, DRIFT_POLICY, EXPERIMENT, JsonObject
+from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
+from bucle.engine.status import timestamp
 from bucle.kinds.driftpolicy.world import Served, World
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
 from bucle.resources.base import parse_duration
 from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy import DriftPolicy, PerformanceSignal

@@ -8,7 +8,7 @@ from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.reasons import REASONS
 from bucle.contracts.result import EvaluateResult, WindowResult
-from bucle.engine.observation import Known
+from bucle.engine.reads import Known
 from bucle.kinds.driftpolicy.children import look_name
 from bucle.kinds.driftpolicy.decide import Measured, Rule, judge
 from bucle.kinds.driftpolicy.world import Served, World, reference_of

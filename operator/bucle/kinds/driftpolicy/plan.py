@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bucle.engine.conditions import Says, fold, ready, reconciling
 from bucle.engine.objects import JsonObject
-from bucle.engine.observation import Unavailable
 from bucle.engine.plan import Child, Plan
-from bucle.engine.reads import Observations
+from bucle.engine.reads import Observations, Unavailable
+from bucle.engine.status import ConditionUpdate, fold, ready, reconciling
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
 from bucle.kinds.driftpolicy.evaluate import due_at, looked, reason_of, restarted
 from bucle.kinds.driftpolicy.retrain import acted, is_drifting, loop_open
@@ -76,7 +75,7 @@ def _why_not_served(world: World) -> str:
     return f"ModelDeployment {name} has no stable version yet"
 
 
-def _main(world: World, status: Status) -> tuple[Says, ...]:
+def _main(world: World, status: Status) -> tuple[ConditionUpdate, ...]:
     served, signal = world.served, world.policy.spec.signals.performance
     if served is None or signal is None:
         return reconciling("WaitingForReference", _why_not_served(world))
@@ -114,7 +113,7 @@ def _under_way(retrain: OpenRetrain) -> str:
     return f"{since}: Dataset {retrain.dataset} and Experiment {retrain.experiment} make it"
 
 
-def _drift(world: World, status: Status) -> Says:
+def _drift(world: World, status: Status) -> ConditionUpdate:
     """True while drift stands; its message says what is done about it."""
     states = is_drifting(world, status)
     last, action = status.last_evaluation, status.action
@@ -122,29 +121,31 @@ def _drift(world: World, status: Status) -> Says:
     if states and states[-1]:
         if action is not None and action.message:
             message = f"{message}; {action.reason}: {action.message}"
-        return Says("DriftDetected", "True", "Breached", message)
+        return ConditionUpdate("DriftDetected", "True", "Breached", message)
     verdict = last.verdict if last else None
     if verdict is None:
-        return Says("DriftDetected", "Unknown", "NotEnoughLabels", "no window was judged yet")
+        return ConditionUpdate("DriftDetected", "Unknown", "NotEnoughLabels", "no window was judged yet")
     if verdict == "Error":
         reason, why = reason_of(message)
-        return Says("DriftDetected", "Unknown", reason, f"the last look failed: {why}")
+        return ConditionUpdate("DriftDetected", "Unknown", reason, f"the last look failed: {why}")
     known = {"Healthy": "Healthy", "Breached": "Watching", "Inconclusive": "Inconclusive"}
-    return Says("DriftDetected", "False", known[verdict], message)
+    return ConditionUpdate("DriftDetected", "False", known[verdict], message)
 
 
-def _loop(world: World) -> Says:
+def _loop(world: World) -> ConditionUpdate:
     if world.policy.spec.retrain is None:
-        return Says("LoopClosed", "False", "LoopOpen", "the policy makes no new models: it only reports")
+        return ConditionUpdate("LoopClosed", "False", "LoopOpen", "the policy makes no new models: it only reports")
     why = loop_open(world)
     if why is not None:
-        return Says("LoopClosed", "False", "LoopOpen", why)
+        return ConditionUpdate("LoopClosed", "False", "LoopOpen", why)
     if world.deployment is None:
-        return Says("LoopClosed", "Unknown", "WaitingForModelDeployment", _why_not_served(world))
-    return Says("LoopClosed", "True", "LoopClosed", "a retrained model arrives at this deployment")
+        return ConditionUpdate("LoopClosed", "Unknown", "WaitingForModelDeployment", _why_not_served(world))
+    return ConditionUpdate("LoopClosed", "True", "LoopClosed", "a retrained model arrives at this deployment")
 
 
-def _written(obj: JsonObject, before: Status, status: Status, said: tuple[Says, ...], now: datetime) -> JsonObject:
+def _written(
+    obj: JsonObject, before: Status, status: Status, said: tuple[ConditionUpdate, ...], now: datetime
+) -> JsonObject:
     generation = int(obj["metadata"].get("generation") or 0)
     folded = fold([to_dict(condition) for condition in before.conditions], said, generation, now)
     parsed = tuple(Condition.model_validate(item) for item in folded)

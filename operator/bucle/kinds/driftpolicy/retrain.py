@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Literal
 
 from bucle.contracts import names
-from bucle.engine.conditions import condition, timestamp
-from bucle.engine.observation import Unavailable
+from bucle.engine.reads import Unavailable
+from bucle.engine.status import condition, timestamp
 from bucle.kinds.driftpolicy.children import retrain_name
 from bucle.kinds.driftpolicy.decide import drifting
 from bucle.kinds.driftpolicy.evaluate import SETTLED

@@ -10,23 +10,13 @@ from typing import Any
 
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
-from bucle.engine.conditions import timestamp
-from bucle.engine.kind import Ref, object_ref
-from bucle.engine.objects import (
-    DATASET,
-    DRIFT_POLICY,
-    EXPERIMENT,
-    JOB,
-    MODEL_DEPLOYMENT,
-    POD,
-    JsonObject,
-    controller_uid,
-)
-from bucle.engine.observation import Known, Observation, Unavailable
-from bucle.engine.reads import GetObject, ListObjects, Observations, Read, Reads
+from bucle.engine.objects import JOB, POD, JsonObject, Ref, controller_uid, object_ref
+from bucle.engine.reads import GetObject, Known, ListObjects, Observation, Observations, Read, Reads, Unavailable
+from bucle.engine.status import timestamp
 from bucle.externals.registry.values import REGISTRY_SCOPE, ModelVersion, VersionByNumber
 from bucle.externals.servers.values import WatermarkRead, Watermarks
 from bucle.kinds.driftpolicy.decide import Measured
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
 from bucle.resources.base import ModelReference
 from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse

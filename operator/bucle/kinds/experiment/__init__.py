@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from bucle.engine.kind import Kind
-from bucle.engine.objects import EXPERIMENT, JOB
+from bucle.engine.objects import JOB
+from bucle.engine.room import Kind
 from bucle.kinds.experiment.plan import plan
 from bucle.kinds.experiment.world import reads, refs
+from bucle.resources.addresses import EXPERIMENT
 from bucle.workloads.platform import Platform
 
 

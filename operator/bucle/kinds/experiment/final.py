@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bucle.contracts import names
 from bucle.contracts.result import FinalResult
-from bucle.engine.observation import Known, Unavailable
+from bucle.engine.reads import Known, Unavailable
 from bucle.externals.registry.values import ModelVersion
 from bucle.kinds.experiment import judgement, records
 from bucle.kinds.experiment.children import placed_final

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bucle.engine.conditions import Says, fold, is_true
 from bucle.engine.objects import JOB, JsonObject, uid_of
-from bucle.engine.observation import Known, Unavailable
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.engine.reads import Observations
+from bucle.engine.reads import Known, Observations, Unavailable
+from bucle.engine.status import ConditionUpdate, fold, is_true
 from bucle.externals.sampler.values import Suggestion
 from bucle.kinds.experiment import conclusions, final, judgement, records, registration, search
 from bucle.kinds.experiment.children import final_job, index_and_attempt, is_due, placed_trial, trial_job
@@ -33,7 +32,7 @@ class Decision:
     """The status without its conditions, what they say, and when to look again at the latest."""
 
     status: ExperimentStatus
-    said: tuple[Says, ...]
+    said: tuple[ConditionUpdate, ...]
     again: timedelta | None = WHILE_RUNNING
 
 

@@ -13,8 +13,8 @@ from itertools import islice
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import Estimate
-from bucle.engine.observation import Known
 from bucle.engine.plan import Effect
+from bucle.engine.reads import Known
 from bucle.externals.registry.values import (
     CloseRun,
     EnsureRun,

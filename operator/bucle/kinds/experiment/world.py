@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from bucle.contracts.names import TAG_KEY, TAG_OWNER
-from bucle.engine.errors import SpecInvalid
-from bucle.engine.kind import Ref, object_ref
-from bucle.engine.objects import DATASET, EXPERIMENT, JOB, POD, JsonObject
-from bucle.engine.observation import Known, Observation, Unavailable
-from bucle.engine.reads import GetObject, ListObjects, Observations, Read, Reads
+from bucle.engine.objects import JOB, POD, JsonObject, Ref, object_ref
+from bucle.engine.reads import GetObject, Known, ListObjects, Observation, Observations, Read, Reads, Unavailable
+from bucle.engine.room import SpecInvalid
 from bucle.externals.registry.values import ModelVersion, Run, RunsByTag, VersionByAlias, VersionsByTag
 from bucle.externals.sampler.values import Suggestion
 from bucle.kinds.experiment import records
 from bucle.kinds.experiment.identity import model_name, tracking_name
 from bucle.kinds.experiment.search import request
+from bucle.resources.addresses import DATASET, EXPERIMENT
 from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import ExperimentStatus

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bucle.engine.kind import Kind
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, MODEL_DEPLOYMENT, SERVICE, JsonObject
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, SERVICE, JsonObject
 from bucle.engine.plan import Plan
 from bucle.engine.reads import Observations
+from bucle.engine.room import Kind
 from bucle.kinds.modeldeployment.plan import plan
 from bucle.kinds.modeldeployment.world import reads, refs
+from bucle.resources.addresses import MODEL_DEPLOYMENT
 from bucle.workloads.platform import Platform
 
 

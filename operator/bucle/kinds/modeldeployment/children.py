@@ -8,13 +8,14 @@ from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.table import GroupBy, Labels
 from bucle.contracts.task import Capture, JudgeTask, Model, ServeTask
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, MODEL_DEPLOYMENT, SERVICE, JsonObject
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, SERVICE, JsonObject
 from bucle.engine.plan import Child
 from bucle.externals.router import documents
 from bucle.kinds.modeldeployment.external import config_files, config_version
 from bucle.kinds.modeldeployment.identity import ModelFacts
 from bucle.kinds.modeldeployment.routing import Routes
 from bucle.kinds.modeldeployment.world import STATE_KEY
+from bucle.resources.addresses import MODEL_DEPLOYMENT
 from bucle.resources.base import parse_duration
 from bucle.resources.modeldeployment import ModelDeployment, QualityGate
 from bucle.workloads.platform import Platform

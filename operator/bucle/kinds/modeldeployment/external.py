@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bucle.contracts import names
-from bucle.engine.observation import Known, Observation
+from bucle.engine.reads import Known, Observation
 from bucle.externals.judge.values import EvidenceRead
 from bucle.externals.router import documents
 from bucle.externals.router.values import Backend, Mirror, RouterRead, RouterStatus

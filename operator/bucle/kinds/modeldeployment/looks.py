@@ -11,8 +11,8 @@ from bucle.contracts.base import decimal_text
 from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.names import shadow_cluster
-from bucle.engine.conditions import timestamp
-from bucle.engine.observation import Absent, Known, Observation, Unavailable
+from bucle.engine.reads import Absent, Known, Observation, Unavailable
+from bucle.engine.status import timestamp
 from bucle.kinds.modeldeployment import gates
 from bucle.kinds.modeldeployment.gates import Count, Look
 from bucle.kinds.modeldeployment.routing import RouterView

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.contracts import names
-from bucle.engine.conditions import fold
 from bucle.engine.objects import DEPLOYMENT, SERVICE, JsonObject
-from bucle.engine.observation import Known
 from bucle.engine.plan import Child, Deletion, Effect, Plan
-from bucle.engine.reads import Observations
+from bucle.engine.reads import Known, Observations
+from bucle.engine.status import fold
 from bucle.externals.router.values import TouchRouters
 from bucle.kinds.modeldeployment import children, promotion
 from bucle.kinds.modeldeployment.children import Revision

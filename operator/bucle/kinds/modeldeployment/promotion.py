@@ -11,9 +11,9 @@ from datetime import datetime
 
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
-from bucle.engine.conditions import timestamp
-from bucle.engine.observation import Absent, Known
 from bucle.engine.plan import Effect
+from bucle.engine.reads import Absent, Known
+from bucle.engine.status import timestamp
 from bucle.externals.registry.values import SetAlias, TagVersion
 from bucle.kinds.modeldeployment.endings import finish
 from bucle.kinds.modeldeployment.world import Followed, World

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bucle.contracts import names
-from bucle.engine.observation import Absent, Known, Unavailable
+from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.kinds.modeldeployment.endings import change, ending
 from bucle.kinds.modeldeployment.identity import is_pinned, revision_id
 from bucle.kinds.modeldeployment.promotion import (

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.result import Failure
-from bucle.engine.conditions import timestamp
-from bucle.engine.observation import Known
+from bucle.engine.reads import Known
+from bucle.engine.status import timestamp
 from bucle.kinds.modeldeployment import looks
 from bucle.kinds.modeldeployment.endings import abort, change, finish, need
 from bucle.kinds.modeldeployment.external import config_version

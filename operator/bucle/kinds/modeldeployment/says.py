@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bucle.contracts.result import Failure
-from bucle.engine.conditions import Says, ready, reconciling, stalled
-from bucle.engine.observation import Unavailable
+from bucle.engine.reads import Unavailable
+from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
 from bucle.kinds.modeldeployment.identity import is_pinned
 from bucle.kinds.modeldeployment.looks import UNREACHABLE
 from bucle.kinds.modeldeployment.promotion import refused_before
@@ -15,7 +15,7 @@ from bucle.resources.modeldeployment_status import ModelDeploymentStatus, Refuse
 Status = ModelDeploymentStatus
 
 
-def conditions(world: World, status: Status) -> tuple[Says, ...]:
+def conditions(world: World, status: Status) -> tuple[ConditionUpdate, ...]:
     """Ready, Reconciling, Stalled, Available, CandidateRejected and GatesReachable."""
     refused = refused_before(world, status)
     available = _available(world, status)
@@ -27,7 +27,7 @@ def conditions(world: World, status: Status) -> tuple[Says, ...]:
     )
 
 
-def _available(world: World, status: Status) -> Says:
+def _available(world: World, status: Status) -> ConditionUpdate:
     """Something answers at the stable address: ready pods that get requests, behind ready routers.
 
     The stable revision need not be among them: a candidate with all of the weight answers before the roles flip.
@@ -36,17 +36,23 @@ def _available(world: World, status: Status) -> Says:
     routed = {r: weight for r, weight in (world.routes.weights if world.routes else {}).items() if weight > 0}
     answering = [revision for revision in routed or {main: 0} if world.ready(revision)]
     if not answering:
-        return Says("Available", "False", "NothingServes", "no version is ready behind the stable address")
+        return ConditionUpdate("Available", "False", "NothingServes", "no version is ready behind the stable address")
     if world.routers_ready == 0:
         trouble = world.router_trouble
-        return Says("Available", "False", "RouterNotReady", trouble.message if trouble else "no router pod is ready")
+        return ConditionUpdate(
+            "Available", "False", "RouterNotReady", trouble.message if trouble else "no router pod is ready"
+        )
     if not routed:
-        return Says("Available", "False", "RouteNotProgrammed", "the routes to the version are not written yet")
+        return ConditionUpdate(
+            "Available", "False", "RouteNotProgrammed", "the routes to the version are not written yet"
+        )
     told = main if main in answering else max(answering, key=lambda revision: routed.get(revision, 0))
-    return Says("Available", "True", "Serving", f"revision {told} has {world.ready(told)} ready pods")
+    return ConditionUpdate("Available", "True", "Serving", f"revision {told} has {world.ready(told)} ready pods")
 
 
-def _main(world: World, status: Status, available: Says, refused: Refused | None) -> tuple[Says, ...]:
+def _main(
+    world: World, status: Status, available: ConditionUpdate, refused: Refused | None
+) -> tuple[ConditionUpdate, ...]:
     answers = available.status == "True"
     if status.rollout is not None and status.rollout.state != "Promoting":
         reason, message = _progress(world, status)
@@ -73,7 +79,7 @@ def _main(world: World, status: Status, available: Says, refused: Refused | None
     return ready("Serving", f"version {_version(status)} serves")
 
 
-def _before_the_first(wanted: Followed | Waiting, refused: Refused | None) -> tuple[Says, ...]:
+def _before_the_first(wanted: Followed | Waiting, refused: Refused | None) -> tuple[ConditionUpdate, ...]:
     if isinstance(wanted, Waiting):
         return reconciling(wanted.reason, wanted.message)
     if refused is not None:
@@ -118,18 +124,18 @@ def _progress(world: World, status: Status) -> tuple[str, str]:
     return ("Shadowing" if shadow else "ShiftingTraffic"), f"step {rollout.step}: {waiting}"
 
 
-def _rejected(refused: Refused | None) -> Says:
+def _rejected(refused: Refused | None) -> ConditionUpdate:
     if refused is None:
-        return Says("CandidateRejected", "False", "NoCandidate", "the wanted version was not refused")
+        return ConditionUpdate("CandidateRejected", "False", "NoCandidate", "the wanted version was not refused")
     reason = refused.reason or "GateNotPassed"
-    return Says("CandidateRejected", "True", reason, f"version {refused.version}: {refused.message}")
+    return ConditionUpdate("CandidateRejected", "True", reason, f"version {refused.version}: {refused.message}")
 
 
-def _reachable(status: Status) -> Says:
+def _reachable(status: Status) -> ConditionUpdate:
     """Whether every gate of the running step can still pass in time at the observed rate."""
     step = status.rollout.step if status.rollout else None
     for gate in status.gates:
         words = gate.needs.message if gate.needs else None
         if status.rollout is not None and gate.step == step and words and words.startswith(UNREACHABLE):
-            return Says("GatesReachable", "False", "UnreachableGate", f"gate {gate.name} {words}")
-    return Says("GatesReachable", "True", "NoCandidate" if status.rollout is None else "Serving", "")
+            return ConditionUpdate("GatesReachable", "False", "UnreachableGate", f"gate {gate.name} {words}")
+    return ConditionUpdate("GatesReachable", "True", "NoCandidate" if status.rollout is None else "Serving", "")

@@ -11,10 +11,18 @@ from typing import Any
 from bucle.contracts import names
 from bucle.contracts.evidence import Evidence
 from bucle.contracts.result import Failure
-from bucle.engine.kind import Ref
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, SERVICE, JsonObject, labels_of, uid_of
-from bucle.engine.observation import Absent, Known, Observation, Unavailable
-from bucle.engine.reads import GetObject, ListObjects, Observations, Read, Reads
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, SERVICE, JsonObject, Ref, labels_of, uid_of
+from bucle.engine.reads import (
+    Absent,
+    GetObject,
+    Known,
+    ListObjects,
+    Observation,
+    Observations,
+    Read,
+    Reads,
+    Unavailable,
+)
 from bucle.externals.registry.values import REGISTRY_SCOPE, ModelVersion, VersionByAlias, VersionByNumber
 from bucle.kinds.modeldeployment.external import evidence_read, router_read, router_view
 from bucle.kinds.modeldeployment.identity import ModelFacts, facts_of, plan_hash, registry_name

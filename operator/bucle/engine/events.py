@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from bucle.contracts.canonical import short_hash
-from bucle.engine.conditions import condition, is_true, timestamp
-from bucle.engine.objects import EVENT, JsonObject, Resource
+from bucle.engine.objects import EVENT, JsonObject
+from bucle.engine.status import condition, is_true, timestamp
+from bucle.resources.addresses import Resource
 
 MESSAGE_LIMIT = 1024
 COMPONENT = "bucle-operator"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from tests.fakes.clock import START
 
-from bucle.engine.objects import DATASET, JOB
-from bucle.engine.observation import Known, Observation, Unavailable
-from bucle.engine.observe import observe
-from bucle.engine.reads import GetObject, ListObjects, Read
+from bucle.engine.objects import JOB
+from bucle.engine.reads import GetObject, Known, ListObjects, Observation, Read, Unavailable
+from bucle.engine.sources import observe
 from bucle.externals.registry.values import RunsByTag, VersionByAlias, VersionByNumber, VersionsByTag
+from bucle.resources.addresses import DATASET
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import kopf
 
 from bucle.contracts.names import LABEL_MANAGED_BY, MANAGED_BY
 from bucle.engine.controller import Controller
-from bucle.engine.objects import GROUP, Resource, key_of
-from bucle.engine.wake import owners_of
+from bucle.engine.objects import key_of, owners_of
+from bucle.resources.addresses import GROUP, Resource
 
 IDENTITY = "bucle"
 """Without one kopf asks the password database for a user name, which a container with a numeric user does not have."""

@@ -9,8 +9,18 @@ from typing import Any, TypeAlias
 from bucle.engine.clock import Clock
 from bucle.engine.kube import Kube, KubeError, NotFound
 from bucle.engine.objects import controller_uid
-from bucle.engine.observation import Absent, Known, Observation, Unavailable
-from bucle.engine.reads import GetObject, ListObjects, Observations, Read, Reads, Source
+from bucle.engine.reads import (
+    Absent,
+    GetObject,
+    Known,
+    ListObjects,
+    Observation,
+    Observations,
+    Read,
+    Reads,
+    Source,
+    Unavailable,
+)
 
 READ_LIMIT_SECONDS = 2.0
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import ClassVar
 
-from bucle.engine.objects import JsonObject, Resource
+from bucle.engine.objects import JsonObject, Ref
 from bucle.engine.plan import Plan
 from bucle.engine.reads import Observations, Reads
+from bucle.resources.addresses import Resource
 
 
-class Ref(NamedTuple):
-    """Something an object points to; when that changes, the pointing object is woken.
+class SpecInvalid(ValueError):
+    """The object cannot be acted on as written; only a person can change that.
 
-    For Kubernetes objects `scope` is `<plural>/<namespace>`; for a registered model it is `registry`.
+    The message becomes the condition's message, so it names the field and says what to do.
     """
 
-    scope: str
-    name: str
-
-
-def object_ref(resource: Resource, namespace: str, name: str) -> Ref:
-    return Ref(f"{resource.plural}/{namespace}", name)
+    reason: ClassVar[str] = "SpecInvalid"
 
 
 @dataclass(frozen=True)

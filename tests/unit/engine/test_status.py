@@ -9,11 +9,21 @@ import pytest
 from tests.builders import a_dataset
 from tests.fakes.clock import START
 
-from bucle.engine.conditions import Says, condition, fold, ready, reconciling, stalled, timestamp
-from bucle.engine.notices import changed_conditions, event_for
-from bucle.engine.objects import DATASET
-from bucle.engine.refusals import Refusal, overlay
-from bucle.engine.statuses import broken_status, planned_status
+from bucle.engine.events import changed_conditions, event_for
+from bucle.engine.status import (
+    ConditionUpdate,
+    Refusal,
+    broken_status,
+    condition,
+    fold,
+    overlay,
+    planned_status,
+    ready,
+    reconciling,
+    stalled,
+    timestamp,
+)
+from bucle.resources.addresses import DATASET
 
 LATER = START + timedelta(minutes=5)
 QUOTA = Refusal("Job", "flights-d1", "ChildRefused", "the API server refuses Job flights-d1: exceeded quota")
@@ -25,16 +35,16 @@ def truths(conditions: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
 
 
 def test_a_condition_moves_its_time_only_when_its_truth_changes() -> None:
-    first = fold([], [Says("Ready", "False", "Building")], 1, START)
-    same = fold(first, [Says("Ready", "False", "ExpectationFailed", "rows")], 2, LATER)
-    other = fold(same, [Says("Ready", "True", "VersionReady")], 2, LATER)
+    first = fold([], [ConditionUpdate("Ready", "False", "Building")], 1, START)
+    same = fold(first, [ConditionUpdate("Ready", "False", "ExpectationFailed", "rows")], 2, LATER)
+    other = fold(same, [ConditionUpdate("Ready", "True", "VersionReady")], 2, LATER)
     assert same[0]["lastTransitionTime"] == timestamp(START)
     assert (same[0]["reason"], same[0]["observedGeneration"]) == ("ExpectationFailed", 2)
     assert other[0]["lastTransitionTime"] == timestamp(LATER)
 
 
 def test_what_is_not_said_again_is_kept_and_the_list_is_sorted() -> None:
-    said = fold(fold([], [Says("Toy", "True", "Toy")], 1, START), ready("VersionReady"), 1, LATER)
+    said = fold(fold([], [ConditionUpdate("Toy", "True", "Toy")], 1, START), ready("VersionReady"), 1, LATER)
     assert [c["type"] for c in said] == ["Ready", "Reconciling", "Stalled", "Toy"]
 
 
@@ -48,7 +58,7 @@ def test_what_is_not_said_again_is_kept_and_the_list_is_sorted() -> None:
     ],
 )
 def test_refusals_speak_over_the_plan(refusals: tuple[Refusal, ...], expected: tuple[str, str, str]) -> None:
-    planned = fold([], [*ready("VersionReady"), Says("Toy", "True", "Toy")], 1, START)
+    planned = fold([], [*ready("VersionReady"), ConditionUpdate("Toy", "True", "Toy")], 1, START)
     found = truths(overlay(planned, [], refusals, 1, START))
     assert tuple(found[name][0] for name in ("Ready", "Reconciling", "Stalled")) == expected
     assert found["Toy"] == ("True", "Toy")
@@ -71,8 +81,8 @@ def test_a_mistake_of_the_operator_does_not_call_a_serving_object_unready() -> N
     assert truths(broken_status(a_dataset(), "KeyError", LATER)["conditions"])["Ready"][0] == "False"
 
 
-REACHABLE = (Says("GatesReachable", "True", "NoCandidate"),)
-UNREACHABLE = Says("GatesReachable", "False", "UnreachableGate", "gate quality cannot pass in time")
+REACHABLE = (ConditionUpdate("GatesReachable", "True", "NoCandidate"),)
+UNREACHABLE = ConditionUpdate("GatesReachable", "False", "UnreachableGate", "gate quality cannot pass in time")
 
 
 @pytest.mark.parametrize(
@@ -84,14 +94,14 @@ UNREACHABLE = Says("GatesReachable", "False", "UnreachableGate", "gate quality c
         (reconciling("Building"), reconciling("Registering"), [("Reconciling", "Registering")]),
         (reconciling("Building"), stalled("GateFailed"), [("Stalled", "GateFailed")]),
         (ready("Serving"), reconciling("Shadowing", still_ready=True), [("Reconciling", "Shadowing")]),
-        (REACHABLE, (Says("GatesReachable", "True", "Serving"),), []),
+        (REACHABLE, (ConditionUpdate("GatesReachable", "True", "Serving"),), []),
         (REACHABLE, (UNREACHABLE,), [("GatesReachable", "UnreachableGate")]),
         ((), (UNREACHABLE,), []),
-        ((), (Says("DriftDetected", "True", "Breached", "beyond 0.548"),), [("DriftDetected", "Breached")]),
+        ((), (ConditionUpdate("DriftDetected", "True", "Breached", "beyond 0.548"),), [("DriftDetected", "Breached")]),
     ],
 )
 def test_one_event_per_change_and_none_for_repetition(
-    before: tuple[Says, ...], after: tuple[Says, ...], told: list[tuple[str, str]]
+    before: tuple[ConditionUpdate, ...], after: tuple[ConditionUpdate, ...], told: list[tuple[str, str]]
 ) -> None:
     old = {"conditions": fold([], before, 1, START)}
     new = {"conditions": fold(old["conditions"], after, 1, LATER)}

@@ -17,13 +17,14 @@ from tests.fakes.kube import FakeKube
 from tests.sim.toykind import KIND
 
 from bucle.contracts.names import LABEL_KIND, LABEL_MANAGED_BY, LABEL_NAME
-from bucle.engine import wakeups
+from bucle.engine import watches
 from bucle.engine.clock import SystemClock
 from bucle.engine.controller import Controller
-from bucle.engine.effects import OpenFence
+from bucle.engine.leader import OpenFence
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, DATASET, JOB, POD, ObjectKey, Resource
+from bucle.engine.objects import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, JOB, POD, ObjectKey
 from bucle.engine.reconcile import Surroundings
+from bucle.resources.addresses import DATASET, Resource
 
 WATCHED = (DATASET, CONFIG_MAP, JOB, POD)
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces")
@@ -60,10 +61,10 @@ async def running(directory: Path, kube: FakeKube, silence: float = 70.0) -> Asy
     async with server.serving(directory) as kubeconfig:
         stop = asyncio.Event()
         children = (CONFIG_MAP, JOB, POD)
-        found = wakeups.registry(controller, children, kubeconfig)
-        chosen = wakeups.settings(children)
+        found = watches.registry(controller, children, kubeconfig)
+        chosen = watches.settings(children)
         chosen.watching.inactivity_timeout = silence
-        watching = asyncio.create_task(wakeups.watch(found, chosen, ("ml",), stop))
+        watching = asyncio.create_task(watches.watch(found, chosen, ("ml",), stop))
         await eventually(lambda: len(server.watching) == len(WATCHED))
         yield Running(kube, server, controller)
         stop.set()

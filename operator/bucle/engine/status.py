@@ -1,0 +1,190 @@
+"""The status as it is stored: conditions folded, refused children laid over them, nulls left out. Pure.
+
+Source of the contract: Kubernetes API conventions, "Typical status properties"; kstatus reads Ready, Reconciling and
+Stalled. A plan is made before its children are sent, so it cannot know the server's words when one is refused: the
+engine remembers them and states them in the next run's status until the child goes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from bucle.engine.objects import JsonObject
+
+Truth = Literal["True", "False", "Unknown"]
+MESSAGE_LIMIT = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionUpdate:
+    """One condition as a plan states it; times and generation are folded in afterwards."""
+
+    type: str
+    status: Truth
+    reason: str
+    message: str = ""
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with seconds, as the API server writes times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ready(reason: str, message: str = "") -> tuple[ConditionUpdate, ...]:
+    """The object does what its spec says."""
+    return (
+        ConditionUpdate("Ready", "True", reason, message),
+        ConditionUpdate("Reconciling", "False", reason),
+        ConditionUpdate("Stalled", "False", reason),
+    )
+
+
+def reconciling(reason: str, message: str = "", *, still_ready: bool = False) -> tuple[ConditionUpdate, ...]:
+    """The object is on its way; `still_ready` when what it already serves goes on working."""
+    return (
+        ConditionUpdate("Ready", "True" if still_ready else "False", reason, message),
+        ConditionUpdate("Reconciling", "True", reason, message),
+        ConditionUpdate("Stalled", "False", reason),
+    )
+
+
+def stalled(reason: str, message: str = "") -> tuple[ConditionUpdate, ...]:
+    """The object will not get there without a person."""
+    return (
+        ConditionUpdate("Ready", "False", reason, message),
+        ConditionUpdate("Reconciling", "False", reason),
+        ConditionUpdate("Stalled", "True", reason, message),
+    )
+
+
+def fold(
+    previous: Sequence[Mapping[str, Any]],
+    said: Iterable[ConditionUpdate],
+    generation: int,
+    now: datetime,
+) -> list[JsonObject]:
+    """The new list of conditions, sorted by type; a condition not said again is kept as it was."""
+    by_type = {str(c["type"]): dict(c) for c in previous}
+    for says in said:
+        old = by_type.get(says.type)
+        # The schema does not demand a time: a condition may have been written by hand without one.
+        since = old.get("lastTransitionTime") if old and old.get("status") == says.status else None
+        by_type[says.type] = {
+            "type": says.type,
+            "status": says.status,
+            "reason": says.reason,
+            "message": says.message[:MESSAGE_LIMIT],
+            "observedGeneration": generation,
+            "lastTransitionTime": since or timestamp(now),
+        }
+    return [by_type[name] for name in sorted(by_type)]
+
+
+def condition(status: Mapping[str, Any] | None, type_: str) -> Mapping[str, Any] | None:
+    """The condition of that type in a status, if it was ever said."""
+    for item in (status or {}).get("conditions") or ():
+        if item.get("type") == type_:
+            return item  # type: ignore[no-any-return]
+    return None
+
+
+def is_true(status: Mapping[str, Any] | None, type_: str) -> bool:
+    found = condition(status, type_)
+    return found is not None and found.get("status") == "True"
+
+
+_FOLDED = ("Ready", "Reconciling", "Stalled")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One child that is not as wanted. NameTaken needs a person; ChildRefused may pass (a quota that is raised)."""
+
+    kind: str
+    name: str
+    reason: Literal["ChildRefused", "NameTaken"]
+    message: str
+
+
+def overlay(
+    planned: Sequence[Mapping[str, Any]],
+    stored: Sequence[Mapping[str, Any]],
+    refusals: Sequence[Refusal],
+    generation: int,
+    now: datetime,
+) -> list[JsonObject]:
+    """The planned conditions, with Ready, Reconciling and Stalled speaking of the refusals if there are any.
+
+    Times are folded against the *stored* conditions: against the planned ones they would move at every run, and
+    every run would then write and wake itself.
+    """
+    if not refusals:
+        return [dict(condition) for condition in planned]
+    before = [condition for condition in stored if condition.get("type") in _FOLDED]
+    said = {c["type"]: c for c in fold(before, _says(refusals), generation, now)}
+    others = [dict(condition) for condition in planned if condition.get("type") not in said]
+    return sorted([*others, *said.values()], key=lambda condition: str(condition["type"]))
+
+
+def _says(refusals: Sequence[Refusal]) -> tuple[ConditionUpdate, ...]:
+    taken = [refusal for refusal in refusals if refusal.reason == "NameTaken"]
+    spoken = taken or list(refusals)
+    reason, message = spoken[0].reason, "; ".join(refusal.message for refusal in spoken)
+    return (
+        ConditionUpdate("Ready", "False", reason, message),
+        ConditionUpdate("Reconciling", "False" if taken else "True", reason, "" if taken else message),
+        ConditionUpdate("Stalled", "True" if taken else "False", reason, message if taken else ""),
+    )
+
+
+def planned_status(obj: JsonObject, planned: JsonObject, refusals: Sequence[Refusal], now: datetime) -> JsonObject:
+    """The plan's status with its generation, without nulls (the server drops them, so they would always differ).
+
+    A plan that could not see enough to judge gives the stored status back: then a new generation is not called
+    observed, or who waits for it (kstatus, Helm, `kubectl wait`) would take the old verdict for the new one.
+    """
+    generation, stored = generation_of(obj), dict(obj.get("status") or {})
+    said = _without_nulls(planned)
+    if not refusals and _spoken(said) == _spoken(stored):
+        return stored
+    conditions = overlay(said.get("conditions") or [], stored.get("conditions") or [], refusals, generation, now)
+    return {**said, "observedGeneration": generation, "conditions": conditions}
+
+
+def _spoken(status: JsonObject) -> JsonObject:
+    """What a status says: every condition that was judged anew carries its generation itself."""
+    return {key: value for key, value in status.items() if key != "observedGeneration" and value not in ([], {})}
+
+
+def invalid_status(obj: JsonObject, reason: str, message: str, now: datetime) -> JsonObject:
+    """All that was known before, and that the spec cannot be acted on as written."""
+    return _with(obj, stalled(reason, message), now)
+
+
+def broken_status(obj: JsonObject, message: str, now: datetime) -> JsonObject:
+    """All that was known before, and that the operator made a mistake; what already serves is not called unready."""
+    said = [ConditionUpdate("Reconciling", "True", "InternalError", message)]
+    if condition(obj.get("status"), "Ready") is None:
+        said.append(ConditionUpdate("Ready", "False", "InternalError", message))
+    return _with(obj, said, now)
+
+
+def generation_of(obj: JsonObject) -> int:
+    return int(obj["metadata"].get("generation", 1))
+
+
+def _with(obj: JsonObject, said: Sequence[ConditionUpdate], now: datetime) -> JsonObject:
+    stored: JsonObject = dict(obj.get("status") or {})
+    conditions = fold(stored.get("conditions") or [], said, generation_of(obj), now)
+    return {**stored, "observedGeneration": generation_of(obj), "conditions": conditions}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(item) for item in value]
+    return value
