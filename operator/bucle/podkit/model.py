@@ -5,6 +5,9 @@ May know skops, pandas and the reference contract. Imports scikit-learn only thr
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -21,10 +24,10 @@ from bucle.contracts.table import Column, TableSchema
 from bucle.podkit import store
 from bucle.podkit.frames import InvalidRequest, request_frame, without_unknown
 from bucle.podkit.metrics import Answers
-from bucle.podkit.program import bad_configuration
+from bucle.podkit.program import ProgramError, bad_configuration
+from bucle.podkit.trusted_types import untrusted
 
 MODEL_FILE = "model.skops"
-TRUSTED_PREFIXES = ("sklearn.", "numpy.")
 DEFAULT_THRESHOLD = 0.5
 LOCKED = ("scikit-learn", "numpy")
 """Libraries whose version decides what a stored model does; a change of the patch number does not."""
@@ -108,11 +111,6 @@ def environment() -> dict[str, str]:
     return found
 
 
-def untrusted(types: Sequence[str]) -> list[str]:
-    """Types outside the prefixes that we trust without looking."""
-    return [name for name in types if not name.startswith(TRUSTED_PREFIXES)]
-
-
 def load_model(uri: str, digest: str) -> LoadedModel:
     """Downloads, verifies and loads one model.
 
@@ -135,7 +133,14 @@ def load_model(uri: str, digest: str) -> LoadedModel:
             "LoadFailed", f"the model at {uri} was not made by this release ({type(error).__name__}): retrain it"
         ) from error
     _require_environment(uri, reference)
-    return LoadedModel(reference, _loaded(uri, archive, reference))
+    try:
+        return LoadedModel(reference, _loaded(uri, archive, reference))
+    except ProgramError:
+        raise
+    except Exception as error:
+        raise bad_configuration(
+            "LoadFailed", f"the model at {uri} cannot be read ({type(error).__name__}): register it anew"
+        ) from error
 
 
 def _require_environment(uri: str, reference: Reference) -> None:
@@ -152,8 +157,13 @@ def _require_environment(uri: str, reference: Reference) -> None:
 def _loaded(uri: str, archive: bytes, reference: Reference) -> Any:
     import skops.io
 
+    if protocol_of(archive) != protocol_of(skops.io.dumps(None)):
+        # Older formats are read by older code, which looked less closely at what it was given.
+        raise bad_configuration(
+            "LoadFailed", f"the model at {uri} is in a format of another release of skops: retrain it"
+        )
     needed = skops.io.get_untrusted_types(data=archive)
-    # The model's own list cannot make a type trusted: both must agree, ours by prefix.
+    # The model's own list cannot make a type trusted: both must agree, ours name by name.
     wrong = untrusted(needed) + sorted(set(needed) - set(reference.trusted_types))
     if wrong:
         raise bad_configuration(
@@ -161,3 +171,10 @@ def _loaded(uri: str, archive: bytes, reference: Reference) -> Any:
             f"the model at {uri} holds {', '.join(wrong[:3])}, which is not trusted: use scikit-learn's",
         )
     return skops.io.loads(archive, trusted=list(needed))
+
+
+def protocol_of(archive: bytes) -> int:
+    """The version of skops' format that an archive says it has, −1 when it says none."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        found = json.loads(files.read("schema.json")).get("protocol")
+    return found if isinstance(found, int) else -1

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import skops.io
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier
+from sklearn.feature_selection import SelectKBest, chi2, mutual_info_classif
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.linear_model import TweedieRegressor
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, SplineTransformer
+from sklearn.tree import DecisionTreeClassifier
 from tests.unit.pods_train.story import FEATURES, TARGETS, dataset, final_task, rows
 
 from bucle.contracts.reference import MODEL_REFERENCE_PATH
 from bucle.podkit.frames import InvalidRequest
-from bucle.podkit.model import MODEL_FILE, LoadedModel, decide, files_digest, load_model, untrusted
+from bucle.podkit.model import MODEL_FILE, LoadedModel, decide, files_digest, load_model
 from bucle.podkit.program import ProgramError
+from bucle.podkit.trusted_types import TRUSTED_TYPES, untrusted
 from bucle.pods.train.artifact import dumped
 from bucle.pods.train.final import run_final
 
@@ -121,5 +134,86 @@ def test_the_threshold_decides_between_two_classes_and_the_greatest_among_more()
     assert decide(np.array([[0.2, 0.5, 0.3]]), None).tolist() == [1]
 
 
-def test_prefixes_end_at_a_dot() -> None:
-    assert untrusted(["sklearn.a.B", "numpy.dtype", "sklearnx.A", "builtins.eval"]) == ["sklearnx.A", "builtins.eval"]
+def with_code(files: dict[str, bytes]) -> None:
+    """A function of NumPy that executes a text: below a trusted prefix, and no type a model needs."""
+    archive = dumped(FunctionTransformer(np.testing.runstring, kw_args={"dict": {}}))
+    files[MODEL_FILE] = archive
+    edited(trustedTypes=skops.io.get_untrusted_types(data=archive))(files)
+
+
+def of_an_older_format(files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(io.BytesIO(files[MODEL_FILE])) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    members["schema.json"] = json.dumps({**json.loads(members["schema.json"]), "protocol": 0}).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as target:
+        for name, content in members.items():
+            target.writestr(name, content)
+    files[MODEL_FILE] = out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "says"),
+    [
+        (with_code, "UntrustedType", "numpy.testing._private.utils.runstring"),
+        (of_an_older_format, "LoadFailed", "another release of skops"),
+        (lambda files: files.update({MODEL_FILE: b"no archive"}), "LoadFailed", "BadZipFile"),
+    ],
+)
+def test_a_model_runs_no_code_of_its_author(
+    artifact: tuple[Path, str], tmp_path: Path, change: Callable[[dict[str, bytes]], Any], reason: str, says: str
+) -> None:
+    found = refused(tmp_path, copied(artifact, tmp_path, change))
+    assert found.reason == reason and says in found.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sklearn.anything.Else",
+        "sklearn.utils._testing.check_skip_network",
+        "numpy.f2py.diagnose.run",
+        "numpy.testing._private.utils.runstring",
+        "scipy._lib.anything",
+        "builtins.eval",
+        "operator.methodcaller",
+    ],
+)
+def test_trust_is_a_list_of_exact_names(name: str) -> None:
+    assert untrusted([name, "sklearn.tree._tree.Tree"]) == [name]
+
+
+@pytest.mark.parametrize("name", sorted(TRUSTED_TYPES))
+def test_every_trusted_name_exists(name: str) -> None:
+    import sklearn.experimental.enable_halving_search_cv
+    import sklearn.experimental.enable_iterative_imputer  # noqa: F401
+
+    module, _, attribute = name.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), attribute))
+
+
+X = np.random.default_rng(0).uniform(0.1, 1.0, (40, 3))
+Y = (X[:, 0] > 0.5).astype(int)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        HistGradientBoostingClassifier(max_iter=2, categorical_features=[0]),
+        CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2), cv=2),
+        KNeighborsClassifier(algorithm="ball_tree", metric="manhattan"),
+        GaussianProcessClassifier(),
+        StackingClassifier([("tree", DecisionTreeClassifier(max_depth=2))], cv=2),
+        TweedieRegressor(power=1.5),
+        SplineTransformer(),
+        SelectKBest(mutual_info_classif, k=1),
+        SelectKBest(chi2, k=1),
+        KBinsDiscretizer(quantile_method="averaged_inverted_cdf"),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_what_scikit_learn_fits_is_trusted(estimator: Any) -> None:
+    archive = dumped(estimator.fit(X, Y))
+    needed = skops.io.get_untrusted_types(data=archive)
+    assert untrusted(needed) == []
+    assert type(skops.io.loads(archive, trusted=needed)) is type(estimator)

@@ -20,8 +20,9 @@ from bucle.contracts.reference import MODEL_REFERENCE_PATH, Reference
 from bucle.contracts.table import Column, TableSchema
 from bucle.podkit import store
 from bucle.podkit.frames import is_text
-from bucle.podkit.model import MODEL_FILE, environment, feature_columns, files_digest, untrusted
+from bucle.podkit.model import MODEL_FILE, environment, feature_columns, files_digest
 from bucle.podkit.program import bad_configuration
+from bucle.podkit.trusted_types import untrusted
 
 MLMODEL = "MLmodel"
 EPOCH = (1980, 1, 1, 0, 0, 0)
