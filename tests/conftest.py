@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+
+# Before any numerical library is loaded, as the train program does: threads that spin while they wait for a core that
+# another test holds made the fits of this suite six times as expensive.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_configure() -> None:

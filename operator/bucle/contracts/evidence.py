@@ -37,10 +37,16 @@ class GroupSums(Document):
 
 
 class Evidence(Document):
-    """`missing`: labelled rows that stable answered and the candidate did not (or not yet, within `watermark`).
+    """`incompatible`: why the candidate's answers cannot be compared with the stable version's, or empty. It is known
+    as soon as both have written their references, before any request is copied; no group is given with it.
+
+    `missing`: labelled rows that stable answered and the candidate did not (or not yet, within `watermark`).
 
     A missing candidate answer is charged the constant predictor's loss, so losing rows never helps.
-    `open_rows`: labelled pairs in groups that are not closed yet.
+    `open_rows`: labelled pairs in groups that are not closed yet. `ungrouped`: those without a group, because the
+    request did not send the column or capture left it out. `unjoined`: labels received since the rollout began that
+    belong to no answer given since. `unreadable`: labels that are no class of the model or no usable number, and
+    answers whose scores do not fit their model's classes.
     """
 
     query: Query
@@ -53,4 +59,7 @@ class Evidence(Document):
     dropped: int
     open_rows: int
     ungrouped: int
+    unjoined: int = 0
+    unreadable: int = 0
+    incompatible: str = ""
     groups: tuple[GroupSums, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bucle.contracts.base import Document
+from bucle.contracts.canonical import digest
 from bucle.contracts.result import Estimate
-from bucle.contracts.table import TableSchema
+from bucle.contracts.table import TableSchema, Target, Task
 from bucle.contracts.task import DatasetVersion
 
 
@@ -19,10 +20,42 @@ class FeatureProfile(Document):
     other: int = 0
 
 
+class Question(Document):
+    """What a model answers. Where two models' questions differ, their answers cannot be compared, and one cannot take
+    the other's place without its callers seeing a change. The order of classes is no part of it."""
+
+    target: str
+    task: Task
+    positive: str | None = None
+    classes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, target: Target, classes: tuple[str, ...]) -> Question:
+        """`classes`: those the model has scores for, in any order."""
+        positive = target.positive if target.task == "Binary" else None
+        return cls(target=target.name, task=target.task, positive=positive, classes=tuple(sorted(classes)))
+
+    def unlike(self, other: Question) -> str:
+        """How this question differs from the other one, or an empty text."""
+        if (self.target, self.task) != (other.target, other.task):
+            return f"it predicts {self.task} {self.target}, not {other.task} {other.target}"
+        if self.positive != other.positive:
+            return f"its positive value of {self.target} is {self.positive}, not {other.positive}"
+        if self.classes == other.classes:
+            return ""
+        more, fewer = set(self.classes) - set(other.classes), set(other.classes) - set(self.classes)
+        parts = [f"{verb} {_some(names)}" for verb, names in (("has", more), ("lacks", fewer)) if names]
+        return f"its classes of {self.target} are others: it {' and '.join(parts)}"
+
+    def digest(self) -> str:
+        """`sha256:<hex>`: equal for two models that answer the same question."""
+        return digest(self.as_json())
+
+
 class Reference(Document):
     """`prior`: class → share in training (or {"mean": value}): the constant predictor a model must beat.
 
-    `classes`: order of the scores; for Binary the positive class is the last. `categories`: all values that
+    `classes`: order of the scores, sorted; for Binary the positive class is the last. `categories`: all values that
     training saw, per Category column. `scores`: quantiles of out-of-fold scores (Binary) or numbers (Regression).
     """
 
@@ -38,6 +71,14 @@ class Reference(Document):
     scores: tuple[float, ...] = ()
     trusted_types: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+
+    def question(self) -> Question:
+        return Question.of(self.table.target, self.classes)
+
+
+def _some(names: set[str]) -> str:
+    shown = ", ".join(sorted(names)[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
 MODEL_REFERENCE_PATH = "bucle/reference.json"

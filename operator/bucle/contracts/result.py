@@ -80,13 +80,17 @@ class ChampionResult(Document):
 
 
 class FinalResult(Document):
-    """`metrics` are those of the test split; `out_of_fold` is the model's reference from now on."""
+    """`metrics` are those of the test split; `out_of_fold` is the model's reference from now on.
+
+    `question`: digest of what the model answers (target, task, classes): only a model of the same one may take its place.
+    """
 
     metrics: dict[str, DecimalText]
     out_of_fold: Estimate
     uri: str
     digest: str
     schema_digest: str
+    question: str = ""
     champion: ChampionResult | None = None
 
 

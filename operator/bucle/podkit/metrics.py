@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bucle.contracts.metrics import METRICS, PROBABILITY_FLOOR, TaskName
+from bucle.contracts.rows import NUMBER_LABEL_LIMIT
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +28,17 @@ class Answers:
             numbers=None if self.numbers is None else self.numbers[rows],
         )
 
+    def by_classes(self, mine: tuple[str, ...], wanted: tuple[str, ...]) -> Answers:
+        """Scores and codes of a model that orders its classes as `mine`, in the order of `wanted`, the same classes."""
+        if mine == wanted or self.scores is None or self.labels is None:
+            return self
+        place = {name: code for code, name in enumerate(wanted)}
+        codes = np.array([place[name] for name in mine], dtype=np.int64)
+        scores = np.empty_like(self.scores)
+        scores[:, codes] = self.scores
+        labels = np.where(self.labels >= 0, codes[self.labels], self.labels)
+        return Answers(scores=scores, labels=labels)
+
 
 def codes_of(labels: NDArray[np.object_], classes: tuple[str, ...]) -> NDArray[np.int64]:
     """Index of each label text in `classes`, −1 for others."""
@@ -40,8 +52,11 @@ def per_row(metric: str, truth: NDArray[np.float64] | NDArray[np.int64], answers
     Raises ValueError for a metric that is not a mean over rows or does not fit the answers.
     """
     if answers.numbers is not None and metric in ("mae", "mse"):
-        error = answers.numbers - truth
-        return np.asarray(np.abs(error) if metric == "mae" else error**2)
+        # No answer is further away than the contract's limit: one absurd number makes a mean bad, never unspeakable.
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = np.abs(answers.numbers - truth)
+        error = np.minimum(np.nan_to_num(error, nan=NUMBER_LABEL_LIMIT), NUMBER_LABEL_LIMIT)
+        return np.asarray(error if metric == "mae" else error**2)
     if answers.scores is not None and metric in ("log_loss", "brier"):
         of_truth = answers.scores[np.arange(len(truth)), truth.astype(np.int64)]
         if metric == "brier":

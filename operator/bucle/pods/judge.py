@@ -29,6 +29,8 @@ from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.reference import Reference
 from bucle.contracts.task import JudgeTask
 from bucle.podkit import store
+from bucle.podkit.frames import ARROW
+from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import Part, ProgramError, main
 from bucle.podkit.tables import (
     ANSWERED,
@@ -41,7 +43,7 @@ from bucle.podkit.tables import (
     served_rows,
     with_labels,
 )
-from bucle.pods.judging import Rules, Seen, evidence_of
+from bucle.pods.judging import Rules, Seen, evidence_of, unjoined
 
 log = logging.getLogger("bucle.judge")
 
@@ -108,14 +110,22 @@ class Judge:
         return found
 
     def compute(self, query: Query, now: datetime) -> Evidence:
-        reference = self._reference(query.stable)
-        evidence = evidence_of(query, self._seen(query, reference, now), self._rules(reference), now)
+        rules = self._rules(query)
+        evidence = evidence_of(query, self._seen(query, rules.stable, now), rules, now)
         checkpoint = store.join(self.task.location, "evidence", f"{query.rollout}.json")
         store.write_bytes(checkpoint, evidence.canonical().encode("ascii"))
         return evidence
 
-    def _rules(self, reference: Reference) -> Rules:
-        return Rules(self.task.metric, self.task.group_by, self.task.labels.maturity_seconds, reference)
+    def _rules(self, query: Query) -> Rules:
+        stable = self._reference(query.stable)
+        try:
+            candidate = self._reference(query.candidate)
+        except ProgramError as error:
+            if error.reason != "SourceMissing":
+                raise
+            # It is written before the first answer, so there is nothing yet to be read by it.
+            candidate = stable
+        return Rules(self.task.metric, self.task.group_by, self.task.labels.maturity_seconds, stable, candidate)
 
     def _seen(self, query: Query, reference: Reference, now: datetime) -> Seen:
         location, table = self.task.location, reference.table
@@ -125,10 +135,15 @@ class Judge:
         stable = in_order(stable.filter(pc.is_in(stable.column(capture.ROLE), pa.array(ANSWERED))))
         shadow = served_rows(location, table, span, revisions=(query.candidate,), cache=self._cache)
         shadow = in_order(shadow.filter(pc.equal(shadow.column(capture.ROLE), names.ROLE_SHADOW)))
-        labels = feedback_rows(location, now, self._cache)
+        feedback = feedback_rows(location, now, self._cache)
+        labels, _ = usable_feedback(feedback, reference)
+        since = feedback.filter(
+            pc.greater_equal(feedback.column(capture.RECEIVED), pa.scalar(span.since, ARROW["Timestamp"]))
+        )
         dropped = sum(dropped_rows(location, r, span, self._cache) for r in (query.stable, query.candidate))
         labelled = with_labels(stable, labels, LabelRule(self.task.labels, now), table)
-        return Seen(stable, labelled, shadow, dropped)
+        _, aside = usable_feedback(since, reference)
+        return Seen(stable, labelled, shadow, dropped, unjoined(stable, since, table), aside.rows)
 
     def _reference(self, revision: str) -> Reference:
         found = self._references.get(revision)

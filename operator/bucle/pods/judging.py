@@ -18,9 +18,9 @@ from bucle.contracts import capture
 from bucle.contracts.capture import ROLL_SECONDS
 from bucle.contracts.evidence import Evidence, GroupSums, Query
 from bucle.contracts.reference import Reference
-from bucle.contracts.table import GroupBy
+from bucle.contracts.table import GroupBy, TableSchema
 from bucle.podkit.frames import ARROW
-from bucle.podkit.losses import answers_of, losses, prior_answers, truth_of
+from bucle.podkit.losses import answers_of, losses, prior_answers, readable, truth_of
 from bucle.podkit.splits import groups_of
 
 SETTLED = timedelta(seconds=2 * ROLL_SECONDS)
@@ -32,32 +32,39 @@ MIRROR_START = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How pairs are judged: the metric, the groups, and how long a label may take."""
+    """How pairs are judged: the metric, the groups, how long a label may take, and how to read each model's answers."""
 
     metric: str
     group_by: GroupBy | None
     maturity_seconds: int
-    reference: Reference
+    stable: Reference
+    candidate: Reference
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the store holds: stable rows (all; and those with a label), shadow rows, each (id, row) once, in order."""
+    """What the store holds: stable rows (all; and those with a label), shadow rows, each (id, row) once, in order.
+
+    Of the labels received since the rollout began: how many belong to no stable row, and how many are none.
+    """
 
     stable: pa.Table
     labelled: pa.Table
     shadow: pa.Table
     dropped: int
+    unjoined: int = 0
+    bad_labels: int = 0
 
 
 def evidence_of(query: Query, seen: Seen, rules: Rules, now: datetime) -> Evidence:
     """Cumulative sums over the closed groups. Zero counts while there is nothing to pair."""
     watermark = now - SETTLED
-    requests = len(pc.unique(seen.stable.column(capture.ID)))
-    if seen.stable.num_rows == 0:
-        return _empty(query, rules, watermark, requests, seen.dropped)
-    rows = _usable(seen.labelled, rules.reference)
-    partner = _partners(rows, seen.shadow)
+    differs = rules.candidate.question().unlike(rules.stable.question())
+    if seen.stable.num_rows == 0 or differs:
+        return _nothing(query, rules, seen, watermark, differs)
+    rows = _usable(seen.labelled, rules.stable)
+    shadow = seen.shadow.filter(pa.array(readable(seen.shadow, rules.candidate)))
+    partner = _partners(rows, shadow)
     first = pc.min(seen.shadow.column(capture.RECEIVED)).as_py() or datetime.fromisoformat(query.started_at)
     settled = _between(rows, first + MIRROR_START, watermark)
     missing = (partner < 0) & settled & _sampled(rows, query.sample_percent)
@@ -70,14 +77,16 @@ def evidence_of(query: Query, seen: Seen, rules: Rules, now: datetime) -> Eviden
         query=query,
         metric=rules.metric,
         watermark=watermark.isoformat(),
-        requests=requests,
-        pairs=int((_partners(seen.stable, seen.shadow) >= 0).sum()),
+        requests=len(pc.unique(seen.stable.column(capture.ID))),
+        pairs=int((_partners(seen.stable, shadow) >= 0).sum()),
         labelled=int((partner >= 0).sum()),
         missing=int(missing.sum()),
         dropped=seen.dropped,
         open_rows=int((counted & grouped & ~closed).sum()),
         ungrouped=int((counted & ~grouped).sum()),
-        groups=_sums(_taken(rows, seen.shadow, partner, used), groups.filter(pa.array(used)), rules),
+        unjoined=seen.unjoined,
+        unreadable=seen.bad_labels + seen.labelled.num_rows - rows.num_rows + seen.shadow.num_rows - shadow.num_rows,
+        groups=_sums(_taken(rows, shadow, partner, used), groups.filter(pa.array(used)), rules),
     )
 
 
@@ -111,16 +120,17 @@ def _taken(rows: pa.Table, shadow: pa.Table, partner: NDArray[np.int64], used: N
 
 
 def _sums(paired: _Paired, groups: pa.Array, rules: Rules) -> tuple[GroupSums, ...]:
-    reference, rows, partner = rules.reference, paired.rows, paired.partner
+    ours, theirs, rows, partner = rules.stable, rules.candidate, paired.rows, paired.partner
     if rows.num_rows == 0:
         return ()
-    truth, _ = truth_of(rows.column(reference.table.target.name), reference)
-    stable = losses(rules.metric, truth, answers_of(rows, reference))
-    prior = losses(rules.metric, truth, prior_answers(reference, rows.num_rows))
+    truth, _ = truth_of(rows.column(ours.table.target.name), ours)
+    stable = losses(rules.metric, truth, answers_of(rows, ours))
+    prior = losses(rules.metric, truth, prior_answers(ours, rows.num_rows))
     candidate = prior.copy()
     there = partner >= 0
     if there.any():
-        answered = answers_of(paired.shadow.take(pa.array(partner[there])), reference)
+        answered = answers_of(paired.shadow.take(pa.array(partner[there])), theirs)
+        answered = answered.by_classes(theirs.classes, ours.classes)
         candidate[there] = losses(rules.metric, truth[there], answered)
     frame = pd.DataFrame({"n": 1, "x": candidate - stable, "p": candidate - prior, "c": candidate, "s": stable})
     sums = frame.groupby(groups.to_pandas().to_numpy()).sum()
@@ -131,9 +141,22 @@ def _sums(paired: _Paired, groups: pa.Array, rules: Rules) -> tuple[GroupSums, .
 
 
 def _usable(labelled: pa.Table, reference: Reference) -> pa.Table:
-    """Rows whose label is one of the model's classes (or a number)."""
+    """Rows whose label is one of the model's classes (or a number) and whose answer fits the model."""
     _, usable = truth_of(labelled.column(reference.table.target.name), reference)
-    return labelled.filter(pa.array(usable))
+    return labelled.filter(pa.array(usable & readable(labelled, reference)))
+
+
+def unjoined(served: pa.Table, feedback: pa.Table, table: TableSchema) -> int:
+    """Labels of `feedback` that belong to no row of `served`, whatever they say."""
+    ids = table.with_role("Id")
+    known = served.column(ids[0].name).cast(pa.string()).combine_chunks() if ids else pa.array([], pa.string())
+    requests = [served.column(name).combine_chunks() for name in (capture.ID, capture.REQUEST_ID)]
+    found = pc.if_else(
+        pc.is_valid(feedback.column("id")),
+        pc.is_in(feedback.column("id"), known),
+        pc.is_in(feedback.column("request_id"), pa.concat_arrays(requests)),
+    )
+    return int(feedback.num_rows - (pc.sum(found).as_py() or 0))
 
 
 def _keys(table: pa.Table) -> pd.DataFrame:
@@ -151,6 +174,9 @@ def _partners(rows: pa.Table, shadow: pa.Table) -> NDArray[np.int64]:
 def _groups(rows: pa.Table, group_by: GroupBy | None) -> pa.Array:
     """Without a rule rows are grouped by the hour in which they were received: never each row for itself."""
     by = group_by or GroupBy(column=capture.RECEIVED, unit="Hour")
+    if by.column not in rows.column_names:
+        # No request had it, or the schema has no such column: no row has a group, and that is what is counted.
+        return pa.nulls(rows.num_rows, pa.string())
     return groups_of(rows.column(by.column), by)
 
 
@@ -168,17 +194,20 @@ def _between(rows: pa.Table, since: datetime, before: datetime) -> NDArray[np.bo
     return np.asarray(pc.and_(pc.greater_equal(received, low), pc.less(received, high)))
 
 
-def _empty(query: Query, rules: Rules, watermark: datetime, requests: int, dropped: int) -> Evidence:
+def _nothing(query: Query, rules: Rules, seen: Seen, watermark: datetime, differs: str) -> Evidence:
     return Evidence(
         query=query,
         metric=rules.metric,
         watermark=watermark.isoformat(),
-        requests=requests,
+        requests=len(pc.unique(seen.stable.column(capture.ID))),
         pairs=0,
         labelled=0,
         missing=0,
-        dropped=dropped,
+        dropped=seen.dropped,
         open_rows=0,
         ungrouped=0,
+        unjoined=seen.unjoined,
+        unreadable=seen.bad_labels,
+        incompatible=differs,
         groups=(),
     )

@@ -168,3 +168,36 @@ def test_folds_keep_groups_whole_and_share_them_evenly() -> None:
     assert all(len(set(folds[:-1][codes == code])) == 1 for code in range(23))
     assert sorted(np.bincount(folds[:-1]) // 4) == [4, 4, 5, 5, 5]
     assert fold_codes(groups, 5, seed=2).tolist() != folds.tolist()
+
+
+def test_a_champion_with_its_classes_in_another_order_is_compared_by_what_it_says(tmp_path: Path) -> None:
+    given = rows("MultiClass", days=20)
+    old = dataset(tmp_path, given, "MultiClass")
+    model = run_final(final_task(tmp_path, old, "MultiClass"))
+    target = {"name": "y", "task": "MultiClass", "classes": ["high", "low", "mid"]}
+    same = dataset(tmp_path, given, "MultiClass", table={"target": target, "columns": FEATURES})
+    asked = champion(model, old, metric="log_loss", on="Test")
+    first = run_final(final_task(tmp_path, old, "MultiClass", champion=asked))
+    again = run_final(final_task(tmp_path, same, "MultiClass", champion=asked))
+    assert first.champion == again.champion and first.champion is not None and first.champion.state == "Compared"
+    told = [load_model(found.uri, found.digest).reference for found in (model, again)]
+    assert told[0].classes == told[1].classes == ("high", "low", "mid"), "callers see no change"
+    assert first.question == again.question == told[0].question().digest()
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ({"name": "y", "task": "MultiClass", "classes": ["low", "mid", "high", "top"]}, "it lacks top"),
+        ({"name": "y", "task": "Binary", "positive": "high"}, "it predicts MultiClass y, not Binary y"),
+    ],
+)
+def test_a_champion_of_another_question_is_incompatible(tmp_path: Path, target: dict[str, Any], words: str) -> None:
+    given = rows("MultiClass", days=12)
+    old = dataset(tmp_path, given, "MultiClass")
+    model = run_final(final_task(tmp_path, old, "MultiClass"))
+    two = given.set_column(given.column_names.index("y"), "y", pc.replace_substring(given.column("y"), "mid", "low"))
+    other = given if target["task"] == "MultiClass" else two
+    new = dataset(tmp_path, other, table={"target": target, "columns": FEATURES})
+    found = run_final(final_task(tmp_path, new, "MultiClass", champion=champion(model, old))).champion
+    assert found is not None and found.state == "Incompatible" and words in found.message

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bucle.contracts import exits
 from bucle.contracts.base import decimal_text
+from bucle.contracts.reference import Question
 from bucle.contracts.result import ChampionResult
 from bucle.contracts.table import GroupBy, TableSchema
 from bucle.contracts.task import ChampionModel
@@ -68,6 +69,7 @@ def compare(task: ChampionModel, challenger: Challenger) -> ChampionResult:
         # What it learnt from had no such value, for instance no null in this column.
         text = " ".join(str(error).split())
         return _result(task, "Incompatible", f"the champion cannot answer these rows: {text}", on)
+    answers = answers.by_classes(champion.reference.classes, rows.classes)
     theirs = per_row(metric.name, rows.truth[asked], answers)
     ours = per_row(metric.name, rows.truth[asked], challenger.answers.take(chosen))
     mean = grouped_mean(metric.loss_sign() * (ours - theirs), groups)
@@ -87,10 +89,9 @@ def compare(task: ChampionModel, challenger: Challenger) -> ChampionResult:
 def incompatible(champion: LoadedModel, table: TableSchema, classes: tuple[str, ...]) -> str:
     """Why the champion cannot answer these rows, or an empty text."""
     theirs = champion.reference.table
-    if (theirs.target.name, theirs.target.task) != (table.target.name, table.target.task):
-        return f"the champion predicts {theirs.target.task} {theirs.target.name}, not {table.target.task} {table.target.name}"
-    if champion.reference.classes != classes:
-        return "the champion knows other classes than this dataset has"
+    differs = champion.reference.question().unlike(Question.of(table.target, classes))
+    if differs:
+        return f"the champion answers another question: {differs}"
     types = {column.name: column.type for column in table.columns}
     for column in feature_columns(theirs):
         if types.get(column.name) != column.type:

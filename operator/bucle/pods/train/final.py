@@ -61,6 +61,7 @@ def run_final(task: FinalTask) -> FinalResult:
         uri=uri,
         digest=digest,
         schema_digest=digest_of(table.as_json()),
+        question=reference.question().digest(),
         champion=champion,
     )
 

@@ -79,9 +79,13 @@ def rows_of(table: pa.Table, schema: TableSchema) -> Rows:
 
 
 def classes_of(schema: TableSchema, labels: NDArray[np.object_]) -> tuple[str, ...]:
-    """The order of scores: for Binary the other value, then the positive one; raises WrongType (78) when one is missing."""
+    """The order of scores: for Binary the other value, then the positive one; raises WrongType (78) when one is missing.
+
+    Of more classes the sorted one: whoever reads scores by their place sees no change when a schema lists its classes
+    in another order.
+    """
     if schema.target.task == "MultiClass":
-        return schema.target.classes
+        return tuple(sorted(schema.target.classes))
     found, positive = set(labels), str(schema.target.positive)
     if len(found) != 2 or positive not in found:
         raise bad_configuration(
