@@ -13,9 +13,9 @@ from hack.demo.install import NAMESPACE, Installation
 from hack.demo.replay import Replay, Tally
 from hack.demo.seen import Seen
 
+from bucle.contracts.reasons import Event, event_of
+
 Z95 = 1.96
-QUIET = ("Evaluating", "Watching")
-"""Reasons of a policy that come and go with each look; the windows say what was found."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Report:
                 if c["type"] == "Ready":
                     name = f"{obj['kind']} {obj['metadata']['name']}"
                     text = f": {c['message']}" if c.get("message") else ""
-                    turn = None if c["reason"] in QUIET else (name, c["reason"])
+                    quiet = event_of(c["reason"]) is Event.QUIET  # the windows say what was found
+                    turn = None if quiet else (name, c["reason"])
                     yield Line(f"{name}: Ready={c['status']} {c['reason']}{text}"[:240], turn)
         for window in reversed((seen.policy.get("status") or {}).get("history") or []):
             yield Line(told_window(window), (f"window {window.get('id')}", ""))

@@ -8,24 +8,29 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bucle.contracts.reasons import REASONS
+from bucle.contracts.reasons import REASONS, Reason
 
 PAGE = Path("docs") / "reasons.md"
 HEAD = """# Reasons
 
 Every condition carries one of these words. The message beside it names the object, what was tried and what to do
-next; this page says what the word means. A released word keeps its name, so it is safe to match on.
+next; this page says what the word means, whose fault it is (of the Model, of the User who wrote the spec, External,
+or of the Operator itself; none where nothing is wrong), and what Bucle does: `Wait` and `Mended` are tried again
+with growing pauses without end, `Budget` a few times, `Never` only after an edit. A released word keeps its name, so it is safe to match on.
 
-This page is made from `operator/bucle/contracts/reasons.py` by `python -m bucle.contracts.reasons_doc`.
+This page is made from `operator/bucle/contracts/reasons_*.py` by `python -m bucle.contracts.reasons_doc`.
 
-| Reason | Cause | Cure |
-|---|---|---|
+| Reason | Cause | Cure | Fault | Tried again |
+|---|---|---|---|---|
 """
 
 
 def page() -> str:
     """The page as Markdown, in the order of the list (by kind)."""
-    rows = (f"| `{name}` | {_cell(reason.cause)} | {_cell(reason.cure)} |\n" for name, reason in REASONS.items())
+    rows = (
+        f"| `{name}` | {_cell(reason.cause)} | {_cell(reason.cure)} | {_told(reason)} |\n"
+        for name, reason in REASONS.items()
+    )
     return HEAD + "".join(rows)
 
 
@@ -39,6 +44,10 @@ def main(arguments: list[str]) -> int:
         return 1
     PAGE.write_text(wanted, encoding="utf-8")
     return 0
+
+
+def _told(reason: Reason) -> str:
+    return f"{reason.fault} | {reason.retry}" if reason.fault else "|"
 
 
 def _cell(text: str) -> str:

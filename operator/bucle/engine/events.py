@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from bucle.contracts import reasons
 from bucle.contracts.canonical import short_hash
+from bucle.contracts.reasons import Event
 from bucle.engine.objects import EVENT, JsonObject
 from bucle.engine.status import condition, is_true, timestamp
 from bucle.resources.addresses import Resource
 
 MESSAGE_LIMIT = 1024
 COMPONENT = "bucle-operator"
-_WARNING_REASONS = frozenset({"ChildRefused", "InternalError"})
 
 
 def changed_conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -33,7 +34,9 @@ def event_for(resource: Resource, obj: JsonObject, said: Mapping[str, Any], now:
     metadata = obj["metadata"]
     began = said.get("lastTransitionTime", "")
     identity = short_hash([metadata["uid"], said["type"], said["status"], said["reason"], began], 16)
-    warning = (said["type"] == "Stalled" and said["status"] == "True") or said["reason"] in _WARNING_REASONS
+    warning = (said["type"] == "Stalled" and said["status"] == "True") or reasons.event_of(
+        said["reason"]
+    ) is Event.WARNING
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
@@ -61,6 +64,8 @@ def _in_order(conditions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 
 def _speaks(said: Mapping[str, Any], before: Mapping[str, Any] | None, status: Mapping[str, Any]) -> bool:
+    if reasons.event_of(str(said["reason"])) is Event.QUIET:
+        return False
     if said["type"] in ("Reconciling", "Stalled"):
         return bool(said["status"] == "True")
     if said["type"] == "Ready":

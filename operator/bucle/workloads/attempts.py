@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bucle.contracts.names import ANNOTATION_TASK
+from bucle.contracts.reasons import heals
 from bucle.engine.objects import JOB, JsonObject
 from bucle.engine.plan import Child
 from bucle.workloads import jobs
@@ -14,11 +15,6 @@ from bucle.workloads import jobs
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(seconds=60)
 USER_ATTEMPTS = 3
-
-HEALS_FROM_OUTSIDE = frozenset(
-    {"BucketMissing", "SecretMissing", "SourceMissing", "AccessDenied", "ModelMissing", "PodsRefused"}
-)
-"""Not this object's fault: someone may make the bucket, Secret, file or room meanwhile, so it is looked at again and again."""
 
 
 def pause(attempt: int) -> timedelta:
@@ -30,7 +26,7 @@ def pause(attempt: int) -> timedelta:
 def waited_for(seen: str | None, words: str, failed: jobs.Failed) -> jobs.Failed:
     """The true failure. The Job takes a pod that never began away at its deadline, and with it what the pod was waiting
     for; the reason that was seen last, in its words, is then the one to tell."""
-    if failed.reason == "DeadlineExceeded" and seen is not None and seen in HEALS_FROM_OUTSIDE:
+    if failed.reason == "DeadlineExceeded" and seen is not None and heals(seen):
         return jobs.Failed("Retry", seen, words)
     return failed
 

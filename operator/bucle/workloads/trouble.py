@@ -10,6 +10,7 @@ from bucle.contracts.result import Failure, Result
 
 PODLESS = timedelta(seconds=20)
 """Pods of a healthy Job exist within a second; a busy controller may take a few."""
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 
 
@@ -47,12 +48,27 @@ def job_trouble(job: Mapping[str, Any], now: datetime) -> Failure | None:
 
     Called for a Job of which no pod was seen.
     """
+    if job.get("spec", {}).get("suspend"):
+        return _queued(job)
     status = job.get("status", {})
     began = status.get("startTime")
     if began is None or status.get("active") or now - datetime.fromisoformat(began) < PODLESS:
         return None
     name = job["metadata"]["name"]
     return _refused(f"Job {name}", f"no pod exists since {began}; `kubectl describe job {name}` tells why")
+
+
+def _queued(job: Mapping[str, Any]) -> Failure:
+    """A queue holds a Job back by suspending it; the Job then begins late, and its deadline counts from there."""
+    name, namespace = job["metadata"]["name"], job["metadata"].get("namespace", "")
+    queue = (job["metadata"].get("labels") or {}).get(QUEUE_LABEL)
+    by = f"queue {queue}" if queue else job.get("spec", {}).get("managedBy") or "somebody, by `spec.suspend`"
+    return Failure(
+        reason="Queued",
+        message=f"Job {name} is held back by {by} and runs once it is let go: "
+        f"`kubectl get workloads,localqueues -n {namespace}` tells its place, "
+        f"`kubectl describe job {name} -n {namespace}` who suspended it",
+    )
 
 
 def _refused(workload: str, why: str) -> Failure:

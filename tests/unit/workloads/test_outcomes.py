@@ -21,8 +21,14 @@ def a_result(failure: Failure | None = None) -> str:
     return Result(program="data", task_sha256=TASK, failure=failure).message()
 
 
-def a_job_with(condition: str | None = None, reason: str = "") -> JsonObject:
+def a_running_job() -> JsonObject:
     job = a_job("try")
+    del job["spec"]["suspend"]
+    return job
+
+
+def a_job_with(condition: str | None = None, reason: str = "") -> JsonObject:
+    job = a_running_job()
     job["status"] = {"conditions": [{"type": condition, "status": "True", "reason": reason}] if condition else []}
     return job
 
@@ -176,7 +182,7 @@ BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def test_a_job_that_gets_no_pod_says_where_to_look(
     status: JsonObject, pods: list[JsonObject], waited: timedelta, reason: str | None
 ) -> None:
-    found = outcome({**a_job("try"), "status": status}, pods, now=BEGAN + waited)
+    found = outcome({**a_running_job(), "status": status}, pods, now=BEGAN + waited)
     assert isinstance(found, Running)
     assert (found.trouble.reason if found.trouble else None) == reason
     assert found.trouble is None or "`kubectl describe job try` tells why" in found.trouble.message
@@ -190,3 +196,21 @@ def test_a_deployment_whose_pods_a_quota_refuses_says_so() -> None:
     assert found.reason == "PodsRefused"
     assert f"no pod is created for Deployment server: {words}" in found.message
     assert deployment_trouble({"metadata": {"name": "server"}, "status": {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "spec", "by"),
+    [
+        ({"kueue.x-k8s.io/queue-name": "gpus"}, {"suspend": True}, "queue gpus"),
+        ({}, {"suspend": True, "managedBy": "kueue.x-k8s.io/multikueue"}, "kueue.x-k8s.io/multikueue"),
+        ({}, {"suspend": True}, "somebody, by `spec.suspend`"),
+    ],
+)
+def test_a_suspended_job_is_queued_and_says_by_whom(labels: JsonObject, spec: JsonObject, by: str) -> None:
+    job = a_job("try")
+    job["metadata"]["labels"], job["spec"] = labels, spec
+    found = outcome(job, [], now=BEGAN)
+    assert isinstance(found, Running)
+    assert found.trouble is not None
+    assert found.trouble.reason == "Queued"
+    assert f"held back by {by}" in found.trouble.message

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from bucle.contracts import names
+from bucle.contracts.reasons import needs_someone
 from bucle.engine.objects import JsonObject
 from bucle.kinds.dataset.children import bounds
 from bucle.kinds.dataset.world import World
 from bucle.resources.dataset_status import Build
 from bucle.workloads.attempts import (
-    HEALS_FROM_OUTSIDE,
     LONGEST_PAUSE,
     USER_ATTEMPTS,
     outcome_of,
@@ -46,7 +46,7 @@ def after(build: Build, failed: Failed | Lost, now: datetime) -> Build:
     failed = waited_for(*reason_of(build), failed)
     failures = (build.failures or 0) + (1 if failed.kind in ("User", "Parameters") else 0)
     reason = f"{failed.reason}: {failed.message}"
-    if failed.reason in HEALS_FROM_OUTSIDE:
+    if needs_someone(failed.reason):
         return build.model_copy(update={"state": STOPPED, "reason": reason, "not_before": now + LONGEST_PAUSE})
     if failed.kind == "Fatal" or failures >= USER_ATTEMPTS:
         return build.model_copy(update={"state": STOPPED, "reason": reason, "failures": failures, "not_before": None})

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from bucle.contracts import names
+from bucle.contracts.reasons import ends_unregistered
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import condition, timestamp
 from bucle.kinds.driftpolicy.children import retrain_name
@@ -57,7 +58,7 @@ def ending(world: World, past: Retrained) -> Ending:
     model = experiment.status.final.model if experiment.status.final else None
     version = model.version if model else None
     registered = condition(said, "Registered")
-    if registered is not None and registered["status"] == "False" and registered["reason"] in _NOT_ARRIVING:
+    if registered is not None and registered["status"] == "False" and ends_unregistered(registered["reason"]):
         return Ending("Refused", str(registered["reason"]))
     succeeded = condition(said, "Succeeded")
     if _says(experiment, "Stalled") or (succeeded is not None and succeeded["status"] == "False" and _over(said)):
@@ -65,9 +66,6 @@ def ending(world: World, past: Retrained) -> Ending:
     if version is None:
         return Ending(None, "Retraining")
     return _arrival(world, version)
-
-
-_NOT_ARRIVING = frozenset({"NotBetter", "NotRegistered", "ChampionUndecided", "ChampionIncompatible", "GateFailed"})
 
 
 def _over(said: dict[str, object]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.contracts import names
+from bucle.contracts.reasons import needs_someone
 from bucle.contracts.result import FinalResult
 from bucle.engine.reads import Known, Unavailable
 from bucle.externals.registry.values import ModelVersion
@@ -14,7 +15,7 @@ from bucle.kinds.experiment.identity import model_name
 from bucle.kinds.experiment.world import World
 from bucle.resources.base import ModelReference
 from bucle.resources.experiment_status import ChampionComparison, Final, Inputs, Trial
-from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, USER_ATTEMPTS, outcome_of, pause, waited_for
+from bucle.workloads.attempts import LONGEST_PAUSE, USER_ATTEMPTS, outcome_of, pause, waited_for
 from bucle.workloads.jobs import Failed, Finished, Lost, Running
 from bucle.workloads.platform import Platform
 
@@ -90,7 +91,7 @@ def advanced(platform: Platform, world: World, inputs: Inputs, final: Final, now
 
 def _after(final: Final, failed: Failed, now: datetime) -> Final:
     failed = waited_for(*records.reason_and_message(final.reason), failed)
-    if failed.reason in HEALS_FROM_OUTSIDE:
+    if needs_someone(failed.reason):
         return _again(final, failed.reason, failed.message, LONGEST_PAUSE, now)
     failures = (final.failures or 0) + (0 if failed.kind == "Retry" else 1)
     counted = final.model_copy(update={"failures": failures})

@@ -12,6 +12,7 @@ from itertools import islice
 
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
+from bucle.contracts.reasons import ends_unregistered
 from bucle.contracts.result import Estimate
 from bucle.engine.plan import Effect
 from bucle.engine.reads import Known
@@ -33,8 +34,6 @@ from bucle.resources.experiment_status import ExperimentStatus, Final, Inputs, T
 EFFECTS_PER_RUN = 20
 """An effect may take 10 s and the lease must not end meanwhile; the rest follows in the next run."""
 
-BELIEVED = frozenset({"NotBetter", "GateFailed", "ChampionIncompatible", "ChampionUndecided", "NotRegistered"})
-
 
 def remembered(world: World, inputs: Inputs) -> Final | None:
     """The outcome of this very run as the registry tells it, when status knows nothing of it (any more)."""
@@ -44,7 +43,7 @@ def remembered(world: World, inputs: Inputs) -> Final | None:
     if isinstance(runs, Known):
         run = next((r for r in runs.value if r.tag(names.TAG_KEY) == final_key(inputs.registration_key or "")), None)
         outcome = run.tag(names.TAG_OUTCOME) if run else None
-        if run is not None and outcome in BELIEVED:
+        if run is not None and outcome is not None and ends_unregistered(outcome):
             state = records.KEPT if outcome == "NotRegistered" else records.REFUSED
             text = f"{outcome}: recorded on MLflow run {run.run_id}"
             return Final(state=state, reason=text, run_id=run.run_id)

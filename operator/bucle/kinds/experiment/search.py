@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.metrics import METRICS
+from bucle.contracts.reasons import needs_someone
 from bucle.externals.sampler.values import Algorithm, Past, Suggest, Suggestion
 from bucle.kinds.experiment.identity import space
 from bucle.kinds.experiment.records import FAILED, PLANNED, RUNNING, SUCCEEDED, is_open
 from bucle.resources.base import parse_duration
 from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
-from bucle.workloads.attempts import HEALS_FROM_OUTSIDE, LONGEST_PAUSE, pause, waited_for
+from bucle.workloads.attempts import LONGEST_PAUSE, pause, waited_for
 from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running
 
 ASKED_AT_ONCE = 4
@@ -101,7 +102,7 @@ def after(row: Trial, found: Outcome, metric: str, now: datetime) -> Trial:
     if isinstance(found, Lost):
         return again(row, "ResultLost", pause(row.attempt or 0), now)
     found = waited_for(row.reason, "", found)
-    if found.reason in HEALS_FROM_OUTSIDE:
+    if needs_someone(found.reason):
         return again(row, found.reason, LONGEST_PAUSE, now)
     if found.kind == "Retry":
         return again(row, found.reason, pause(row.attempt or 0), now)
@@ -143,7 +144,7 @@ def exhausted(experiment: Experiment, rows: tuple[Trial, ...]) -> bool:
 
 def is_fatal(found: Outcome) -> bool:
     """No trial of this experiment can work until a person changes something."""
-    return isinstance(found, Failed) and found.kind == "Fatal" and found.reason not in HEALS_FROM_OUTSIDE
+    return isinstance(found, Failed) and found.kind == "Fatal" and not needs_someone(found.reason)
 
 
 def _ended(row: Trial, state: str, now: datetime, *, reason: str | None, value: str | None = None) -> Trial:

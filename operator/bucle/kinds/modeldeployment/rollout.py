@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.contracts.canonical import short_hash
+from bucle.contracts.reasons import condemns, is_external
 from bucle.contracts.result import Failure
 from bucle.engine.reads import Known
 from bucle.engine.status import timestamp
@@ -32,34 +33,6 @@ from bucle.resources.modeldeployment_status import (
 
 Status = ModelDeploymentStatus
 DRAIN = timedelta(seconds=10)
-
-MODEL_FAULTS = frozenset(
-    {
-        "DigestMismatch",
-        "EnvironmentMismatch",
-        "UntrustedType",
-        "SignatureMismatch",
-        "ModelMissing",
-        "LoadFailed",
-        "OutOfMemory",
-    }
-)
-"""Nothing but another artifact, image or spec can mend these: no need to wait for the load timeout."""
-
-NOT_THE_MODEL = frozenset(
-    {
-        "ImagePullFailed",
-        "SecretMissing",
-        "ContainerRefused",
-        "Unschedulable",
-        "PodsRefused",
-        "Disrupted",
-        "StoreUnavailable",
-        "BucketMissing",
-        "AccessDenied",
-    }
-)
-"""A version is not condemned for these: mended from outside, loading goes on by itself."""
 
 
 def wish(status: Status, spec: ModelDeploymentSpec) -> Wish:
@@ -133,7 +106,7 @@ def start(world: World, status: Status, model: ModelFacts, revision: str, image:
 def _broken(fleet: Fleet) -> Failure | None:
     """Why no pod of a loaded revision runs any more, when that is the model's own fault."""
     trouble = fleet.trouble
-    return trouble if fleet.ready == 0 and trouble is not None and trouble.reason not in NOT_THE_MODEL else None
+    return trouble if fleet.ready == 0 and trouble is not None and not is_external(trouble.reason) else None
 
 
 def _loading(world: World, status: Status, now: datetime) -> Status:
@@ -146,10 +119,10 @@ def _loading(world: World, status: Status, now: datetime) -> Status:
     if ready >= spec.serving.replicas:
         loaded = change(candidate, load=Load(state="Loaded", seconds=seconds))
         return _loaded(world, change(status, candidate=loaded), now)
-    if trouble is not None and trouble.reason in MODEL_FAULTS:
+    if trouble is not None and condemns(trouble.reason):
         return abort(world, status, "LoadFailed", f"{trouble.reason}: {trouble.message}", now)
     since = candidate.load.since if candidate.load else None
-    if trouble is not None and trouble.reason in NOT_THE_MODEL:
+    if trouble is not None and is_external(trouble.reason):
         # Once that is mended, and between two starts of a pod, the model has all of its time again.
         since = now.replace(microsecond=0)
     if now - (since or rollout.started_at or now) >= parse_duration(spec.serving.load_timeout):

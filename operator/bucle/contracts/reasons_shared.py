@@ -1,0 +1,118 @@
+"""Reasons that any kind can say, and what stands in the way of a pod. Pure data."""
+
+from __future__ import annotations
+
+from bucle.contracts.reasons_types import Event, Fault, Reason, Retry
+
+SHARED: dict[str, Reason] = {
+    # any kind
+    "SpecInvalid": Reason(
+        "The stored spec cannot be read by this operator.", "Correct the field named in the message.", Fault.USER
+    ),
+    "ChildRefused": Reason(
+        "The API server refused an object this one needs.",
+        "Read the server's words in the message: a quota, a policy or a wrong value.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+        event=Event.WARNING,
+    ),
+    "NameTaken": Reason(
+        "An object with the name of a child exists and belongs to someone else.",
+        "Rename or delete that object; it is never taken over.",
+        Fault.EXTERNAL,
+    ),
+    "InternalError": Reason(
+        "A mistake in the operator itself.",
+        "Read the operator's log and report it; other objects go on.",
+        Fault.OPERATOR,
+        retry=Retry.WAIT,
+        event=Event.WARNING,
+    ),
+    "StoreUnavailable": Reason(
+        "The object store does not answer.",
+        "Bring the store back or correct its endpoint in the Secret bucle-storage; work goes on by itself.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+    ),
+    "RegistryUnavailable": Reason(
+        "MLflow does not answer.",
+        "Bring MLflow back or correct the chart value `mlflow.uri`; work goes on by itself. Serving does not need it.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+    ),
+    # pods
+    "ImagePullFailed": Reason(
+        "The image of a pod cannot be had.",
+        "Correct the image name, or name a pull secret of this namespace in the chart value `image.pullSecrets`.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+    ),
+    "SecretMissing": Reason(
+        "The Secret with the store's credentials does not exist in this namespace.",
+        "Create it; the message holds the command.",
+        Fault.EXTERNAL,
+        retry=Retry.MENDED,
+    ),
+    "ContainerRefused": Reason(
+        "The container runtime refused the container.",
+        "Read the runtime's words in the message and correct what they name.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+    ),
+    "PodsRefused": Reason(
+        "The API server creates no pod for a workload: a quota, a limit range or an admission policy is in the way.",
+        "Read the message, and `kubectl describe` of the named workload; raise the quota or lower the requests.",
+        Fault.EXTERNAL,
+        retry=Retry.MENDED,
+    ),
+    "Unschedulable": Reason(
+        "No node takes the pod.", "Lower its requests, or add a node.", Fault.EXTERNAL, retry=Retry.WAIT
+    ),
+    "OutOfMemory": Reason(
+        "A container used more memory than its limit.",
+        "Raise `resources.limits.memory` of the named workload; an Experiment that has stopped also needs a raised `run`.",
+        Fault.MODEL,
+        retry=Retry.BUDGET,
+    ),
+    "CrashLooping": Reason(
+        "A program ends again and again.",
+        "Read the log of the pod's last run.",
+        Fault.USER,
+        retry=Retry.BUDGET,
+    ),
+    "Disrupted": Reason(
+        "A pod was evicted or its node went away.",
+        "Nothing: a new attempt starts by itself.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+    ),
+    "DeadlineExceeded": Reason(
+        "A program was still running at its deadline.",
+        "Raise the time limit or make the work smaller; an Experiment that has stopped also needs a raised `run`.",
+        Fault.USER,
+        retry=Retry.BUDGET,
+    ),
+    "ProgramFailed": Reason(
+        "A program ended with an error and left no explanation.",
+        "Read the pod's log, which is kept for a day after its last attempt.",
+        Fault.USER,
+        retry=Retry.BUDGET,
+    ),
+    "ResultLost": Reason(
+        "A Job ended but its result is gone.",
+        "Nothing: a new attempt starts by itself.",
+        Fault.EXTERNAL,
+        retry=Retry.BUDGET,
+    ),
+    "TaskTooLarge": Reason(
+        "The task does not fit into a pod annotation.",
+        "Describe fewer or shorter columns and expectations.",
+        Fault.USER,
+    ),
+    "Queued": Reason(
+        "A queue holds the Job back: it is suspended.",
+        "See the queue that the message names; time spent waiting is not counted.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+    ),
+}
