@@ -33,8 +33,13 @@ CATEGORY: Final = "bucle"
 
 NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"
 DECIMAL_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]{1,3})?$"
-QUANTITY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$"
+QUANTITY_PATTERN: Final = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?$"
+SETTING_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]{1,2})?$"
 DURATION_PATTERN: Final = r"^([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h)){1,4}$"
+LONGEST_HOURS: Final = 87_600
+SAFE_INTEGER: Final = 2**53 - 1
+"""Every whole number up to here is the same in JSON, in Parquet and in a float64."""
+DEEPEST_LITERAL: Final = 32
 MESSAGE_LIMIT: Final = 4096
 SHORT_LIMIT: Final = 256
 
@@ -53,6 +58,16 @@ class Rule:
 
     def as_schema(self) -> dict[str, str]:
         return {"rule": self.rule, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The CEL rule of a scalar, `self` being its value; it holds wherever the type is used."""
+
+    rule: Rule
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(core), "x-kubernetes-validations": [self.rule.as_schema()]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +148,32 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _quantity(value: Any) -> Any:
-    """The API server takes `cpu: 1` as well as `cpu: "1"`."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """Kubernetes takes `cpu: 1` and `cpu: 0.5` as well as `cpu: "1"` and `cpu: 500m`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return format(Decimal(str(value)), "f")
+    return value
+
+
+def _long_enough(text: str) -> str:
+    if not timedelta(seconds=1) <= parse_duration(text) <= timedelta(hours=LONGEST_HOURS):
+        raise ValueError(_TIME_LIMIT.message)
+    return text
+
+
+def _free_alias(text: str) -> str:
+    if text.lower() == "latest" or re.fullmatch(r"[vV][0-9]+", text):
+        raise ValueError(_FREE_ALIAS.message)
+    return text
+
+
+def _shallow(text: str) -> str:
+    """Brackets within a JSON text are counted too: a literal that nests 32 deep has no string that matters."""
+    depth = 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        if depth > DEEPEST_LITERAL:
+            raise ValueError(f"a JSON literal must not nest deeper than {DEEPEST_LITERAL}")
+    return text
 
 
 def _cut(limit: int) -> BeforeValidator:
@@ -142,11 +181,28 @@ def _cut(limit: int) -> BeforeValidator:
     return BeforeValidator(lambda value: value[:limit] if isinstance(value, str) else value)
 
 
+_TIME_LIMIT = Rule(
+    f"duration(self) >= duration('1s') && duration(self) <= duration('{LONGEST_HOURS}h')",
+    f"a time limit must be at least 1s and at most {LONGEST_HOURS}h",
+)
+_FREE_ALIAS = Rule(
+    "self.lowerAscii() != 'latest' && !self.matches('^[vV][0-9]+$')",
+    "an alias must not be `latest` or `v` and a number: MLflow keeps these for itself",
+)
+_OWN_PREFIX = Rule(
+    "!self.startsWith('bucle_')", "a column's name must not begin with `bucle_`: such columns are Bucle's own"
+)
 DecimalString = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=32)]
 """A number as text, such as "0.05": floats do not survive every client."""
 
+Setting = Annotated[str, Field(pattern=SETTING_PATTERN, max_length=32)]
+"""A decimal that a person writes: with two digits of exponent no sum, difference or square of two is infinite."""
+
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=40)]
 """Go syntax without days; see `parse_duration`."""
+
+TimeLimit = Annotated[Duration, AfterValidator(_long_enough), Held(_TIME_LIMIT)]
+"""A duration after which something is given up: 0s would give up at once."""
 
 Quantity = Annotated[
     str,
@@ -154,15 +210,18 @@ Quantity = Annotated[
     Field(pattern=QUANTITY_PATTERN, max_length=32),
     Schema(
         {
-            "description": "Amount of the resource, such as 500m or 2Gi.",
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "description": "Amount of the resource, such as 500m, 0.5 or 2Gi.",
             "maxLength": 32,
             "pattern": QUANTITY_PATTERN,
-            "x-kubernetes-int-or-string": True,
+            "minimum": 0,
+            "maxItems": 0,
+            "maxProperties": 0,
+            "x-kubernetes-preserve-unknown-fields": True,
         }
     ),
 ]
-"""A Kubernetes quantity, such as 500m or 2Gi."""
+"""A Kubernetes quantity, such as 500m or 2Gi. A schema has no word for "number or string", and Kubernetes takes
+`cpu: 0.5`: so any value is taken, text must match, a number must not be negative, lists and maps must be empty."""
 
 ObjectName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=38)]
 """The name of one of the four kinds: short enough that every child's name fits in 63 characters."""
@@ -171,9 +230,13 @@ DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_l
 """An RFC 1123 label."""
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]*$", max_length=128)]
-AliasName = Annotated[str, Field(pattern=r"^[A-Za-z][-_A-Za-z0-9]*$", max_length=64)]
+AliasName = Annotated[
+    str, Field(pattern=r"^[A-Za-z][-_A-Za-z0-9]*$", max_length=64), AfterValidator(_free_alias), Held(_FREE_ALIAS)
+]
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 ColumnName = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=128)]
+OwnColumnName = Annotated[ColumnName, Held(_OWN_PREFIX)]
+"""A column that a schema declares; what only refers to columns takes any name, and is refused for being unknown."""
 ClassPath = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$", max_length=256)]
 ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 TimeZone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$", max_length=64)]
@@ -182,8 +245,11 @@ TimeZone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2
 StoreUri = Annotated[str, Field(pattern=r"^s3://[^/\s]+(/\S*)?$", max_length=1024)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 Percent = Annotated[int, Field(ge=0, le=100)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0, le=SAFE_INTEGER)]
+Positive = Annotated[int, Field(ge=1, le=SAFE_INTEGER)]
+Whole = Annotated[int, Field(ge=-SAFE_INTEGER, le=SAFE_INTEGER)]
+Turn = Annotated[int, Field(ge=0, le=99_999_999)]
+"""Raised by a person to do something again. Eight digits hold a date, and keep the names of Jobs within 63 characters."""
 
 Timestamp = Annotated[
     AwareDatetime, AfterValidator(_utc), Schema({"type": "string", "format": "date-time", "maxLength": 40})
@@ -204,7 +270,21 @@ Params = Annotated[
     ],
     Field(max_length=64),
 ]
-"""Constructor arguments: each value is parsed as a JSON literal, else taken as a string."""
+"""The values of searched parameters, as the operator writes them."""
+
+Arguments = Annotated[
+    dict[
+        Annotated[str, Field(max_length=128)],
+        Annotated[
+            str,
+            AfterValidator(_shallow),
+            Field(max_length=1024, description="A JSON literal, else a plain string."),
+        ],
+    ],
+    Field(max_length=64),
+]
+"""Constructor arguments as a person writes them: each value is parsed as a JSON literal, else taken as a string. How
+deep it nests is said by the types alone: a CEL rule on every value costs more than the API server allows."""
 
 Metrics = Annotated[
     dict[
@@ -303,6 +383,11 @@ def named_rule() -> Rule:
         "`metadata.name` must be at most 38 characters: lower-case letters, digits and hyphens, "
         "starting with a letter and ending with a letter or digit",
     )
+
+
+def or_default(field: str, default: str) -> str:
+    """CEL for the field's value. The server stores no default below a list, so a rule must know what absent means."""
+    return f"(has({field}) ? {field} : '{default}')"
 
 
 def exactly_one(*members: str) -> Rule:

@@ -2,7 +2,9 @@
 
 A CRD takes a subset of JSON schema: no references, no null unions, no titles, no constants. What pydantic writes is
 rewritten into that subset. Defaults that are empty lists or maps are left out: the types read absent as empty, and
-objects in the cluster stay as short as a person wrote them.
+objects in the cluster stay as short as a person wrote them. Below a list or map there are no defaults at all, and no
+`properties` that name none: the server stores the first where a person wrote nothing and drops the second, and every
+tool that compares what is stored with what stands in Git sees a difference for ever.
 """
 
 from __future__ import annotations
@@ -57,13 +59,13 @@ def _without_empty(value: JsonObject) -> JsonObject:
     return {key: item for key, item in short.items() if item not in ({}, [])}
 
 
-def structural_schema(model: type[BaseModel]) -> JsonObject:
-    """The structural schema of one type, with all types it uses put in place."""
+def structural_schema(model: type[BaseModel], *, for_people: bool = False) -> JsonObject:
+    """The structural schema of one type, with all types it uses put in place; `for_people`: with every default."""
     schema = model.model_json_schema(by_alias=True, schema_generator=_FullDefaults)
-    return _structural(schema, schema.get("$defs", {}))
+    return _structural(schema, schema.get("$defs", {}), below_lists=for_people)
 
 
-def _structural(node: JsonObject, definitions: JsonObject) -> JsonObject:
+def _structural(node: JsonObject, definitions: JsonObject, *, below_lists: bool, stored: bool = True) -> JsonObject:
     node = _resolved(node, definitions)
     result = {key: node[key] for key in _KEPT if key in node}
     result.update({key: value for key, value in node.items() if key.startswith("x-kubernetes-")})
@@ -73,13 +75,13 @@ def _structural(node: JsonObject, definitions: JsonObject) -> JsonObject:
         result["enum"] = [node["const"]]
     if "description" in result:
         result["description"] = " ".join(result["description"].split())
-    if "items" in node:
-        result["items"] = _structural(node["items"], definitions)
-    if isinstance(node.get("additionalProperties"), dict):
-        result["additionalProperties"] = _structural(node["additionalProperties"], definitions)
-    if "properties" in node:
+    for word in ("items", "additionalProperties"):
+        if isinstance(node.get(word), dict):
+            result[word] = _structural(node[word], definitions, below_lists=below_lists, stored=below_lists)
+    if node.get("properties"):
         result["properties"] = {
-            name: _with_default(_structural(child, definitions), child) for name, child in node["properties"].items()
+            name: _with_default(_structural(child, definitions, below_lists=below_lists, stored=stored), child, stored)
+            for name, child in node["properties"].items()
         }
     return result
 
@@ -96,14 +98,14 @@ def _resolved(node: JsonObject, definitions: JsonObject) -> JsonObject:
     return node
 
 
-def _with_default(schema: JsonObject, source: JsonObject) -> JsonObject:
+def _with_default(schema: JsonObject, source: JsonObject, stored: bool) -> JsonObject:
     default = source.get("default")
-    return schema if default in (None, [], {}) else {**schema, "default": default}
+    return schema if not stored or default in (None, [], {}) else {**schema, "default": default}
 
 
-def root_schema(kind: type[Resource]) -> JsonObject:
+def root_schema(kind: type[Resource], *, for_people: bool = False) -> JsonObject:
     """The schema of a whole object of that kind."""
-    own = structural_schema(kind)
+    own = structural_schema(kind, for_people=for_people)
     spec, status = own["properties"]["spec"], own["properties"]["status"]
     # A new object has no status yet; with this default kstatus, Helm and Flux see it as in progress, not as done.
     status["default"] = {"observedGeneration": -1}

@@ -13,19 +13,21 @@ from bucle.resources.base import (
     Column,
     ColumnName,
     Count,
-    DecimalString,
     Digest,
     GroupBy,
     ListType,
     Model,
     ObjectName,
+    OwnColumnName,
     Percent,
     Resource,
     Rule,
+    Setting,
     StoreUri,
     Timestamp,
     exactly_one,
     named_rule,
+    or_default,
 )
 from bucle.resources.dataset_status import DatasetStatus
 from bucle.resources.pod import PodSettings
@@ -106,17 +108,22 @@ class Target(Model):
             "has(self.positive) == (self.task == 'Binary')", "`positive` must be set for Binary and for no other task"
         ),
         Rule(
-            "(has(self.classes) && size(self.classes) > 0) == (self.task == 'MultiClass')",
-            "`classes` must be listed for MultiClass and for no other task",
+            "self.task == 'MultiClass' ? has(self.classes) && size(self.classes) >= 2"
+            " : !has(self.classes) || size(self.classes) == 0",
+            "`classes` must list at least two for MultiClass and none for another task",
         ),
     )
 
-    name: ColumnName = Field(description="The target column; it is not repeated among `columns`.")
+    name: OwnColumnName = Field(description="The target column; it is not repeated among `columns`.")
     task: Literal["Binary", "MultiClass", "Regression"] = Field(description="What is predicted.")
     positive: Cell | None = Field(default=None, description="Binary: the value that counts as positive.")
     classes: Annotated[tuple[Cell, ...], ListType("set"), Field(max_length=1000)] = Field(
         default=(), description="MultiClass: all classes."
     )
+
+
+_ROLE = or_default("self.role", "Feature")
+_ROLE_OF_C = or_default("c.role", "Feature")
 
 
 class TableColumn(Model):
@@ -132,25 +139,25 @@ class TableColumn(Model):
             "`minimum` must not be greater than `maximum`",
         ),
         Rule(
-            "self.unknown == 'AsNull' || self.type == 'Category'",
+            f"{or_default('self.unknown', 'AsNull')} == 'AsNull' || self.type == 'Category'",
             "`unknown: Error` must only be set on columns of type Category",
         ),
-        Rule("self.role != 'Time' || self.type == 'Timestamp'", "a column of role Time must be of type Timestamp"),
+        Rule(f"{_ROLE} != 'Time' || self.type == 'Timestamp'", "a column of role Time must be of type Timestamp"),
         Rule(
-            "self.role != 'Feature' || self.type != 'Timestamp'",
+            f"{_ROLE} != 'Feature' || self.type != 'Timestamp'",
             "a column of type Timestamp must have a role other than Feature",
         ),
         Rule(
-            "self.role != 'Weight' || self.type in ['Integer', 'Number']",
+            f"{_ROLE} != 'Weight' || self.type in ['Integer', 'Number']",
             "a column of role Weight must be of type Integer or Number",
         ),
         Rule(
-            "self.role != 'Id' || self.type in ['Integer', 'Text', 'Category']",
+            f"{_ROLE} != 'Id' || self.type in ['Integer', 'Text', 'Category']",
             "a column of role Id must be of type Integer, Text or Category",
         ),
     )
 
-    name: ColumnName = Field(description="Unique name.")
+    name: OwnColumnName = Field(description="Unique name.")
     type: Literal["Integer", "Number", "Boolean", "Category", "Text", "Timestamp"] = Field(
         description="What the cells hold."
     )
@@ -158,8 +165,8 @@ class TableColumn(Model):
         default="Feature", description="Only a Feature is given to the model; other roles are captured when sent."
     )
     nullable: Literal["Never", "Allowed"] = Field(default="Never", description="Whether a cell may be empty.")
-    minimum: DecimalString | None = Field(default=None, description="Smallest allowed value.")
-    maximum: DecimalString | None = Field(default=None, description="Greatest allowed value.")
+    minimum: Setting | None = Field(default=None, description="Smallest allowed value.")
+    maximum: Setting | None = Field(default=None, description="Greatest allowed value.")
     unknown: Literal["Error", "AsNull"] = Field(
         default="AsNull", description="Category: what a value never seen in training becomes when served."
     )
@@ -173,10 +180,11 @@ class TableSchema(Model):
             "!self.columns.exists(c, c.name == self.target.name)",
             "the column named by `target` must not be listed among `columns` as well",
         ),
-        Rule("self.columns.exists(c, c.role == 'Feature')", "`columns` must have at least one of role Feature"),
+        Rule(f"self.columns.exists(c, {_ROLE_OF_C} == 'Feature')", "`columns` must have at least one of role Feature"),
         Rule(
-            "self.columns.filter(c, c.role == 'Id').size() <= 1 && self.columns.filter(c, c.role == 'Time').size() <= 1"
-            " && self.columns.filter(c, c.role == 'Weight').size() <= 1",
+            " && ".join(
+                f"self.columns.filter(c, {_ROLE_OF_C} == '{role}').size() <= 1" for role in ("Id", "Time", "Weight")
+            ),
             "the roles Id, Time and Weight must each be given to one column at most",
         ),
     )
@@ -199,8 +207,8 @@ class Range(Model):
     )
 
     column: ColumnName = Field(description="The column to check.")
-    minimum: DecimalString | None = Field(default=None, description="Smallest allowed value.")
-    maximum: DecimalString | None = Field(default=None, description="Greatest allowed value.")
+    minimum: Setting | None = Field(default=None, description="Smallest allowed value.")
+    maximum: Setting | None = Field(default=None, description="Greatest allowed value.")
 
 
 class Nulls(Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, overload
 
 from pydantic import ValidationError
@@ -42,6 +42,13 @@ class InvalidResource(ValueError):
 def to_dict(model: Model) -> dict[str, Any]:
     """The model as it stands in YAML: camelCase, times as RFC 3339 text, absent things left out."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def written(model: Model, exclude: Collection[str] = ()) -> dict[str, Any]:
+    """What a person wrote that differs from the type's defaults: the only thing a hash may be made of. A default says
+    the same whether it is spelt out, stored by the server or left out, and a field that a later release adds with a
+    default changes no hash. (A default's value is therefore never changed within one version of the API.)"""
+    return model.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=set(exclude))
 
 
 @overload

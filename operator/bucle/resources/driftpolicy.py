@@ -11,7 +11,6 @@ from bucle.resources.base import (
     READY_COLUMN,
     REASON_COLUMN,
     Column,
-    DecimalString,
     Duration,
     GroupBy,
     ListType,
@@ -21,6 +20,8 @@ from bucle.resources.base import (
     Positive,
     Resource,
     Rule,
+    Setting,
+    TimeLimit,
     named_rule,
 )
 from bucle.resources.driftpolicy_status import DriftPolicyStatus
@@ -45,7 +46,7 @@ class Windows(Model):
 class Schedule(Model):
     """How often windows are looked for."""
 
-    every: Duration = Field(default="1h", description="Earliest time after the last look.")
+    every: TimeLimit = Field(default="1h", description="Earliest time after the last look.")
 
 
 class PerformanceSignal(Model):
@@ -63,8 +64,8 @@ class PerformanceSignal(Model):
     reference: Literal["Promotion"] = Field(
         default="Promotion", description="What it is compared with: the metric the version was promoted on."
     )
-    max_degradation: DecimalString = Field(description="By how much it may be worse.")
-    confidence: DecimalString = Field(default="0.95", description="Confidence of the one-sided test.")
+    max_degradation: Setting = Field(description="By how much it may be worse.")
+    confidence: Setting = Field(default="0.95", description="Confidence of the one-sided test.")
     group_by: GroupBy | None = Field(default=None, description="Which rows hang together; left out: those of one hour.")
 
 
@@ -120,7 +121,7 @@ class RetrainLimits(Model):
 
     cooldown: Duration = Field(default="6h", description="Shortest time between two retrains.")
     max_retrains: Annotated[int, Field(ge=0, le=1000)] = Field(default=3, description="So many ...")
-    per: Duration = Field(default="168h", description="... within so long.")
+    per: TimeLimit = Field(default="168h", description="... within so long.")
     stop_after_failed: Positive = Field(
         default=2, description="So many failed or refused retrains in a row stop it until a person acts."
     )
@@ -134,7 +135,6 @@ class DriftPolicySpec(Model):
 
     rules: ClassVar = (
         Rule(f"!({_RETRAINS}) || has(self.retrain)", "`retrain` must be set when an action does Retrain"),
-        Rule("duration(self.schedule.every) > duration('0s')", "`schedule.every` must be greater than zero"),
     )
 
     target: DriftTarget = Field(description="What is watched.")

@@ -11,23 +11,25 @@ from bucle.resources.base import (
     READY_COLUMN,
     REASON_COLUMN,
     AliasName,
+    Arguments,
     ClassPath,
     Column,
     ColumnName,
-    Count,
-    DecimalString,
-    Duration,
     ListType,
     MetricName,
     Model,
     ModelName,
     ObjectName,
     ParameterName,
-    Params,
     Resource,
     Rule,
+    Setting,
+    TimeLimit,
+    Turn,
+    Whole,
     exactly_one,
     named_rule,
+    or_default,
 )
 from bucle.resources.experiment_status import ExperimentStatus
 from bucle.resources.pod import PodSettings
@@ -54,7 +56,7 @@ class SklearnClass(Model):
     """A scikit-learn class and its constructor's arguments."""
 
     class_: ClassPath = Field(description="Import path, such as sklearn.linear_model.LogisticRegression.")
-    params: Params = Field(default={}, description="Arguments: each a JSON literal, else a plain string.")
+    params: Arguments = Field(default={}, description="Arguments: each a JSON literal, else a plain string.")
 
 
 class Preprocessing(Model):
@@ -95,16 +97,19 @@ class Trainer(Model):
     sklearn: SklearnTrainer = Field(description="A scikit-learn pipeline.")
 
 
+_SCALE = or_default("self.scale", "Linear")
+
+
 class FloatRange(Model):
     """A real number between two bounds."""
 
     rules: ClassVar = (
         Rule("double(self.min) < double(self.max)", "`min` must be less than `max`"),
-        Rule("self.scale != 'Log' || double(self.min) > 0.0", "`min` must be greater than 0 when `scale` is Log"),
+        Rule(f"{_SCALE} != 'Log' || double(self.min) > 0.0", "`min` must be greater than 0 when `scale` is Log"),
     )
 
-    min: DecimalString = Field(description="Smallest value.")
-    max: DecimalString = Field(description="Greatest value.")
+    min: Setting = Field(description="Smallest value.")
+    max: Setting = Field(description="Greatest value.")
     scale: Literal["Linear", "Log"] = Field(default="Linear", description="How the range is searched.")
 
 
@@ -113,11 +118,11 @@ class IntRange(Model):
 
     rules: ClassVar = (
         Rule("self.min < self.max", "`min` must be less than `max`"),
-        Rule("self.scale != 'Log' || self.min > 0", "`min` must be greater than 0 when `scale` is Log"),
+        Rule(f"{_SCALE} != 'Log' || self.min > 0", "`min` must be greater than 0 when `scale` is Log"),
     )
 
-    min: int = Field(description="Smallest value.")
-    max: int = Field(description="Greatest value.")
+    min: Whole = Field(description="Smallest value.")
+    max: Whole = Field(description="Greatest value.")
     scale: Literal["Linear", "Log"] = Field(default="Linear", description="How the range is searched.")
 
 
@@ -174,11 +179,11 @@ class ExperimentLimits(Model):
     max_failed_trials: Annotated[int, Field(ge=0, le=500)] = Field(
         default=3, description="With one more failed trial the search stops."
     )
-    trial_timeout: Duration = Field(
+    trial_timeout: TimeLimit = Field(
         default="1h",
         description="Longest time for one trial. The final fit fits six times (once for the model, five times out of fold) and has six times as long.",
     )
-    max_duration: Duration = Field(default="24h", description="Longest time for the whole search.")
+    max_duration: TimeLimit = Field(default="24h", description="Longest time for the whole search.")
 
 
 class AbsoluteGate(Model):
@@ -188,8 +193,8 @@ class AbsoluteGate(Model):
 
     metric: MetricName = Field(description="Name of a metric.")
     data: Literal["Test", "OutOfFold"] = Field(default="Test", description="Where it is measured.")
-    minimum: DecimalString | None = Field(default=None, description="It must not be less.")
-    maximum: DecimalString | None = Field(default=None, description="It must not be greater.")
+    minimum: Setting | None = Field(default=None, description="It must not be less.")
+    maximum: Setting | None = Field(default=None, description="It must not be greater.")
 
 
 PassOrFail = Literal["Pass", "Fail"]
@@ -204,11 +209,11 @@ class Champion(Model):
         default="Newest",
         description="Newest: groups the champion has never seen, on which the challenger must be better; without any, the test split, on which it must not be worse. Test: the test split, on which it must be better.",
     )
-    margin: DecimalString = Field(
+    margin: Setting = Field(
         default="0",
         description="By how much the challenger must be better; on old rows (see data), how much worse it may be.",
     )
-    confidence: DecimalString = Field(default="0.95", description="Confidence of the one-sided comparison.")
+    confidence: Setting = Field(default="0.95", description="Confidence of the one-sided comparison.")
     on_missing: PassOrFail = Field(default="Pass", description="When there is no champion.")
     on_incompatible: PassOrFail = Field(default="Fail", description="When the champion cannot read the data.")
     on_undecided: PassOrFail = Field(default="Fail", description="When the evidence does not decide.")
@@ -246,7 +251,7 @@ class ExperimentSpec(Model):
     )
     champion: Champion | None = Field(default=None, description="Compares with the registered champion.")
     register_: Register | None = Field(default=None, description="Registers the model when all gates pass.")
-    run: Count = Field(default=0, description="Raise it to run again.")
+    run: Turn = Field(default=0, description="Raise it to run again.")
     pod: PodSettings = Field(default=PodSettings(), description="Settings of the trial and final pods.")
 
 

@@ -35,8 +35,15 @@ def _plural(kind: Any) -> str:
     return str(kind.plural)
 
 
+class _InFull(yaml.SafeDumper):
+    """No anchors: a part that stands twice is written twice, and every tool that reads YAML can read it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def _dump(document: dict[str, Any]) -> str:
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(document, Dumper=_InFull, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _escaped(text: str) -> str:

@@ -13,8 +13,6 @@ from bucle.resources.base import (
     AliasName,
     Column,
     ColumnName,
-    Count,
-    DecimalString,
     Digest,
     Duration,
     GroupBy,
@@ -26,9 +24,13 @@ from bucle.resources.base import (
     Positive,
     Resource,
     Rule,
+    Setting,
     StoreUri,
+    TimeLimit,
+    Turn,
     exactly_one,
     named_rule,
+    or_default,
 )
 from bucle.resources.modeldeployment_status import ModelDeploymentStatus
 from bucle.resources.pod import PodSettings
@@ -89,7 +91,7 @@ class Serving(PodSettings):
 
     builtin: BuiltinServer = Field(description="The operator's own model server.")
     replicas: Annotated[int, Field(ge=1, le=1000)] = Field(default=2, description="Pods at full weight.")
-    load_timeout: Duration = Field(default="5m", description="Longest time until a new revision is ready.")
+    load_timeout: TimeLimit = Field(default="5m", description="Longest time until a new revision is ready.")
 
 
 class RouterSettings(PodSettings):
@@ -128,7 +130,7 @@ class Until(Model):
 
     rules: ClassVar = (
         Rule(
-            "duration(self.minDuration) <= duration(self.maxDuration)",
+            f"duration({or_default('self.minDuration', '0s')}) <= duration({or_default('self.maxDuration', '24h')})",
             "`minDuration` must not be longer than `maxDuration`",
         ),
     )
@@ -136,7 +138,7 @@ class Until(Model):
     samples: Positive | None = Field(default=None, description="Requests or labelled rows that must be seen.")
     groups: Positive | None = Field(default=None, description="Closed groups that must be seen.")
     min_duration: Duration = Field(default="0s", description="It takes at least so long.")
-    max_duration: Duration = Field(default="24h", description="Then it is decided by what was seen.")
+    max_duration: TimeLimit = Field(default="24h", description="Then it is decided by what was seen.")
 
 
 class ShadowStep(Model):
@@ -150,7 +152,9 @@ class ShadowStep(Model):
 class WeightStep(Model):
     """The candidate answers a share of requests."""
 
-    rules: ClassVar = (Rule("!has(self.until.groups)", "`until.groups` must only be set in shadow steps"),)
+    rules: ClassVar = (
+        Rule("!has(self.until) || !has(self.until.groups)", "`until.groups` must only be set in shadow steps"),
+    )
 
     percent: OneTo100 = Field(description="Share of requests it answers.")
     until: Until = Field(default=Until(), description="How long.")
@@ -201,7 +205,7 @@ class Rollout(Model):
     supersede: Literal["Queue", "Replace"] = Field(
         default="Queue", description="Whether a newer version waits for a running rollout or replaces it."
     )
-    attempt: Count = Field(default=0, description="Raise it to try a refused version again.")
+    attempt: Turn = Field(default=0, description="Raise it to try a refused version again.")
     paused: bool = Field(default=False, description="Holds the rollout at its step; an abort still works.")
 
 
@@ -215,16 +219,16 @@ class ErrorRateGate(Model):
         ),
     )
 
-    max_increase: DecimalString = Field(description="Greatest allowed rise of the error rate, such as 0.005.")
+    max_increase: Setting = Field(description="Greatest allowed rise of the error rate, such as 0.005.")
 
 
 class QualityGate(Model):
     """A metric on labelled requests, candidate and stable paired row by row."""
 
-    rules: ClassVar = (Rule("double(self.margin) >= 0.0", "`margin` must not be negative"),)
+    rules: ClassVar = (Rule(f"double({or_default('self.margin', '0')}) >= 0.0", "`margin` must not be negative"),)
 
     metric: MetricName = Field(description="Name of a metric.")
-    margin: DecimalString = Field(default="0", description="The candidate may be worse by less than this.")
+    margin: Setting = Field(default="0", description="The candidate may be worse by less than this.")
     group_by: GroupBy | None = Field(default=None, description="Which rows hang together; left out: none do.")
     beats: Literal["Prior"] | None = Field(default=None, description="Prior: it must also beat the constant predictor.")
 
@@ -256,8 +260,8 @@ def _all_steps(member: str, predicate: str) -> str:
 
 
 _GROUPS_COUNTED = (
-    "!has(self.rollout.steps) || self.rollout.steps.all(s, !has(s.shadow) || !has(s.shadow.until.groups)"
-    f" || (has(s.shadow.gates) && s.shadow.gates.exists(g, {_QUALITY})))"
+    "!has(self.rollout.steps) || self.rollout.steps.all(s, !has(s.shadow) || !has(s.shadow.until)"
+    f" || !has(s.shadow.until.groups) || (has(s.shadow.gates) && s.shadow.gates.exists(g, {_QUALITY})))"
 )
 
 
@@ -284,6 +288,11 @@ class ModelDeploymentSpec(Model):
         Rule(
             _GROUPS_COUNTED,
             "`until.groups` must only be set in a step with a quality gate: no other gate counts groups",
+        ),
+        Rule(
+            "!has(self.capture.drop) || !has(self.gates) || self.gates.all(g, !has(g.quality)"
+            " || !has(g.quality.groupBy) || !(g.quality.groupBy.column in self.capture.drop))",
+            "`capture.drop` must not list the column of a gate's `groupBy`: its groups would never be seen",
         ),
         Rule(
             "!has(self.promote) || has(self.model.registered)",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bucle.resources.base import DnsName, ListType, Model, Quantity
+from bucle.resources.base import DnsName, ListType, Model, Quantity, Whole
 
 LabelKey = Annotated[str, Field(max_length=317)]
 LabelValue = Annotated[str, Field(max_length=63, description="The label's value.")]
@@ -32,7 +32,7 @@ class Toleration(Model):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         default=None, description="Taint effect; left out: all effects."
     )
-    toleration_seconds: int | None = Field(default=None, description="How long a NoExecute taint is tolerated.")
+    toleration_seconds: Whole | None = Field(default=None, description="How long a NoExecute taint is tolerated.")
 
 
 class PodSettings(Model):

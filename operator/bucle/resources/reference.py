@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bucle.resources.base import Resource
+from bucle.resources.base import SAFE_INTEGER, Resource
 from bucle.resources.crd import JsonObject, root_schema
 
 MARKER = "<!-- Below this line: made by `python -m bucle crds`; do not edit. -->\n"
@@ -18,7 +18,7 @@ def with_tables(page: str, kind: type[Resource]) -> str:
 
 
 def _tables(kind: type[Resource]) -> str:
-    schema = root_schema(kind)
+    schema = root_schema(kind, for_people=True)
     parts = ["## Fields of `spec`\n", *_table(schema["properties"]["spec"], "Default"), "\n## Rules\n"]
     parts += [f"- {where}{message}." for where, message in _rules(schema, "")]
     parts += ["\n## Fields of `status`\n", *_table(schema["properties"]["status"], None)]
@@ -49,12 +49,16 @@ def _type(node: JsonObject) -> str:
         return f"list of at most {node['maxItems']}"
     if "additionalProperties" in node:
         return "map"
-    if node.get("x-kubernetes-int-or-string"):
+    if "x-kubernetes-preserve-unknown-fields" in node:
         return "quantity"
     if node["type"] == "integer":
-        low, high = node.get("minimum"), node.get("maximum")
+        low, high = (limit if limit is not None and abs(limit) < SAFE_INTEGER else None for limit in _limits(node))
         return "integer" + (f" {low} to {high}" if high is not None else f" from {low}" if low is not None else "")
     return "time" if node.get("format") == "date-time" else str(node["type"])
+
+
+def _limits(node: JsonObject) -> tuple[int | None, int | None]:
+    return node.get("minimum"), node.get("maximum")
 
 
 def _default(node: JsonObject, required: bool) -> str:

@@ -7,6 +7,8 @@ from tests.unit.resources.rule_case import RuleCase, one_of
 
 _COLUMN = "spec.schema.columns.0."
 
+OWN_COLUMNS = "a column's name must not begin with `bucle_`: such columns are Bucle's own"
+
 DATASET = [
     RuleCase(
         "Dataset",
@@ -77,9 +79,23 @@ DATASET = [
     RuleCase(
         "Dataset",
         ".spec.schema.target",
-        "`classes` must be listed for MultiClass and for no other task",
+        "`classes` must list at least two for MultiClass and none for another task",
         {"spec.schema.target": {"name": "kind", "task": "MultiClass", "classes": ["a", "b"]}},
-        {"spec.schema.target": {"name": "kind", "task": "MultiClass"}},
+        {"spec.schema.target": {"name": "kind", "task": "MultiClass", "classes": ["a"]}},
+    ),
+    RuleCase(
+        "Dataset",
+        ".spec.schema.target.name",
+        OWN_COLUMNS,
+        {"spec.schema.target.name": "bucle"},
+        {"spec.schema.target.name": "bucle_label"},
+    ),
+    RuleCase(
+        "Dataset",
+        ".spec.schema.columns[].name",
+        OWN_COLUMNS,
+        {_COLUMN + "name": "known"},
+        {_COLUMN + "name": "bucle_id"},
     ),
     RuleCase(
         "Dataset",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.resources.objects import REMOVED
-from tests.unit.resources.rule_case import RuleCase, one_of
+from tests.unit.resources.rule_case import FREE_ALIAS, TIME_LIMIT, RuleCase, one_of
 
 STARTED = [
     RuleCase(
@@ -35,6 +35,20 @@ STARTED = [
 
 _PARAMETER = "spec.parameters.0."
 EXPERIMENT = [
+    *(
+        RuleCase("Experiment", f".spec.{owner}.alias", FREE_ALIAS, {f"spec.{owner}.alias": "v1-beta"}, refused)
+        for owner, refused in (
+            ("champion", {"spec.champion.alias": "v1"}),
+            ("register", {"spec.register.alias": "Latest"}),
+        )
+    ),
+    *(
+        RuleCase("Experiment", f".spec.limits.{name}", TIME_LIMIT, {f"spec.limits.{name}": "1s"}, refused)
+        for name, refused in (
+            ("trialTimeout", {"spec.limits.trialTimeout": "0s"}),
+            ("maxDuration", {"spec.limits.maxDuration": "99999h"}),
+        )
+    ),
     RuleCase(
         "Experiment",
         ".spec",

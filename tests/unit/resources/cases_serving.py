@@ -3,11 +3,42 @@
 from __future__ import annotations
 
 from tests.unit.resources.objects import DIGEST, REMOVED
-from tests.unit.resources.rule_case import RuleCase, one_of
+from tests.unit.resources.rule_case import FREE_ALIAS, TIME_LIMIT, RuleCase, one_of
 
 _STEP = "spec.rollout.steps."
 
 DEPLOYMENT = [
+    *(
+        RuleCase("ModelDeployment", f".spec.{owner}.alias", FREE_ALIAS, {f"spec.{owner}.alias": "next"}, refused)
+        for owner, refused in (
+            ("promote", {"spec.promote.alias": "latest"}),
+            ("model.registered", {"spec.model.registered.alias": "V12"}),
+        )
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.serving.loadTimeout",
+        TIME_LIMIT,
+        {"spec.serving": {"builtin": {}, "loadTimeout": "90s"}},
+        {"spec.serving": {"builtin": {}, "loadTimeout": "0s"}},
+    ),
+    *(
+        RuleCase(
+            "ModelDeployment",
+            f".spec.rollout.steps[].{step}.until.maxDuration",
+            TIME_LIMIT,
+            {f"spec.rollout.steps.{number}.{step}.until": {"maxDuration": "1m"}},
+            {f"spec.rollout.steps.{number}.{step}.until": {"maxDuration": "500ms"}},
+        )
+        for number, step in ((0, "shadow"), (1, "weight"))
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "`capture.drop` must not list the column of a gate's `groupBy`: its groups would never be seen",
+        {"spec.capture": {"drop": ["hour"]}, "spec.gates.1.quality.groupBy": {"column": "day"}},
+        {"spec.capture": {"drop": ["day"]}, "spec.gates.1.quality.groupBy": {"column": "day"}},
+    ),
     RuleCase(
         "ModelDeployment",
         ".spec",
@@ -145,6 +176,9 @@ DEPLOYMENT = [
 
 POLICY = [
     RuleCase(
+        "DriftPolicy", ".spec.limits.per", TIME_LIMIT, {"spec.limits": {"per": "1h"}}, {"spec.limits": {"per": "0s"}}
+    ),
+    RuleCase(
         "DriftPolicy",
         ".spec",
         "`retrain` must be set when an action does Retrain",
@@ -153,8 +187,8 @@ POLICY = [
     ),
     RuleCase(
         "DriftPolicy",
-        ".spec",
-        "`schedule.every` must be greater than zero",
+        ".spec.schedule.every",
+        TIME_LIMIT,
         {"spec.schedule": {"every": "10s"}},
         {"spec.schedule": {"every": "0s"}},
     ),

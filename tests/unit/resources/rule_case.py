@@ -27,5 +27,9 @@ class RuleCase:
         return f"{self.kind}{self.path}: {self.message[:60]}"
 
 
+TIME_LIMIT = "a time limit must be at least 1s and at most 87600h"
+FREE_ALIAS = "an alias must not be `latest` or `v` and a number: MLflow keeps these for itself"
+
+
 def one_of(*members: str) -> str:
     return "exactly one of " + ", ".join(f"`{member}`" for member in members) + " must be set"

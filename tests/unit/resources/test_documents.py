@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.unit.resources.objects import REMOVED, valid
+from tests.unit.resources.rule_case import FREE_ALIAS, TIME_LIMIT
 
 from bucle.contracts import table
 from bucle.resources import KINDS, Dataset, Experiment, InvalidResource, ModelDeployment, parse, to_dict
@@ -16,13 +17,19 @@ from bucle.resources import dataset as dataset_types
 from bucle.resources.base import GroupBy, Model
 from bucle.resources.crd import root_schema
 
+KEEPS = {TIME_LIMIT: ("1s", "90m", "1h30m"), FREE_ALIAS: ("champion", "v1-beta")}
+"""Values that keep the rule of a scalar, by its message; the rules of objects are tried in `rule_cases`."""
+
 
 def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Any value a schema takes; defaults and CEL rules aside."""
+    """Any value a schema takes; defaults and the CEL rules of objects aside."""
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    if schema.get("x-kubernetes-int-or-string"):
-        return st.sampled_from(["500m", "2Gi", "1"])
+    for rule in schema.get("x-kubernetes-validations", ()):
+        if rule["message"] in KEEPS:
+            return st.sampled_from(KEEPS[rule["message"]])
+    if "x-kubernetes-preserve-unknown-fields" in schema:
+        return st.sampled_from(["500m", "2Gi", "1", ".5", "1e3"])
     if schema["type"] == "object" and "additionalProperties" in schema:
         keys = st.text("abcxyz", min_size=1, max_size=4)
         return st.dictionaries(keys, values(schema["additionalProperties"]), max_size=2)

@@ -14,15 +14,21 @@ from pydantic import TypeAdapter, ValidationError
 from bucle.resources import parse_duration
 from bucle.resources.base import (
     MESSAGE_LIMIT,
+    AliasName,
+    Arguments,
     ColumnName,
     DecimalString,
     Duration,
     ObjectName,
     Quantity,
+    Setting,
     StoreUri,
     Text,
+    TimeLimit,
     Timestamp,
     TimeZone,
+    Turn,
+    Whole,
     wire_name,
 )
 
@@ -79,8 +85,35 @@ def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
         (TimeZone, "../../etc/passwd", False),
         (Quantity, "500m", True),
         (Quantity, 1, True),
+        (Quantity, 0.5, True),
+        (Quantity, "1e3", True),
+        (Quantity, "100n", True),
         (Quantity, True, False),
         (Quantity, -1, False),
+        (Quantity, -0.5, False),
+        (Quantity, "1e", False),
+        (Quantity, "half", False),
+        (Quantity, [], False),
+        (Quantity, {}, False),
+        (Setting, "-1e99", True),
+        (Setting, "1e-99", True),
+        (Setting, "1e308", False),
+        (Setting, "-1e308", False),
+        (TimeLimit, "1s", True),
+        (TimeLimit, "87600h", True),
+        (TimeLimit, "0s", False),
+        (TimeLimit, "999ms", False),
+        (TimeLimit, "999999h", False),
+        (AliasName, "champion", True),
+        (AliasName, "v1-candidate", True),
+        (AliasName, "v1", False),
+        (AliasName, "V22", False),
+        (AliasName, "latest", False),
+        (AliasName, "Latest", False),
+        (Turn, 20_261_127, True),
+        (Turn, 202_611_271_545, False),
+        (Whole, -(2**53) + 1, True),
+        (Whole, 2**53, False),
         (Timestamp, "2026-01-01T00:00:00Z", True),
         (Timestamp, "2026-01-01T00:00:00", False),
     ],
@@ -92,6 +125,26 @@ def test_scalars(kind: Any, value: Any, good: bool) -> None:
     else:
         with pytest.raises(ValidationError):
             adapter.validate_python(value)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(0.5, "0.5"), (2, "2"), (1e-07, "0.0000001"), (1e16, "10000000000000000"), ("500m", "500m")]
+)
+def test_half_a_core_may_be_written_as_kubernetes_takes_it(written: Any, read: str) -> None:
+    assert TypeAdapter(Quantity).validate_python(written) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [("[" * 32 + "]" * 32, True), ("[" * 33, False), ('{"a":' * 33 + "1" + "}" * 33, False), ("[[1],[2]]" * 90, True)],
+)
+def test_a_literal_that_nests_too_deep_is_refused_in_words(text: str, good: bool) -> None:
+    adapter: TypeAdapter[dict[str, str]] = TypeAdapter(Arguments)
+    if good:
+        assert adapter.validate_python({"steps": text}) == {"steps": text}
+    else:
+        with pytest.raises(ValidationError, match="must not nest deeper than 32"):
+            adapter.validate_python({"steps": text})
 
 
 def test_times_are_utc_in_python_and_end_in_z_on_the_wire() -> None:

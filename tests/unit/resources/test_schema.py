@@ -6,15 +6,16 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 from tests.unit.resources.rule_cases import RULE_CASES
 
 from bucle.__main__ import main
 from bucle.resources import KINDS
-from bucle.resources.base import Resource
+from bucle.resources.base import Model, Resource
 from bucle.resources.crd import crd_document, expected_hashes, root_schema, schema_hash
 from bucle.resources.files import plain_files, template_files
 
@@ -22,7 +23,8 @@ ROOT = Path(__file__).parents[3]
 ALLOWED = {
     "type", "format", "description", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems",
     "maxItems", "maxProperties", "required", "anyOf", "default", "items", "properties", "additionalProperties",
-    "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string",
+    "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+    "x-kubernetes-preserve-unknown-fields",
 }  # fmt: skip
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
@@ -37,14 +39,35 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
         yield from nodes(schema["additionalProperties"], f"{path}{{}}")
 
 
+def models(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[Model]]]:
+    """The type and all types of its fields, spec only."""
+    if issubclass(model, Model):
+        yield path, model
+    for name, field in model.model_fields.items():
+        if name not in ("status", "metadata"):
+            for inner in parts(field.annotation):
+                yield from models(inner, f"{path}.{name}")
+
+
+def parts(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from parts(argument)
+
+
 def own_nodes(kind: type[Resource]) -> list[tuple[str, dict[str, Any]]]:
     return [(path, node) for path, node in nodes(root_schema(kind)) if path != ".metadata"]
 
 
+def is_quantity(node: dict[str, Any]) -> bool:
+    return "x-kubernetes-preserve-unknown-fields" in node
+
+
 def unbounded(node: dict[str, Any]) -> bool:
     """Whether a value of this node may be of any size."""
-    if node.get("x-kubernetes-int-or-string"):
-        return "maxLength" not in node
+    if is_quantity(node):
+        return not {"maxLength", "pattern", "minimum", "maxItems", "maxProperties"} <= set(node)
     if node["type"] == "string":
         return "maxLength" not in node and "enum" not in node
     if node["type"] == "array":
@@ -59,7 +82,7 @@ def test_only_words_that_a_structural_schema_takes(kind: type[Resource]) -> None
 
 @kinds
 def test_every_node_has_a_known_type_and_no_floats(kind: type[Resource]) -> None:
-    types = {path: node.get("type") for path, node in own_nodes(kind) if "x-kubernetes-int-or-string" not in node}
+    types = {path: node.get("type") for path, node in own_nodes(kind) if not is_quantity(node)}
     assert set(types.values()) <= {"object", "array", "string", "integer", "boolean"}
 
 
@@ -80,6 +103,54 @@ def test_every_list_says_how_it_is_merged(kind: type[Resource]) -> None:
     lists = {path: node.get("x-kubernetes-list-type") for path, node in own_nodes(kind) if node.get("type") == "array"}
     assert set(lists.values()) <= {"atomic", "set", "map"}
     assert lists[".status.conditions"] == "map"
+
+
+@kinds
+def test_git_sees_no_default_that_nobody_wrote(kind: type[Resource]) -> None:
+    """The server writes a default into each item of a list: `kubectl apply` then sees another list than the file's, and
+    a tool that applies server-side sees a difference for ever. Such a default belongs into the type alone."""
+    inside = [
+        f"{path}{deeper}"
+        for path, node in own_nodes(kind)
+        for below in ("items", "additionalProperties")
+        if below in node
+        for deeper, item in nodes(node[below])
+        if "default" in item
+    ]
+    assert inside == []
+
+
+@kinds
+def test_the_server_drops_nothing_of_the_crd(kind: type[Resource]) -> None:
+    """An empty `properties: {}` is not stored: the CRD would differ from its own file for ever."""
+    dropped = [
+        (path, word)
+        for path, node in own_nodes(kind)
+        for word, value in node.items()
+        if value in ({}, [], None) and word != "default"
+    ]
+    assert dropped == []
+
+
+@kinds
+def test_whole_numbers_that_a_person_writes_are_the_same_in_json_and_parquet(kind: type[Resource]) -> None:
+    whole = {path: node for path, node in own_nodes(kind) if path.startswith(".spec") and node.get("type") == "integer"}
+    wide = [path for path, n in whole.items() if abs(n.get("minimum", -(2**63))) >= 2**53]
+    wide += [path for path, n in whole.items() if n.get("maximum", 2**63) >= 2**53]
+    assert wide == []
+
+
+@kinds
+def test_a_rule_knows_what_an_absent_field_means(kind: type[Resource]) -> None:
+    """The other half of a default that is not stored: the CEL rule names the same one as the type."""
+    for path, model in models(kind, ""):
+        for rule in model.rules:
+            for owner, name, default in re.findall(r"has\((\w+)\.(\w+)\) \? \1\.\2 : '([^']*)'", rule.rule):
+                owners = (
+                    [model] if owner == "self" else [part for _, part in models(model, path) if rule not in part.rules]
+                )
+                fields = [field for part in owners for field in part.model_fields.values() if field.alias == name]
+                assert [field.default for field in fields] == [default], f"{path}: {rule.rule}"
 
 
 @kinds

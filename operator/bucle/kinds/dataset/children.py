@@ -14,7 +14,7 @@ from bucle.kinds.dataset.world import COMPONENT, World
 from bucle.resources.dataset import FeedbackSource as FeedbackSpec
 from bucle.resources.dataset import Source
 from bucle.resources.dataset_status import Build
-from bucle.resources.documents import to_dict
+from bucle.resources.documents import to_dict, written
 from bucle.workloads.jobs import JobSpec, task_job
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import PodSettings
@@ -28,8 +28,7 @@ file that arrives late cannot change the content."""
 def spec_hash(world: World) -> str:
     """Hash of all that decides content and acceptance; pod settings and images are not part of it."""
     spec = world.dataset.spec
-    parts = to_dict(spec)
-    parts.pop("pod", None)
+    parts = written(spec, {"pod"})
     parts["labels"] = {name: labels.as_json() for name, labels in world.labels.items()}
     return digest(parts).removeprefix("sha256:")
 

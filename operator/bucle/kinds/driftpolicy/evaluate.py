@@ -13,7 +13,7 @@ from bucle.kinds.driftpolicy.children import look_name
 from bucle.kinds.driftpolicy.decide import Measured, Rule, judge
 from bucle.kinds.driftpolicy.world import Served, World, reference_of
 from bucle.resources.base import Interval, parse_duration
-from bucle.resources.documents import to_dict
+from bucle.resources.documents import written
 from bucle.resources.driftpolicy import PerformanceSignal
 from bucle.resources.driftpolicy_status import (
     Cursor,
@@ -65,8 +65,8 @@ def restarted(world: World, served: Served, status: Status) -> Status:
 def rule_of(world: World) -> str:
     """Hash of all that decides which rows fill a window and what is said of it."""
     spec, deployment = world.policy.spec, world.deployment
-    labels = to_dict(deployment.spec.feedback) if deployment else None
-    return short_hash([to_dict(spec.windows), to_dict(spec.signals), labels])
+    labels = written(deployment.spec.feedback) if deployment else None
+    return short_hash([written(spec.windows), written(spec.signals), labels])
 
 
 def looked(world: World, served: Served, status: Status, now: datetime) -> Status:

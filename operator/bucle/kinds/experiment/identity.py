@@ -8,7 +8,7 @@ from bucle.contracts.canonical import sha256_hex
 from bucle.contracts.names import registered_model
 from bucle.externals.sampler.values import Dimension, FloatDimension, IntDimension
 from bucle.resources.dataset_status import DatasetVersion
-from bucle.resources.documents import to_dict
+from bucle.resources.documents import written
 from bucle.resources.experiment import Experiment, Parameter
 from bucle.resources.experiment_status import Inputs, SplitDigests
 from bucle.workloads.platform import Platform
@@ -18,10 +18,7 @@ ENGINE = "optuna 5"
 
 def spec_hash(experiment: Experiment) -> str:
     """Hash of what decides the outcome: all but how much is tried, how often, and on which machines."""
-    parts = to_dict(experiment.spec)
-    for left_out in ("limits", "run", "pod"):
-        parts.pop(left_out, None)
-    return sha256_hex(parts)
+    return sha256_hex(written(experiment.spec, {"limits", "run", "pod"}))
 
 
 def pinned(platform: Platform, experiment: Experiment, version: DatasetVersion, now: datetime) -> Inputs:

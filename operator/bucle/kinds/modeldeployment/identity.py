@@ -7,11 +7,11 @@ version of the API rolls no model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.names import registered_model
-from bucle.resources.base import Model, ModelReference
+from bucle.resources.base import ModelReference
+from bucle.resources.documents import written
 from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
 
 _NOT_IN_A_REVISION = {"replicas", "load_timeout"}
@@ -40,26 +40,22 @@ def facts_of(reference: ModelReference | None) -> ModelFacts | None:
     return ModelFacts(reference.uri, reference.digest, reference.name, reference.version)
 
 
-def _written(model: Model, exclude: set[str] | None = None) -> dict[str, Any]:
-    return model.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=exclude)
-
-
 def revision_id(digest: str, spec: ModelDeploymentSpec, image: str) -> str:
     """Model digest + serving and capture as written + pinned image; replicas and the load timeout may change freely."""
-    serving = _written(spec.serving, _NOT_IN_A_REVISION)
-    return short_hash({"model": digest, "serving": serving, "capture": _written(spec.capture), "image": image})
+    serving = written(spec.serving, _NOT_IN_A_REVISION)
+    return short_hash({"model": digest, "serving": serving, "capture": written(spec.capture), "image": image})
 
 
 def plan_hash(spec: ModelDeploymentSpec) -> str:
     """What a verdict depends on besides the model: steps, soak, gates, label rules, and how it is served."""
     return short_hash(
         {
-            "steps": [_written(step) for step in spec.rollout.steps],
-            "soak": _written(spec.rollout.soak),
-            "gates": [_written(gate) for gate in spec.gates],
-            "feedback": _written(spec.feedback),
-            "serving": _written(spec.serving, {"replicas"}),
-            "capture": _written(spec.capture),
+            "steps": [written(step) for step in spec.rollout.steps],
+            "soak": written(spec.rollout.soak),
+            "gates": [written(gate) for gate in spec.gates],
+            "feedback": written(spec.feedback),
+            "serving": written(spec.serving, {"replicas"}),
+            "capture": written(spec.capture),
         }
     )
 
