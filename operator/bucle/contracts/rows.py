@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +36,8 @@ ID_LIMIT = 512
 """Characters of an id."""
 CLASSES_NAMED = 20
 
-_WHOLE_FLOAT = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
+_EXPONENT = re.compile(r"-?[0-9](?:\.[0-9]+)?[eE][+-][0-9]{1,2}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -74,20 +76,27 @@ def text_of(value: Any) -> str:
 
 
 def category_text(value: Any) -> str:
-    """The one text of a category or class: as `text_of`, and the text "1.0" is "1" as well.
+    """The one text of a category or class: as `text_of`, and a text that is a decimal number alone is that number.
 
-    A table of integers with one empty cell is written as 1.0, 2.0, … by many programs, and 1.0 as 1 by as many.
+    A text file cannot say which it is: integers with one empty cell are written as 1.0, 2.0, … by many programs, and
+    1.50 of a database is 1.5 elsewhere. A number with zeros in front, as codes have them, stays as it is.
     """
     text = text_of(value)
-    whole = _WHOLE_FLOAT.fullmatch(text) if text.endswith("0") else None
-    return text if whole is None else ("0" if whole[1] == "-0" else whole[1])
+    if text in ("True", "False"):  # as Python writes a boolean
+        return text.lower()
+    if not text.isascii():
+        return unicodedata.normalize("NFC", text)
+    if _DECIMAL.fullmatch(text):
+        return _decimal_text(Decimal(text))
+    return text_of(float(text)) if _EXPONENT.fullmatch(text) else text
 
 
 def time_of(value: Any) -> datetime:
     """An ISO 8601 time in UTC; one without an offset is UTC. Raises Refused: a number may be seconds or milliseconds."""
     if isinstance(value, str):
         try:
-            found: datetime | None = datetime.fromisoformat(value.strip())
+            # Digits alone may be seconds, milliseconds or a date without its dashes.
+            found: datetime | None = None if value.strip().isdigit() else datetime.fromisoformat(value.strip())
         except ValueError:
             found = None
     else:

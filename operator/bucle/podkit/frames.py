@@ -7,6 +7,7 @@ personal data.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,28 +16,27 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bucle.contracts.rows import category_text
 from bucle.contracts.table import Column, ColumnType, TableSchema, Target
 from bucle.podkit.program import bad_configuration
+from bucle.podkit.values import ARROW, WrongValues, typed
 
-ARROW: dict[ColumnType, pa.DataType] = {
-    "Integer": pa.int64(),
-    "Number": pa.float64(),
-    "Boolean": pa.bool_(),
-    "Category": pa.string(),
-    "Text": pa.string(),
-    "Timestamp": pa.timestamp("us", tz="UTC"),
-}
-_TRUE, _FALSE = ("true", "1"), ("false", "0")
-_INT64_END, _EXACT_FLOATS_END = 2.0**63, 2.0**53
-
-
-class WrongValues(ValueError):
-    """So many values of one column do not have the wanted type."""
-
-    def __init__(self, count: int, problem: str) -> None:
-        super().__init__(problem)
-        self.count = count
-        self.problem = problem
+__all__ = [
+    "ARROW",
+    "InvalidRequest",
+    "WrongValues",
+    "columns_by_name",
+    "exact_frame",
+    "is_text",
+    "label_text",
+    "model_frame",
+    "request_frame",
+    "target_type",
+    "typed",
+    "typed_table",
+    "wanted_columns",
+    "without_unknown",
+]
 
 
 class InvalidRequest(ValueError):
@@ -49,62 +49,77 @@ class InvalidRequest(ValueError):
 
 
 def label_text(value: Any) -> str:
-    """The one text form of a label or category: 1, 1.0 and "1" are "1", True is "true"."""
-    if isinstance(value, (bool, np.bool_)):
-        return "true" if value else "false"
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
+    """The one text form of a label or category: 1, 1.0 and "1.0" are "1", True is "true"."""
+    return category_text(value)
 
 
-def typed(values: pa.Array | pa.ChunkedArray, type_: ColumnType) -> pa.Array:
-    """The column with the Arrow type of `type_`, NaN as null; raises WrongValues with the number of misfits."""
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if pa.types.is_null(array.type):
-        return pa.nulls(len(array), ARROW[type_])
-    if pa.types.is_floating(array.type):
-        array = pc.if_else(pc.is_nan(array.cast(pa.float64())), None, array.cast(pa.float64()))
-    if type_ in ("Category", "Text"):
-        return _texts(array)
-    if type_ == "Timestamp":
-        return _timestamps(array)
-    if _is_text(array.type):
-        return _parsed(array, type_)
-    return _numbers(array, type_)
-
-
-def typed_table(table: pa.Table, schema: TableSchema) -> pa.Table:
+def typed_table(table: pa.Table, schema: TableSchema, where: str = "the data") -> pa.Table:
     """The schema's columns in its order, then the target; other columns are left out.
 
-    Raises ProgramError UnknownColumn or WrongType (78).
+    `where` names the file or the source in refusals. Raises ProgramError UnknownColumn or WrongType (78).
     """
-    wanted: list[tuple[str, ColumnType]] = [(column.name, column.type) for column in schema.columns]
-    wanted.append((schema.target.name, target_type(schema.target)))
-    missing = [name for name, _ in wanted if name not in table.column_names]
+    wanted = wanted_columns(schema)
+    found = columns_by_name(table.column_names)
+    missing = [name for name in wanted if _one_form(name) not in found]
     if missing:
         raise bad_configuration(
             "UnknownColumn",
-            f"the data has no column {', '.join(missing[:5])}; it has {', '.join(sorted(table.column_names)[:40])}: "
+            f"{where} has no column {_some(missing, 5)}; it has {_some(sorted(table.column_names), 40)}: "
             "correct the schema or the data",
         )
-    twice = [name for name, _ in wanted if table.column_names.count(name) > 1]
+    twice = [name for name in wanted if len(found[_one_form(name)]) > 1]
     if twice:
         raise bad_configuration(
-            "WrongType", f"the data has several columns called {', '.join(twice[:5])}: leave one of each in the data"
+            "WrongType", f"{where} has several columns called {_some(twice, 5)}: leave one of each in the data"
         )
     arrays = []
-    for name, type_ in wanted:
+    for name, type_ in wanted.items():
         try:
-            arrays.append(typed(table.column(name), type_))
+            arrays.append(typed(table.column(found[_one_form(name)][0]), type_))
         except WrongValues as error:
             raise bad_configuration(
                 "WrongType",
-                f"column {name} must be {type_}, but {error.count} of {table.num_rows} values {error.problem}: "
-                "correct the schema or the data",
+                f"column {name} must be {type_}, but {error.count} of {table.num_rows} values {error.problem}, the first "
+                f"in row {error.first} of {where}: correct the schema or the data",
             ) from error
-    return pa.table(arrays, names=[name for name, _ in wanted])
+    arrays[-1] = _spelt(arrays[-1], schema.target)
+    return pa.table(arrays, names=list(wanted))
+
+
+def _spelt(values: pa.Array, target: Target) -> pa.Array:
+    """The classes as the schema spells them: true of a Parquet file is the class True of a schema that says so."""
+    spelt = {category_text(name): name for name in (*target.classes, target.positive) if name is not None}
+    if target.task == "Regression" or all(text == name for text, name in spelt.items()):
+        return values
+    encoded = values.dictionary_encode()
+    return pc.take(
+        pa.array([spelt.get(text, text) for text in encoded.dictionary.to_pylist()], pa.string()), encoded.indices
+    )
+
+
+def wanted_columns(schema: TableSchema) -> dict[str, ColumnType]:
+    """Names and types of what a table of that schema holds: its columns, then its target."""
+    types = {column.name: column.type for column in schema.columns}
+    return types | {schema.target.name: target_type(schema.target)}
+
+
+def columns_by_name(names: Sequence[str]) -> dict[str, list[int]]:
+    """Where each name stands, under the one form of its letters: `é` is one character to some programs and two to
+    others, and looks the same."""
+    found: dict[str, list[int]] = {}
+    for at, name in enumerate(names):
+        found.setdefault(_one_form(name), []).append(at)
+    return found
+
+
+def _one_form(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def _some(names: Sequence[str], limit: int) -> str:
+    """The first names, those with spaces around them in quotes: else nobody sees why they are others."""
+    shown = ", ".join(name if name == name.strip() and name.isprintable() else repr(name) for name in names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
 def target_type(target: Target) -> ColumnType:
@@ -162,84 +177,6 @@ def without_unknown(frame: pd.DataFrame, categories: Mapping[str, Sequence[str]]
 
 def is_text(column: Column) -> bool:
     return column.type in ("Category", "Text")
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
-
-
-def _texts(array: pa.Array) -> pa.Array:
-    if pa.types.is_floating(array.type):
-        # pandas turns a column of integers with one null into floats: 1.0 means the category "1".
-        whole = pc.all(pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), _INT64_END))).as_py()
-        array = array.cast(pa.int64(), safe=False) if whole is not False else array
-    if not (_is_text(array.type) or pa.types.is_boolean(array.type) or _is_number(array.type)):
-        raise WrongValues(len(array) - array.null_count, "are neither text nor numbers")
-    return array.cast(pa.string())
-
-
-def _timestamps(array: pa.Array) -> pa.Array:
-    if pa.types.is_date(array.type):
-        array = array.cast(pa.timestamp("us"))
-    if pa.types.is_timestamp(array.type):
-        return array.cast(ARROW["Timestamp"], safe=False)
-    if not _is_text(array.type):
-        raise WrongValues(len(array) - array.null_count, "are not times")
-    parsed = pd.to_datetime(pd.Series(array.to_pylist(), dtype=object), utc=True, errors="coerce", format="ISO8601")
-    wrong = int(parsed.isna().sum()) - array.null_count
-    if wrong:
-        raise WrongValues(wrong, "are not ISO 8601 times")
-    return pa.Array.from_pandas(parsed).cast(ARROW["Timestamp"], safe=False)
-
-
-def _parsed(array: pa.Array, type_: ColumnType) -> pa.Array:
-    texts = pc.utf8_trim_whitespace(array.cast(pa.string()))
-    if type_ == "Boolean":
-        lower = pc.utf8_lower(texts)
-        true = pc.is_in(lower, pa.array(_TRUE))
-        known = pc.or_(true, pc.is_in(lower, pa.array(_FALSE)))
-        wrong = len(array) - array.null_count - (pc.sum(known).as_py() or 0)
-        if wrong:
-            raise WrongValues(wrong, "are neither true nor false")
-        return pc.if_else(pc.is_null(texts), pa.scalar(None, pa.bool_()), true)
-    try:
-        return _numbers(texts.cast(ARROW[type_]), type_)
-    except pa.ArrowInvalid as error:
-        numbers = pd.to_numeric(pd.Series(texts.to_pylist(), dtype=object), errors="coerce").to_numpy(dtype=float)
-        exact = (np.floor(numbers) == numbers) & (np.abs(numbers) < _EXACT_FLOATS_END)
-        good = np.isfinite(numbers) & (exact | (type_ == "Number"))
-        wrong = len(array) - array.null_count - int(good.sum())
-        if wrong == 0:
-            # pandas writes a column of integers with one empty cell as 1.0, 2.0, …
-            return _numbers(pa.array(numbers, from_pandas=True), type_)
-        raise WrongValues(wrong, f"are not of type {type_}") from error
-
-
-def _numbers(array: pa.Array, type_: ColumnType) -> pa.Array:
-    if not (_is_number(array.type) or pa.types.is_boolean(array.type)):
-        raise WrongValues(len(array) - array.null_count, "are not numbers")
-    floats = array.cast(pa.float64(), safe=False)
-    finite = pc.is_finite(floats)
-    if type_ == "Number":
-        _refuse(finite, "are not finite")
-        return floats
-    if type_ == "Boolean":
-        _refuse(pc.is_in(floats, pa.array([0.0, 1.0, None])), "are neither 0 nor 1")
-        return array.cast(pa.bool_())
-    if not pa.types.is_signed_integer(array.type):
-        _refuse(pc.and_(finite, pc.equal(pc.floor(floats), floats)), "are not whole numbers")
-        _refuse(pc.less(pc.abs(floats), _INT64_END), "do not fit into 64 bits")
-    return array.cast(pa.int64())
-
-
-def _refuse(good: pa.Array, problem: str) -> None:
-    wrong = len(good) - good.null_count - (pc.sum(good).as_py() or 0)
-    if wrong:
-        raise WrongValues(wrong, problem)
-
-
-def _is_number(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
 
 
 def _request_values(column: Column, given: Sequence[Any]) -> Any:

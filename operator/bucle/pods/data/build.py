@@ -30,6 +30,7 @@ def build(task: DataTask) -> DataResult:
     """Writes the version under `<location>/<hex>/` and tells what it is; raises ProgramError."""
     read = read_sources(task.sources, task.table)
     table = with_target(read.table, task.table)
+    labelled = table.num_rows
     log.info("%d rows read, %d of them with a target", read.table.num_rows, table.num_rows)
     require_target(table, task.table)
     if task.deduplicate is not None:
@@ -38,7 +39,8 @@ def build(task: DataTask) -> DataResult:
         raise bad_configuration(
             "SourceEmpty", f"the sources of {task.name} hold {read.table.num_rows} rows, none of them with a target"
         )
-    checked = check(table, (*implied(task.table), *task.expectations))
+    without_target = read.table.num_rows - labelled
+    checked = check(table, (*implied(task.table), *task.expectations), task.table.target.name, without_target)
     values = split_values(table, task.splits.hash)
     codes = split_codes(values, task.splits)
     groups = _groups(values, codes) if task.splits.hash.group is not None else {}

@@ -11,16 +11,16 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.manifest import SPLITS
 from bucle.contracts.table import TableSchema
-from bucle.contracts.task import Csv, DatasetSource, FeedbackSource, SourceItem, UriSource
+from bucle.contracts.task import DatasetSource, FeedbackSource, SourceItem, UriSource
 from bucle.podkit import store
-from bucle.podkit.frames import typed_table
+from bucle.podkit.frames import typed_table, wanted_columns
 from bucle.podkit.program import bad_configuration
 from bucle.podkit.versions import read_manifest, read_split
+from bucle.pods.data.csv_files import read_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,48 +49,18 @@ def _read(item: SourceItem, schema: TableSchema) -> Read:
 
 def _from_files(source: UriSource, schema: TableSchema) -> Read:
     files = store.glob(source.location)
-    names = [column.name for column in schema.columns] + [schema.target.name]
-    tables = []
-    for file in files:
-        if source.csv is None:
-            tables.append(typed_table(_parquet(file.uri, names), schema))
-        else:
-            tables.append(typed_table(_csv(file.uri, source.csv, names), schema))
+    tables = [typed_table(_file(file.uri, source, schema), schema, file.uri) for file in files]
     revision = short_hash([[file.uri, file.size, file.modified_ns] for file in files], 16)
     return Read(pa.concat_tables(tables), revision)
 
 
-def _parquet(uri: str, names: list[str]) -> pa.Table:
-    table = store.read_parquet(uri, names)
-    if table.num_columns < len(names):
-        # The refusal lists what the file has, and the column that was misspelt in the schema is one not asked for.
-        return store.read_parquet(uri)
-    return table
-
-
-def _csv(uri: str, options: Csv, names: list[str]) -> pa.Table:
-    """Every cell is read as text, so that the schema alone decides types, not the first block of the file."""
-    data = store.read_bytes(uri)
-    named = {} if options.header == "Present" else {"column_names": names}
-    try:
-        parse = pa_csv.ParseOptions(delimiter=options.delimiter)
-        reader = pa_csv.open_csv(pa.BufferReader(data), pa_csv.ReadOptions(**named), parse)
-        columns = reader.schema.names
-        return pa_csv.read_csv(
-            pa.BufferReader(data),
-            read_options=pa_csv.ReadOptions(**named),
-            parse_options=parse,
-            convert_options=pa_csv.ConvertOptions(
-                column_types={name: pa.string() for name in columns},
-                null_values=list(options.nulls),
-                strings_can_be_null=True,
-            ),
-        )
-    except ValueError as error:  # ArrowInvalid is one; a delimiter outside ASCII raises it plainly
-        # The parser's words quote the row it stumbled over, which may be personal data.
-        raise bad_configuration(
-            "WrongType", f"{uri} is not readable as text delimited by {options.delimiter!r}: correct `csv` or the file"
-        ) from error
+def _file(uri: str, source: UriSource, schema: TableSchema) -> pa.Table:
+    if source.csv is not None:
+        return read_csv(uri, store.read_bytes(uri), source.csv, schema)
+    wanted = list(wanted_columns(schema))
+    table = store.read_parquet(uri, wanted)
+    # A refusal lists what the file has, and a name may stand there in another form of Unicode.
+    return table if table.num_columns >= len(wanted) else store.read_parquet(uri)
 
 
 def _from_feedback(source: FeedbackSource, schema: TableSchema) -> Read:
