@@ -29,7 +29,7 @@ from bucle.engine.objects import CUSTOM_RESOURCE_DEFINITION, POD
 from bucle.engine.plan import Executor, Executors
 from bucle.engine.reads import Source
 from bucle.engine.reconcile import Surroundings
-from bucle.engine.room import Kind
+from bucle.engine.room import AnyRoom
 from bucle.engine.settings import Settings, SettingsInvalid
 from bucle.engine.sources import Sources, kube_sources
 from bucle.externals.judge import client as judge
@@ -53,13 +53,13 @@ READY_SECONDS = 30.0
 log = logging.getLogger("bucle")
 
 
-def kinds(platform: Platform) -> tuple[Kind, ...]:
-    """The four kinds on that installation."""
+def rooms(platform: Platform) -> tuple[AnyRoom, ...]:
+    """The rooms of the four kinds on that installation."""
     return (
-        dataset.kind(platform),
-        experiment.kind(platform),
-        modeldeployment.kind(platform),
-        driftpolicy.kind(platform),
+        dataset.room(platform),
+        experiment.room(platform),
+        modeldeployment.room(platform),
+        driftpolicy.room(platform),
     )
 
 
@@ -109,11 +109,11 @@ def assemble(settings: Settings, kube: Kube, mlflow: MlflowClient, fence: Fence,
         clock=clock,
         metrics=metrics,
     )
-    return Controller(kinds(platform_of(settings)), around, lambda: random.uniform(-1, 1))
+    return Controller(rooms(platform_of(settings)), around, lambda: random.uniform(-1, 1))
 
 
-def watched_children(found: tuple[Kind, ...]) -> frozenset[Resource]:
-    return frozenset({POD}.union(*(kind.children for kind in found)))
+def watched_children(found: tuple[AnyRoom, ...]) -> frozenset[Resource]:
+    return frozenset({POD}.union(*(room.children for room in found)))
 
 
 async def schema_problem(kube: Kube, expected: Mapping[str, str]) -> str | None:
@@ -137,12 +137,12 @@ async def schema_problem(kube: Kube, expected: Mapping[str, str]) -> str | None:
     return None
 
 
-async def kinds_served(kube: Kube, found: tuple[Kind, ...], namespace: str) -> None:
+async def kinds_served(kube: Kube, found: tuple[AnyRoom, ...], namespace: str) -> None:
     """Returns once all kinds can be listed: kopf looks for kinds only at its start and would stay deaf to later ones."""
-    for kind in found:
+    for room in found:
         while True:
             try:
-                await kube.list(kind.resource, namespace)
+                await kube.list(room.resource, namespace)
                 break
             except KubeError as error:
                 log.warning("waits until its kinds are served and may be listed", extra={"error": str(error)})
@@ -184,7 +184,7 @@ class Operator:
         try:
             controller = assemble(self.settings, kube, mlflow, leader, metrics)
             namespaces = self.settings.watch_namespaces or ("",)
-            if not await self._unless_stopped(kinds_served(kube, controller.kinds, namespaces[0])):
+            if not await self._unless_stopped(kinds_served(kube, controller.rooms, namespaces[0])):
                 return 0
             return await self._lead(controller, leader, metrics)
         finally:
@@ -197,7 +197,7 @@ class Operator:
         if not await self._unless_stopped(leader.acquire()):
             return 0
         metrics.leading(True)
-        children = watched_children(controller.kinds)
+        children = watched_children(controller.rooms)
         found = watches.registry(controller, children, self.settings.kubeconfig)
         watch_stop = asyncio.Event()
         self.tasks = [

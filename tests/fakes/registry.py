@@ -1,7 +1,7 @@
 """A model registry in memory: answers the registry's reads, carries out its effects, and can be down.
 
 registry = FakeRegistry(clock)
-sim = Simulation(kinds, sources=registry.sources(), executors=registry.executors(lambda: sim.kube.count_write()))
+sim = Simulation(rooms, sources=registry.sources(), executors=registry.executors(lambda: sim.kube.count_write()))
 registry.add("ml.flights", "s3://bucle/mlflow/m1", tags={…}); registry.point("ml.flights", "challenger", 1)
 registry.down = "connection refused"      # every read is Unavailable, every effect fails
 """

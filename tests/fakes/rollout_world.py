@@ -28,7 +28,7 @@ from bucle.contracts.evidence import Evidence, GroupSums
 from bucle.contracts.result import Failure, Result
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, JsonObject
 from bucle.engine.reads import Known, Observation, Unavailable
-from bucle.engine.room import Kind
+from bucle.engine.room import AnyRoom
 from bucle.engine.status import timestamp
 from bucle.externals.judge.values import EvidenceRead
 from bucle.externals.router.values import ClusterCount, RouterPod, RouterRead, RouterStatus, TouchRouters
@@ -68,7 +68,7 @@ class RolloutWorld:
     requests_per_second: float = 50.0
     group_seconds: float = 30.0
     noise: float = 0.01
-    more_kinds: tuple[Kind, ...] = ()
+    more_rooms: tuple[AnyRoom, ...] = ()
     models: dict[str, Model] = field(default_factory=dict)
     judge_down: str | None = None
     router_down: str | None = None
@@ -83,7 +83,7 @@ class RolloutWorld:
         sources = {**self.registry.sources(), RouterRead: self, EvidenceRead: _Judge(self)}
         executors = {**self.registry.executors(self._count_write), TouchRouters: self}
         self.sim = Simulation(
-            (modeldeployment.kind(PLATFORM), *self.more_kinds),
+            (modeldeployment.room(PLATFORM), *self.more_rooms),
             sources=sources,
             executors=executors,
         )

@@ -1,6 +1,6 @@
 """A whole operator on an API server in memory, driven by hand: no sleeps, no kopf, no real time.
 
-    sim = Simulation(kinds=[dataset.kind(PLATFORM)], sources={SomeRead: fake}, executors={SomeEffect: fake})
+    sim = Simulation(rooms=[dataset.room(PLATFORM)], sources={SomeRead: fake}, executors={SomeEffect: fake})
     sim.create(manifest)                      # a person's `kubectl apply` of a new object
     await sim.settle()                        # runs everything that is due now; time stands still
     sim.finish_job("flights-…", result)       # the Job's pod ends with this Result (or fails: sim.fail_job)
@@ -10,7 +10,7 @@
     sim.restart()                             # the operator process is replaced: only what is stored survives
     await sim.settle_killing_after(1)         # settles, with a kill after the n-th write and a restart after it
 
-`kinds` may be left out: then all kinds that exist are built by `bucle.app`. Every change in the fake API server wakes
+`rooms` may be left out: then those of all kinds are built by `bucle.app`. Every change in the fake API server wakes
 like a watch event does in production: the object itself, its controller owner, and whoever points to it.
 Fake executors call `sim.kube.count_write()` after their effect, so that kills hit them too.
 A run that never comes to rest fails the test with the list of what ran last.
@@ -36,7 +36,7 @@ from bucle.engine.metrics import Metrics
 from bucle.engine.objects import DEPLOYMENT, EVENT, JOB, POD, JsonObject, key_of, owners_of
 from bucle.engine.plan import Executors
 from bucle.engine.reconcile import Surroundings
-from bucle.engine.room import Kind
+from bucle.engine.room import AnyRoom
 from bucle.engine.sources import Sources, kube_sources
 from bucle.engine.status import condition
 from bucle.resources.addresses import Resource
@@ -66,7 +66,7 @@ class Simulation:
 
     def __init__(
         self,
-        kinds: Iterable[Kind] | None = None,
+        rooms: Iterable[AnyRoom] | None = None,
         sources: Sources | None = None,
         executors: Executors | None = None,
         *,
@@ -79,7 +79,7 @@ class Simulation:
         self.kube = FakeKube(self.clock, rights)
         self.namespace = namespace
         self.fence: Fence = fence or OpenFence()
-        self._kinds = tuple(kinds) if kinds is not None else _all_kinds()
+        self._rooms = tuple(rooms) if rooms is not None else _all_rooms()
         self._sources = dict(sources or {})
         self._executors = dict(executors or {})
         self.kube.on_change.append(self._changed)
@@ -90,7 +90,7 @@ class Simulation:
 
     def create(self, manifest: JsonObject) -> JsonObject:
         """Puts a new object of any of our kinds; its namespace defaults to the simulation's."""
-        resource = next(kind.resource for kind in self._kinds if kind.name == manifest["kind"])
+        resource = next(room.resource for room in self._rooms if room.resource.kind == manifest["kind"])
         placed = {**manifest, "metadata": {"namespace": self.namespace, **manifest["metadata"]}}
         return self.kube.put(resource, placed)
 
@@ -186,9 +186,9 @@ class Simulation:
     def restart(self) -> None:
         """A new process: queue, references and memory are empty, and every object is listed anew."""
         self.controller = self._fresh()
-        for kind in self._kinds:
-            for obj in self.kube.all(kind.resource):
-                self.controller.wake(key_of(kind.resource, obj))
+        for room in self._rooms:
+            for obj in self.kube.all(room.resource):
+                self.controller.wake(key_of(room.resource, obj))
 
     async def settle_killing_after(self, writes: int) -> bool:
         """Settles, killed right after so many writes and restarted; False if it came to rest before that."""
@@ -207,7 +207,7 @@ class Simulation:
         sources: dict[type, Any] = {**kube_sources(self.kube, self.clock), **self._sources}
         metrics = Metrics(CollectorRegistry())
         around = Surroundings(self.kube, sources, self._executors, self.fence, self.clock, metrics)
-        return Controller(self._kinds, around, jitter=lambda: 0.0)
+        return Controller(self._rooms, around, jitter=lambda: 0.0)
 
     def _changed(self, resource: Resource, obj: Mapping[str, Any], event: str) -> None:
         self.controller.wake(key_of(resource, obj))
@@ -215,7 +215,7 @@ class Simulation:
             self.controller.wake_owner(*owner)
 
 
-def _all_kinds() -> tuple[Kind, ...]:
-    from bucle.app import kinds
+def _all_rooms() -> tuple[AnyRoom, ...]:
+    from bucle.app import rooms
 
-    return kinds(PLATFORM)
+    return rooms(PLATFORM)

@@ -36,7 +36,7 @@ class DriftWorld:
 
     def __post_init__(self) -> None:
         self.registry = FakeRegistry(FakeClock())
-        self.sim = Simulation((driftpolicy.kind(PLATFORM),), sources={**self.registry.sources(), WatermarkRead: self})
+        self.sim = Simulation((driftpolicy.room(PLATFORM),), sources={**self.registry.sources(), WatermarkRead: self})
         self.registry.clock = self.sim.clock
         tags = {
             names.TAG_DATASET_NAME: "flights-base",

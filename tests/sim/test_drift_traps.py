@@ -250,3 +250,23 @@ async def test_two_deployments_of_one_model_have_one_open_retrain() -> None:
     for _ in range(2):
         await world.window("0.60")
     assert action(world) == ("Suppressed", "OwnedByOtherPolicy") and world.children() == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "name", "type_"),
+    [
+        (MODEL_DEPLOYMENT, "flights", "Ready"),
+        (EXPERIMENT, "flights", "LoopClosed"),
+        (DATASET, "flights-base", "LoopClosed"),
+    ],
+)
+async def test_another_object_that_cannot_be_read_is_named_and_is_not_the_policys_fault(
+    resource: Any, name: str, type_: str
+) -> None:
+    world = DriftWorld()
+    await world.sim.settle()
+    world.sim.edit(resource, name, lambda obj: obj.update(spec={}))
+    await world.sim.pass_time(timedelta(minutes=1))
+    said = next(c for c in world.status["conditions"] if c["type"] == type_)
+    assert f"{resource.kind} {name} cannot be read: spec" in said["message"]
+    assert world.sim.condition(DRIFT_POLICY, NAME, "Stalled") == "False"

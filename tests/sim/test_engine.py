@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 from tests.builders import a_config_map, a_dataset
 from tests.fakes.simulation import Simulation
-from tests.sim.toykind import KIND, FakeTags, Tag, Tagged
+from tests.sim.toykind import ROOM, FakeTags, Tag, Tagged
 
 from bucle.contracts.names import ANNOTATION_APPLIED
 from bucle.engine.kube import Conflict, Forbidden, Invalid, Unavailable
-from bucle.engine.objects import CONFIG_MAP, JsonObject
+from bucle.engine.objects import CONFIG_MAP
 from bucle.engine.reconcile import Again
 from bucle.engine.room import SpecInvalid
 from bucle.resources.addresses import DATASET
+from bucle.resources.base import Model, Status
+from bucle.resources.dataset import Dataset
+from bucle.resources.documents import InvalidResource, Problem, parse
 
 
 def simulation(tags: FakeTags | None = None, **changes: Any) -> tuple[Simulation, FakeTags]:
     tags = tags or FakeTags()
-    sim = Simulation([replace(KIND, **changes)], {Tagged: tags}, {Tag: tags}, rights=None)
+    sim = Simulation([replace(ROOM, **changes)], {Tagged: tags}, {Tag: tags}, rights=None)
     tags.kube = sim.kube
     return sim, tags
 
@@ -147,7 +150,7 @@ async def test_an_outage_is_not_an_absence() -> None:
 async def test_a_failed_effect_is_repeated_with_growing_delays_until_it_works() -> None:
     sim, tags = simulation()
     failing = FakeTags(kube=sim.kube, down=True)
-    sim = Simulation([KIND], {Tagged: tags}, {Tag: failing}, rights=None)
+    sim = Simulation([ROOM], {Tagged: tags}, {Tag: failing}, rights=None)
     tags.kube = sim.kube
     sim.create(a_dataset(tag=True))
     await sim.pass_time(timedelta(seconds=3))
@@ -170,7 +173,7 @@ async def test_effects_stop_behind_a_closed_fence_and_the_record_stays() -> None
             return False
 
     tags = FakeTags()
-    sim = Simulation([KIND], {Tagged: tags}, {Tag: tags}, fence=Closed(), rights=None)
+    sim = Simulation([ROOM], {Tagged: tags}, {Tag: tags}, fence=Closed(), rights=None)
     tags.kube = sim.kube
     sim.create(a_dataset(tag=True))
     await sim.settle()
@@ -190,26 +193,44 @@ async def test_a_poisoned_object_says_so_and_others_go_on() -> None:
     assert sim.reason(DATASET, "bad", "Reconciling") == "VersionReady"
 
 
+UNFIT = InvalidResource("Dataset", "flights", (Problem("spec.sources", "must not be empty"),))
+
+
 class TooWide(SpecInvalid):
     reason = "TaskTooLarge"
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
-    [(SpecInvalid("spec.sources[0] must be one of"), "SpecInvalid"), (TooWide("too wide"), "TaskTooLarge")],
+    ("where", "error", "reason"),
+    [("parse", UNFIT, "SpecInvalid"), ("plan", TooWide("too wide"), "TaskTooLarge")],
 )
 async def test_a_spec_that_cannot_be_acted_on_stalls_with_the_words_of_the_mistake(
-    error: SpecInvalid, reason: str
+    where: str, error: Exception, reason: str
 ) -> None:
-    def reads(_: JsonObject) -> dict[str, Any]:
+    def stumbles(*_: Any) -> Any:
         raise error
 
-    sim, _ = simulation(reads=reads)
+    sim, _ = simulation(**{where: stumbles})
     sim.create(a_dataset())
     await sim.settle()
     assert sim.reason(DATASET, "flights", "Stalled") == reason
     assert sim.events() == [("Warning", reason, str(error))]
     assert sim.status(DATASET, "flights")["observedGeneration"] == 1
+
+
+@pytest.mark.parametrize("where", ["refs", "reads", "world", "plan"])
+@pytest.mark.parametrize("kind", [Status, Dataset], ids=["a type of ours", "another object"])
+async def test_a_type_error_of_the_operators_own_building_is_never_the_persons_fault(
+    where: str, kind: type[Model]
+) -> None:
+    def stumbles(*_: Any) -> Any:
+        return parse(Dataset, {}) if kind is Dataset else Status.model_validate({"observedGeneration": "many"})
+
+    sim, _ = simulation(**{where: stumbles})
+    sim.create(a_dataset())
+    await sim.settle()
+    assert sim.reason(DATASET, "flights", "Reconciling") == "InternalError"
+    assert sim.condition(DATASET, "flights", "Stalled") is None
 
 
 async def test_an_api_server_that_is_away_costs_only_time() -> None:

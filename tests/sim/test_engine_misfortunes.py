@@ -10,19 +10,19 @@ from typing import Any
 
 from tests.builders import a_config_map, a_dataset
 from tests.fakes.simulation import Simulation
-from tests.sim.toykind import KIND, FakeTags, Tag, Tagged
+from tests.sim.toykind import ROOM, FakeTags, Tag, Tagged
 
 from bucle.engine.kube import Forbidden, Unavailable
 from bucle.engine.leader import OpenFence
 from bucle.engine.metrics import Metrics
 from bucle.engine.objects import CONFIG_MAP, JsonObject
-from bucle.engine.room import SpecInvalid
 from bucle.resources.addresses import DATASET
+from bucle.resources.documents import InvalidResource, Problem
 
 
 def simulation(**changes: Any) -> tuple[Simulation, FakeTags]:
     tags = FakeTags()
-    sim = Simulation([replace(KIND, **changes)], {Tagged: tags}, {Tag: tags}, rights=None)
+    sim = Simulation([replace(ROOM, **changes)], {Tagged: tags}, {Tag: tags}, rights=None)
     tags.kube = sim.kube
     return sim, tags
 
@@ -53,12 +53,12 @@ async def test_a_condition_that_somebody_wrote_without_a_time_is_given_one() -> 
 
 
 async def test_the_gauge_says_what_the_status_says_also_when_the_spec_became_invalid() -> None:
-    def reads(obj: JsonObject) -> Any:
-        if "wrong" in obj["spec"]:
-            raise SpecInvalid("spec.wrong must not be set")
-        return KIND.reads(obj)
+    def parse(raw: JsonObject) -> JsonObject:
+        if "wrong" in raw["spec"]:
+            raise InvalidResource("Dataset", "flights", (Problem("spec.wrong", "must not be set"),))
+        return raw
 
-    sim, _ = simulation(reads=reads)
+    sim, _ = simulation(parse=parse)
     sim.create(a_dataset())
     await sim.settle()
     assert gauge(sim.controller.metrics, "flights", "Ready") == 1
@@ -140,7 +140,7 @@ async def test_an_effect_ends_before_another_process_can_lead() -> None:
         async def execute(self, effect: Tag) -> None:
             await asyncio.Event().wait()
 
-    sim = Simulation([KIND], {Tagged: FakeTags()}, {Tag: Hanging()}, fence=AlmostOver(), rights=None)
+    sim = Simulation([ROOM], {Tagged: FakeTags()}, {Tag: Hanging()}, fence=AlmostOver(), rights=None)
     sim.create(a_dataset(tag=True))
     await sim.settle()
     assert "Tag: not done within 0.02 s" in list(sim.ran)[-1]

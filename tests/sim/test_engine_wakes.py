@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.builders import a_dataset
 from tests.fakes.simulation import Simulation
-from tests.sim.toykind import KIND, FakeTags, Tag, Tagged
+from tests.sim.toykind import ROOM, FakeTags, Tag, Tagged
 
 from bucle.engine.objects import Ref
 from bucle.engine.plan import Changes, changed_by
@@ -14,7 +14,7 @@ from bucle.externals.registry.values import REGISTRY_SCOPE, CloseRun, RegisterVe
 
 async def test_an_object_is_woken_once_by_an_effect_on_what_it_points_to() -> None:
     tags = FakeTags()
-    sim = Simulation([KIND], {Tagged: tags}, {Tag: tags}, rights=None)
+    sim = Simulation([ROOM], {Tagged: tags}, {Tag: tags}, rights=None)
     sim.create(a_dataset("follower", heeds="leader"))
     await sim.settle()
     sim.ran.clear()

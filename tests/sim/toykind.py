@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,10 +11,11 @@ from tests.fakes.kube import FakeKube
 
 from bucle.engine.objects import CONFIG_MAP, JsonObject, Ref, object_ref, owner_reference
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.engine.reads import Absent, Known, ListObjects, Observation, Observations, Reads, Unavailable
-from bucle.engine.room import Kind
-from bucle.engine.status import ConditionUpdate, fold, ready, reconciling
+from bucle.engine.reads import Absent, Known, ListObjects, Observation, Observations, Reads, Unavailable, known_or
+from bucle.engine.room import Room, Unreadable, unreadable
+from bucle.engine.status import ConditionUpdate, ready, reconciling
 from bucle.resources.addresses import DATASET
+from bucle.resources.base import Status
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,13 @@ def child_of(obj: JsonObject) -> Child:
     return Child(CONFIG_MAP, manifest, {"data": {"value": value}}, guarded=bool(obj["spec"].get("guarded")))
 
 
+@dataclass(frozen=True)
+class ToyWorld:
+    obj: JsonObject
+    tagged: Observation[bool]
+    children: tuple[JsonObject, ...]
+
+
 def refs(obj: JsonObject) -> frozenset[Ref]:
     spec = obj["spec"]
     found = {object_ref(DATASET, obj["metadata"]["namespace"], spec["follows"])} if spec.get("follows") else set()
@@ -90,27 +98,32 @@ def reads(obj: JsonObject) -> Reads:
     return {"children": children, "tagged": Tagged(metadata["name"])}
 
 
-def plan(obj: JsonObject, seen: Observations, now: datetime) -> Plan:
-    spec = obj["spec"]
+def world(obj: JsonObject, observations: Observations) -> ToyWorld | Unreadable:
+    if (unseen := unreadable(observations, ("children",))) is not None:
+        return unseen
+    return ToyWorld(obj, observations["tagged"], known_or(observations["children"], ()))
+
+
+def plan(world: ToyWorld, now: datetime) -> Plan:
+    spec = world.obj["spec"]
     if spec.get("poison"):
         raise KeyError("a mistake in the plan")
-    wants_tag = spec.get("tag") and isinstance(seen["tagged"], Absent)
-    waiting = isinstance(seen["tagged"], Unavailable)
+    wants_tag = spec.get("tag") and isinstance(world.tagged, Absent)
+    waiting = isinstance(world.tagged, Unavailable)
     says = reconciling("Building", "waits for tags") if waiting or wants_tag else ready("VersionReady", "all is done")
-    stored = (obj.get("status") or {}).get("conditions") or []
-    status = {
-        "conditions": fold(
-            stored, [*says, ConditionUpdate("Toy", "True", "Toy", "it plays")], obj["metadata"]["generation"], now
-        )
-    }
-    children = seen["children"].value if isinstance(seen["children"], Known) else ()
     unwanted = tuple(
         Deletion(CONFIG_MAP, item["metadata"]["namespace"], item["metadata"]["name"], item["metadata"]["uid"])
-        for item in children
+        for item in world.children
         if item["metadata"]["name"].endswith("-old")
     )
-    decided = Plan(status, (child_of(obj),), unwanted, (Tag(obj["metadata"]["name"]),) if wants_tag else ())
-    return replace(decided, requeue_after=timedelta(seconds=spec["look"])) if "look" in spec else decided
+    return Plan(
+        state=Status(),
+        conditions=(*says, ConditionUpdate("Toy", "True", "Toy", "it plays")),
+        children=(child_of(world.obj),),
+        deletions=unwanted,
+        effects=(Tag(world.obj["metadata"]["name"]),) if wants_tag else (),
+        wake=timedelta(seconds=spec["look"]) if "look" in spec else None,
+    )
 
 
-KIND = Kind(DATASET, refs, reads, plan, (CONFIG_MAP,))
+ROOM: Room[JsonObject, ToyWorld] = Room(DATASET, lambda raw: raw, refs, reads, world, plan, (CONFIG_MAP,))

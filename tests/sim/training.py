@@ -101,9 +101,9 @@ def operator(*, datasets: bool = False) -> tuple[Simulation, FakeRegistry]:
     """An operator of Experiments (and of Datasets, if asked), with a fake registry and the real sampler."""
     registry = FakeRegistry(FakeClock())
     sources: dict[type, Any] = {**registry.sources(), **sampler_sources()}
-    kinds = (experiment.kind(PLATFORM), *((dataset.kind(PLATFORM),) if datasets else ()))
+    rooms = (experiment.room(PLATFORM), *((dataset.room(PLATFORM),) if datasets else ()))
     executors = registry.executors()
-    sim = Simulation(kinds, sources, executors)
+    sim = Simulation(rooms, sources, executors)
     registry.clock = sim.clock
     registry.count_write = sim.kube.count_write
     return sim, registry

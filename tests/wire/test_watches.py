@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from tests.builders import a_config_map, a_dataset, a_job, an_object
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.kube import FakeKube
-from tests.sim.toykind import KIND
+from tests.sim.toykind import ROOM
 
 from bucle.contracts.names import LABEL_KIND, LABEL_MANAGED_BY, LABEL_NAME
 from bucle.engine import watches
@@ -57,7 +57,7 @@ async def eventually(true: Callable[[], bool]) -> None:
 async def running(directory: Path, kube: FakeKube, silence: float = 70.0) -> AsyncIterator[Running]:
     server = FakeApiServer(kube, SERVED)
     around = Surroundings(kube, {}, {}, OpenFence(), SystemClock(), Metrics(CollectorRegistry()))
-    controller = Controller([KIND], around, jitter=lambda: 0.0)
+    controller = Controller([ROOM], around, jitter=lambda: 0.0)
     async with server.serving(directory) as kubeconfig:
         stop = asyncio.Event()
         children = (CONFIG_MAP, JOB, POD)

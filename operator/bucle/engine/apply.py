@@ -19,7 +19,7 @@ from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube,
 from bucle.engine.leader import Fence
 from bucle.engine.objects import EVENT, JsonObject, ObjectKey, controller_uid, key_of, uid_of
 from bucle.engine.plan import Child, Deletion, Effect, EffectFailed, Executors, Plan
-from bucle.engine.room import Kind
+from bucle.engine.room import AnyRoom
 from bucle.engine.status import Refusal
 
 EFFECT_LIMIT_SECONDS = 10.0
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 class Decision:
     """A plan together with what it was made from: the object as read, and every child seen in the same run.
 
-    `status` is the plan's status as it is to be stored. `covered` names the children that some list would have
+    `status` is as it is to be stored: the plan's state with the engine's conditions. `covered` names the children that some list would have
     shown: for these an absence is known without another request.
     """
 
-    kind: Kind
+    room: AnyRoom
     obj: JsonObject
     plan: Plan
     status: JsonObject
@@ -66,7 +66,7 @@ class Applier:
 
     async def apply(self, decision: Decision) -> Applied:
         done = Applied()
-        done.status_written = await self.write_status(decision.obj, decision.kind, decision.status)
+        done.status_written = await self.write_status(decision.obj, decision.room, decision.status)
         try:
             await self._carry_out(decision, done)
         except Exception:
@@ -89,26 +89,26 @@ class Applier:
 
     async def _tell_what_was_written(self, decision: Decision, done: Applied) -> None:
         if done.status_written:
-            await self.tell(decision.kind, decision.obj, decision.status)
+            await self.tell(decision.room, decision.obj, decision.status)
 
-    async def write_status(self, obj: JsonObject, kind: Kind, status: JsonObject) -> bool:
+    async def write_status(self, obj: JsonObject, room: AnyRoom, status: JsonObject) -> bool:
         """Replaces the stored status if it differs; True if a request was made."""
         if canonical_json(status) == canonical_json(obj.get("status") or {}):
             return False
-        body = {**obj, "apiVersion": kind.resource.api_version, "kind": kind.resource.kind, "status": status}
-        await self._kube.replace_status(kind.resource, body)
+        body = {**obj, "apiVersion": room.resource.api_version, "kind": room.resource.kind, "status": status}
+        await self._kube.replace_status(room.resource, body)
         return True
 
-    async def tell(self, kind: Kind, obj: JsonObject, status: JsonObject) -> None:
+    async def tell(self, room: AnyRoom, obj: JsonObject, status: JsonObject) -> None:
         """Events are a courtesy: what cannot be told is logged and never stops the run."""
         for said in changed_conditions(obj.get("status") or {}, status):
-            event = event_for(kind.resource, obj, said, self._clock.now())
+            event = event_for(room.resource, obj, said, self._clock.now())
             try:
                 await self._kube.create(EVENT, event)
             except AlreadyExists:
                 continue
             except KubeError as error:
-                log.warning("event not written", extra={"key": str(key_of(kind.resource, obj)), "error": str(error)})
+                log.warning("event not written", extra={"key": str(key_of(room.resource, obj)), "error": str(error)})
 
     async def _child(self, decision: Decision, child: Child, done: Applied) -> None:
         try:
@@ -168,7 +168,7 @@ class Applier:
         except (EffectFailed, KubeError) as error:
             done.effects_failed.append(f"{name}: {error}")
         except Exception as error:
-            log.exception("executor failed", extra={"key": str(key_of(decision.kind.resource, decision.obj))})
+            log.exception("executor failed", extra={"key": str(key_of(decision.room.resource, decision.obj))})
             done.effects_failed.append(f"{name}: {type(error).__name__}: {error}")
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from bucle.engine.objects import ObjectKey, Ref
 from bucle.engine.queue import KeyedQueue, work
 from bucle.engine.reconcile import RESYNC, Again, Reconciler, RefMap, Surroundings, Verdict
-from bucle.engine.room import Kind
+from bucle.engine.room import AnyRoom
 
 WORKERS = 8
 
@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 class Controller:
     """One per process. `jitter` gives numbers in [-1, 1); a test gives a constant 0."""
 
-    def __init__(self, kinds: Iterable[Kind], around: Surroundings, jitter: Callable[[], float]) -> None:
-        self.kinds = tuple(kinds)
+    def __init__(self, rooms: Iterable[AnyRoom], around: Surroundings, jitter: Callable[[], float]) -> None:
+        self.rooms = tuple(rooms)
         self.refs = RefMap()
         self.metrics = around.metrics
         self.queue: KeyedQueue[ObjectKey] = KeyedQueue(around.clock.monotonic, jitter)
         self._monotonic = around.clock.monotonic
-        self._reconciler = Reconciler(self.kinds, around, self.refs)
-        self._by_plural = {kind.resource.plural: kind for kind in self.kinds}
-        self._by_kind = {kind.name: kind for kind in self.kinds}
+        self._reconciler = Reconciler(self.rooms, around, self.refs)
+        self._by_plural = {room.resource.plural: room for room in self.rooms}
+        self._by_kind = {room.resource.kind: room for room in self.rooms}
         self.metrics.watch_queue(lambda: float(len(self.queue)))
 
     def wake(self, key: ObjectKey) -> None:

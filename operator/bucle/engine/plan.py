@@ -1,4 +1,4 @@
-"""What one run of a kind decides: one status, children, deletions, effects, a time to look again; who carries out effects.
+"""What one run of a kind decides: a state and conditions, children, deletions, effects, a time to look again; who carries out effects.
 
 Order of apply (the engine's, see `apply`): status, children, deletions, effects, events.
 """
@@ -11,7 +11,9 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from bucle.engine.objects import JsonObject, Ref
+from bucle.engine.status import ConditionUpdate
 from bucle.resources.addresses import Resource
+from bucle.resources.base import Status
 
 Effect: TypeAlias = Hashable
 """A frozen dataclass handled by the executor registered for its type; safe to run twice."""
@@ -49,13 +51,18 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole outcome of one decision. `status` replaces the stored one."""
+    """The whole outcome of one decision.
 
-    status: JsonObject
+    `state` replaces the stored status but for what the engine owns: conditions and their generation. `conditions`: those
+    that are said now; one that is not said again stays as it was. `wake`: look again after that time at the latest.
+    """
+
+    state: Status
+    conditions: tuple[ConditionUpdate, ...] = ()
     children: tuple[Child, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     effects: tuple[Effect, ...] = ()
-    requeue_after: timedelta | None = None
+    wake: timedelta | None = None
 
 
 class EffectFailed(Exception):

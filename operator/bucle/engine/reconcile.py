@@ -1,6 +1,6 @@
 """One run of one object: read, observe, plan, apply; and what each way of failing means for the next run.
 
-Knows kinds only by their four functions. Never raises for one object's sake: a poisonous object must not stop others.
+Knows kinds only by the functions of their rooms. Never raises for one object's sake: a poisonous object must not stop others.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TypeAlias
-
-from pydantic import ValidationError
+from typing import Any, TypeAlias
 
 from bucle.engine.apply import Applied, Applier, Decision
 from bucle.engine.children import child_key, listed, observed_objects
@@ -22,14 +20,14 @@ from bucle.engine.leader import Fence
 from bucle.engine.metrics import Metrics
 from bucle.engine.objects import JsonObject, ObjectKey, Ref, key_of, uid_of
 from bucle.engine.plan import Effect, Executors, Plan, changed_by
-from bucle.engine.room import Kind, SpecInvalid
+from bucle.engine.room import AnyRoom, SpecInvalid, Unreadable
 from bucle.engine.sources import Sources, observe
 from bucle.engine.status import Refusal, broken_status, invalid_status, planned_status
 from bucle.resources.documents import InvalidResource
 
 RESYNC = timedelta(minutes=10)
-WORDS_KEPT = timedelta(seconds=30)
-"""How long a refusal keeps its first words. A webhook that names each request would make every run write anew."""
+REFUSAL_MESSAGE_HOLD = timedelta(seconds=30)
+"""How long a refusal keeps its first message. A webhook that names each request would make every run write anew."""
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +111,8 @@ class RefMap:
 class Reconciler:
     """`reconcile` may run for different keys at the same time, for one key never (the queue sees to that)."""
 
-    def __init__(self, kinds: tuple[Kind, ...], around: Surroundings, refs: RefMap) -> None:
-        self._kinds = {kind.resource: kind for kind in kinds}
+    def __init__(self, rooms: tuple[AnyRoom, ...], around: Surroundings, refs: RefMap) -> None:
+        self._rooms = {room.resource: room for room in rooms}
         self._around = around
         self._refs = refs
         self._applier = Applier(around.kube, around.executors, around.fence, around.clock)
@@ -122,13 +120,13 @@ class Reconciler:
 
     async def reconcile(self, key: ObjectKey) -> Verdict:
         try:
-            return await self._reconcile(key, self._kinds[key.resource])
+            return await self._reconcile(key, self._rooms[key.resource])
         except Exception as error:
             # Not even its status could be written: said in the log alone.
             log.exception("a mistake in the operator", extra={"key": str(key)})
             return Verdict("InternalError", Again.BACKOFF, f"{type(error).__name__}: {error}")
 
-    async def _reconcile(self, key: ObjectKey, kind: Kind) -> Verdict:
+    async def _reconcile(self, key: ObjectKey, room: AnyRoom) -> Verdict:
         try:
             obj = await self._around.kube.get(*key)
         except NotFound:
@@ -140,11 +138,13 @@ class Reconciler:
             # Looked at again: its end may be missed while the watch is away, and what is gone must be forgotten.
             return Verdict("Deleting", RESYNC)
         try:
-            return await self._run(key, kind, obj)
-        except (ValidationError, SpecInvalid, InvalidResource) as error:
-            reason = error.reason if isinstance(error, SpecInvalid) else SpecInvalid.reason
-            status = invalid_status(obj, reason, str(error), self._around.clock.now())
-            return await self._state(kind, obj, status, Verdict(reason, RESYNC, str(error)))
+            typed = room.parse(obj)
+        except InvalidResource as error:
+            return await self._invalid(room, obj, SpecInvalid.reason, str(error))
+        try:
+            return await self._run(key, room, obj, typed)
+        except SpecInvalid as error:
+            return await self._invalid(room, obj, error.reason, str(error))
         except Conflict as error:
             return Verdict("Conflict", Again.NOW, str(error))
         except KubeError as error:
@@ -153,20 +153,23 @@ class Reconciler:
             log.exception("a mistake in the operator", extra={"key": str(key)})
             message = f"{type(error).__name__}: {error}; see the operator's log"
             status = broken_status(obj, message, self._around.clock.now())
-            return await self._state(kind, obj, status, Verdict("InternalError", Again.BACKOFF, message))
+            return await self._tell_why_no_plan(room, obj, status, Verdict("InternalError", Again.BACKOFF, message))
 
-    async def _run(self, key: ObjectKey, kind: Kind, obj: JsonObject) -> Verdict:
-        self._refs.set(key, kind.refs(obj))
-        reads = kind.reads(obj)
+    async def _run(self, key: ObjectKey, room: AnyRoom, obj: JsonObject, typed: Any) -> Verdict:
+        self._refs.set(key, room.refs(typed))
+        reads = room.reads(typed)
         observations = await observe(self._around.sources, reads)
         now = self._around.clock.now()
-        plan = kind.plan(obj, observations, now)
+        world = room.world(typed, observations)
+        if isinstance(world, Unreadable):
+            return Verdict("Unreadable", Again.BACKOFF, world.why)
+        plan = room.plan(world, now)
         memory = self._memory_of(key, obj)
         decision = Decision(
-            kind=kind,
+            room=room,
             obj=obj,
             plan=plan,
-            status=planned_status(obj, plan.status, memory.refusals, now),
+            status=planned_status(obj, plan.state, plan.conditions, memory.refusals, now),
             live=observed_objects(reads, observations),
             covered=frozenset(child_key(c) for c in plan.children if listed(c, reads, observations)),
         )
@@ -176,14 +179,18 @@ class Reconciler:
             self._around.metrics.effects(type(effect).__name__, "Done")
         for failed in applied.effects_failed:
             self._around.metrics.effects(failed.partition(":")[0], "Failed")
-        return replace(_verdict(plan, applied, memory, now), within=plan.requeue_after)
+        return replace(_verdict(plan, applied, memory, now), within=plan.wake)
 
-    async def _state(self, kind: Kind, obj: JsonObject, status: JsonObject, verdict: Verdict) -> Verdict:
-        """Says in the status why there is no plan; if even that fails, the run is tried again later."""
+    async def _invalid(self, room: AnyRoom, obj: JsonObject, reason: str, message: str) -> Verdict:
+        status = invalid_status(obj, reason, message, self._around.clock.now())
+        return await self._tell_why_no_plan(room, obj, status, Verdict(reason, RESYNC, message))
+
+    async def _tell_why_no_plan(self, room: AnyRoom, obj: JsonObject, status: JsonObject, verdict: Verdict) -> Verdict:
+        """Says it in the status; if even that fails, the run is tried again later."""
         try:
-            if await self._applier.write_status(obj, kind, status):
-                await self._applier.tell(kind, obj, status)
-            self._around.metrics.conditions(key_of(kind.resource, obj), status)
+            if await self._applier.write_status(obj, room, status):
+                await self._applier.tell(room, obj, status)
+            self._around.metrics.conditions(key_of(room.resource, obj), status)
         except Conflict as error:
             return Verdict("Conflict", Again.NOW, str(error))
         except KubeError as error:
@@ -205,7 +212,7 @@ class Reconciler:
 
 def _verdict(plan: Plan, applied: Applied, memory: _Memory, now: datetime) -> Verdict:
     before, ran_before = memory.refusals, memory.effects
-    refusals, ran = _worded(tuple(applied.refusals), memory, now), frozenset(applied.effects_done)
+    refusals, ran = _with_stable_message(tuple(applied.refusals), memory, now), frozenset(applied.effects_done)
     if refusals != before:
         memory.refusals, memory.refused_at = refusals, now
     memory.effects = ran
@@ -223,11 +230,11 @@ def _verdict(plan: Plan, applied: Applied, memory: _Memory, now: datetime) -> Ve
     if refusals:
         return Verdict("Refused", Again.BACKOFF, "; ".join(r.message for r in refusals))
     written = applied.status_written or applied.children_written
-    return Verdict("Changed" if written else "Unchanged", plan.requeue_after or RESYNC)
+    return Verdict("Changed" if written else "Unchanged", plan.wake or RESYNC)
 
 
-def _worded(refusals: tuple[Refusal, ...], memory: _Memory, now: datetime) -> tuple[Refusal, ...]:
+def _with_stable_message(refusals: tuple[Refusal, ...], memory: _Memory, now: datetime) -> tuple[Refusal, ...]:
     """The refusals in the words to be told: those told lately, if only the words differ."""
     same = [(r.kind, r.name, r.reason) for r in refusals] == [(r.kind, r.name, r.reason) for r in memory.refusals]
-    lately = memory.refused_at is not None and now - memory.refused_at < WORDS_KEPT
+    lately = memory.refused_at is not None and now - memory.refused_at < REFUSAL_MESSAGE_HOLD
     return memory.refusals if same and lately else refusals

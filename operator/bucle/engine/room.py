@@ -1,43 +1,71 @@
-"""The shape of a kind as the engine runs it: four pure functions and an address."""
+"""What a kind is to the engine: five pure functions and an address. Knows no kind by name.
+
+parse → refs, reads → (the engine asks) → world → plan → (the engine writes). The object itself is parsed first and alone:
+only there can a person's object be at fault. A type error that comes out of any other function is the operator's own
+mistake and is never shown as the person's; another object that does not fit its type is part of the world, by its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from bucle.engine.objects import JsonObject, Ref
 from bucle.engine.plan import Plan
-from bucle.engine.reads import Observations, Reads
+from bucle.engine.reads import Observations, Reads, Unavailable
 from bucle.resources.addresses import Resource
+
+Obj = TypeVar("Obj")
+World = TypeVar("World")
 
 
 class SpecInvalid(ValueError):
-    """The object cannot be acted on as written; only a person can change that.
+    """The object cannot be read as its kind, or what it asks for cannot be built; only a person can change that.
 
-    The message becomes the condition's message, so it names the field and says what to do.
+    The message becomes the condition's message, so it names the field and says what to do. A subclass has a reason of its
+    own; `plan` may raise one where it builds what the spec asks for.
     """
 
     reason: ClassVar[str] = "SpecInvalid"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind. Every function is pure; `obj` is the raw object as the API server returned it.
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Too little was answered to decide anything: the stored status stays as it is and its generation is not observed."""
 
+    why: str
+
+
+def unreadable(observations: Observations, needed: Iterable[str]) -> Unreadable | None:
+    """Why nothing can be decided, if one of the needed reads was not answered."""
+    for name in needed:
+        answer = observations[name]
+        if isinstance(answer, Unavailable):
+            return Unreadable(answer.why)
+    return None
+
+
+@dataclass(frozen=True)
+class Room(Generic[Obj, World]):
+    """One kind.
+
+    parse: the raw object as the API server returned it, typed. Raises InvalidResource.
     refs:  what the object points to (for wake-ups).
-    reads: what must be known to decide, by the name under which `plan` finds it.
-    plan:  (object, observations by those names, now in UTC) -> Plan.
+    reads: what must be known to decide, by the name under which `world` finds it.
+    world: all that is known, gathered into one frozen value.
+    plan:  (world, now in UTC) -> Plan.
     children: the resources this kind may own (RBAC, watches).
     """
 
     resource: Resource
-    refs: Callable[[JsonObject], frozenset[Ref]]
-    reads: Callable[[JsonObject], Reads]
-    plan: Callable[[JsonObject, Observations, datetime], Plan]
+    parse: Callable[[JsonObject], Obj]
+    refs: Callable[[Obj], frozenset[Ref]]
+    reads: Callable[[Obj], Reads]
+    world: Callable[[Obj, Observations], World | Unreadable]
+    plan: Callable[[World, datetime], Plan]
     children: tuple[Resource, ...] = ()
 
-    @property
-    def name(self) -> str:
-        return self.resource.kind
+
+AnyRoom: TypeAlias = Room[Any, Any]

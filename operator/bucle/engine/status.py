@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from bucle.engine.objects import JsonObject
+from bucle.resources.base import Status
+from bucle.resources.documents import to_dict
 
 Truth = Literal["True", "False", "Unknown"]
 MESSAGE_LIMIT = 2048
@@ -140,23 +142,17 @@ def _says(refusals: Sequence[Refusal]) -> tuple[ConditionUpdate, ...]:
     )
 
 
-def planned_status(obj: JsonObject, planned: JsonObject, refusals: Sequence[Refusal], now: datetime) -> JsonObject:
-    """The plan's status with its generation, without nulls (the server drops them, so they would always differ).
-
-    A plan that could not see enough to judge gives the stored status back: then a new generation is not called
-    observed, or who waits for it (kstatus, Helm, `kubectl wait`) would take the old verdict for the new one.
-    """
-    generation, stored = generation_of(obj), dict(obj.get("status") or {})
-    said = _without_nulls(planned)
-    if not refusals and _spoken(said) == _spoken(stored):
-        return stored
-    conditions = overlay(said.get("conditions") or [], stored.get("conditions") or [], refusals, generation, now)
-    return {**said, "observedGeneration": generation, "conditions": conditions}
-
-
-def _spoken(status: JsonObject) -> JsonObject:
-    """What a status says: every condition that was judged anew carries its generation itself."""
-    return {key: value for key, value in status.items() if key != "observedGeneration" and value not in ([], {})}
+def planned_status(
+    obj: JsonObject,
+    state: Status,
+    conditions: Sequence[ConditionUpdate],
+    refusals: Sequence[Refusal],
+    now: datetime,
+) -> JsonObject:
+    """The plan's state with its generation and conditions, without nulls (the server drops them: they would always differ)."""
+    generation, stored = generation_of(obj), conditions_of(obj)
+    folded = overlay(fold(stored, conditions, generation, now), stored, refusals, generation, now)
+    return {**_without_nulls(to_dict(state)), "observedGeneration": generation, "conditions": folded}
 
 
 def invalid_status(obj: JsonObject, reason: str, message: str, now: datetime) -> JsonObject:
@@ -172,13 +168,18 @@ def broken_status(obj: JsonObject, message: str, now: datetime) -> JsonObject:
     return _with(obj, said, now)
 
 
+def conditions_of(obj: JsonObject) -> list[JsonObject]:
+    """The conditions that are stored."""
+    return (obj.get("status") or {}).get("conditions") or []
+
+
 def generation_of(obj: JsonObject) -> int:
     return int(obj["metadata"].get("generation", 1))
 
 
 def _with(obj: JsonObject, said: Sequence[ConditionUpdate], now: datetime) -> JsonObject:
     stored: JsonObject = dict(obj.get("status") or {})
-    conditions = fold(stored.get("conditions") or [], said, generation_of(obj), now)
+    conditions = fold(conditions_of(obj), said, generation_of(obj), now)
     return {**stored, "observedGeneration": generation_of(obj), "conditions": conditions}
 
 

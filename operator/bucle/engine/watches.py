@@ -49,10 +49,10 @@ def registry(controller: Controller, children: Iterable[Resource], kubeconfig: s
         for owner in owners_of(body):
             controller.wake_owner(*owner)
 
-    for kind in controller.kinds:
-        address = (kind.resource.group, kind.resource.version, kind.resource.plural)
-        kopf.on.event(*address, registry=found, id=f"wake-{kind.resource.plural}")(parent_handler(kind.resource))
-    ours = {kind.resource for kind in controller.kinds}
+    for room in controller.rooms:
+        address = (room.resource.group, room.resource.version, room.resource.plural)
+        kopf.on.event(*address, registry=found, id=f"wake-{room.resource.plural}")(parent_handler(room.resource))
+    ours = {room.resource for room in controller.rooms}
     for resource in sorted(set(children) - ours):
         address = (resource.group, resource.version, resource.plural)
         handler = kopf.on.event(

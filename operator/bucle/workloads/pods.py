@@ -10,6 +10,7 @@ from bucle.contracts.task import Task
 from bucle.engine.objects import JsonObject, owner_reference
 from bucle.engine.room import SpecInvalid
 from bucle.resources.addresses import Resource
+from bucle.resources.base import ObjectMeta
 from bucle.workloads.platform import Platform
 
 NON_ROOT_UID = 65532
@@ -31,9 +32,8 @@ class Owner:
     uid: str
 
     @classmethod
-    def of(cls, resource: Resource, obj: Mapping[str, JsonObject]) -> Owner:
-        metadata = obj["metadata"]
-        return cls(resource, metadata["name"], metadata["namespace"], metadata["uid"])
+    def of(cls, resource: Resource, metadata: ObjectMeta) -> Owner:
+        return cls(resource, metadata.name, metadata.namespace, metadata.uid)
 
     def reference(self) -> JsonObject:
         return owner_reference(self.resource, {"metadata": {"name": self.name, "uid": self.uid}})

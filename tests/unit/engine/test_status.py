@@ -24,6 +24,7 @@ from bucle.engine.status import (
     timestamp,
 )
 from bucle.resources.addresses import DATASET
+from bucle.resources.dataset_status import DatasetStatus, RejectedVersion
 
 LATER = START + timedelta(minutes=5)
 QUOTA = Refusal("Job", "flights-d1", "ChildRefused", "the API server refuses Job flights-d1: exceeded quota")
@@ -71,8 +72,10 @@ def test_a_lasting_refusal_writes_the_same_conditions_again_and_again() -> None:
 
 
 def test_nulls_are_not_stored_because_the_server_would_drop_them() -> None:
-    status = planned_status(a_dataset(), {"current": None, "list": [{"a": None, "b": 1}]}, (), START)
-    assert status == {"list": [{"b": 1}], "observedGeneration": 1, "conditions": []}
+    state = DatasetStatus(current=None, rejected=RejectedVersion(digest=None, spec_hash="h"))
+    status = planned_status(a_dataset(), state, (), (), START)
+    assert status["rejected"] == {"specHash": "h", "failed": []}
+    assert "current" not in status
 
 
 def test_a_mistake_of_the_operator_does_not_call_a_serving_object_unready() -> None:

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from tests.fakes.simulation import PLATFORM
 from tests.sim.training import FLIGHTS
 
 from bucle.contracts.table import Labels
 from bucle.engine.objects import JsonObject
 from bucle.kinds.dataset.build import after
 from bucle.kinds.dataset.children import spec_hash
-from bucle.kinds.dataset.world import World, typed
+from bucle.kinds.dataset.world import World
 from bucle.resources.addresses import DATASET
+from bucle.resources.dataset import Dataset
 from bucle.resources.dataset_status import Build
+from bucle.resources.documents import parse
 from bucle.workloads.attempts import pause
 from bucle.workloads.jobs import Failed
 from bucle.workloads.pods import Owner
@@ -45,8 +48,8 @@ def world(change: Callable[[JsonObject], object] = lambda obj: None, labels: Lab
     manifest = copy.deepcopy(FLIGHTS)
     manifest["metadata"] |= {"namespace": "ml", "uid": "u"}
     change(manifest)
-    dataset = typed(manifest)
-    return World(dataset, Owner.of(DATASET, manifest), {"flights": labels or Labels()}, {}, ())
+    found = parse(Dataset, manifest)
+    return World(PLATFORM, found, Owner.of(DATASET, found.metadata), {"flights": labels or Labels()}, None, {}, ())
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ async def test_an_operator_release_rolls_no_model() -> None:
     world.sim.create(world.manifest())
     await world.sim.until(world.serves(one))
     uids = {d["metadata"]["uid"] for d in world.fleets().values()}
-    world.sim._kinds = (modeldeployment.kind(replace(PLATFORM, image_serve="bucle-serve:next")),)
+    world.sim._rooms = (modeldeployment.room(replace(PLATFORM, image_serve="bucle-serve:next")),)
     world.sim.restart()
     await world.sim.pass_time(timedelta(minutes=5))
     assert {d["metadata"]["uid"] for d in world.fleets().values()} == uids
@@ -77,7 +77,7 @@ async def test_an_operator_release_brings_the_judge_along() -> None:
     from bucle.kinds import modeldeployment
 
     world = await shadowing()
-    world.sim._kinds = (modeldeployment.kind(replace(PLATFORM, image_worker="bucle-worker:next")),)
+    world.sim._rooms = (modeldeployment.room(replace(PLATFORM, image_worker="bucle-worker:next")),)
     world.sim.restart()
     await world.sim.pass_time(timedelta(minutes=1))
     (judge,) = [d for d in world.sim.kube.all(DEPLOYMENT) if d["metadata"]["name"].endswith("-judge")]

@@ -5,12 +5,23 @@ from __future__ import annotations
 from functools import partial
 
 from bucle.engine.objects import JOB
-from bucle.engine.room import Kind
+from bucle.engine.room import Room
 from bucle.kinds.dataset.plan import plan
-from bucle.kinds.dataset.world import reads, refs
+from bucle.kinds.dataset.world import World, reads, refs, world
 from bucle.resources.addresses import DATASET
+from bucle.resources.dataset import Dataset
+from bucle.resources.documents import parse
 from bucle.workloads.platform import Platform
 
 
-def kind(platform: Platform) -> Kind:
-    return Kind(DATASET, refs=refs, reads=reads, plan=partial(plan, platform), children=(JOB,))
+def room(platform: Platform) -> Room[Dataset, World]:
+    """Dataset on that installation."""
+    return Room(
+        resource=DATASET,
+        parse=lambda raw: parse(Dataset, raw),
+        refs=refs,
+        reads=reads,
+        world=partial(world, platform=platform),
+        plan=plan,
+        children=(JOB,),
+    )

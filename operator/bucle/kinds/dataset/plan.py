@@ -8,14 +8,12 @@ from datetime import datetime, timedelta
 from bucle.contracts.names import LABEL_COMPONENT
 from bucle.engine.objects import JOB, JsonObject, labels_of, uid_of
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.engine.reads import Observations
-from bucle.engine.status import ConditionUpdate, fold, ready, reconciling, stalled
+from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
 from bucle.kinds.dataset import build as builds
 from bucle.kinds.dataset import versions
 from bucle.kinds.dataset.children import build_job, spec_hash
-from bucle.kinds.dataset.world import COMPONENT, DeploymentMissing, Unanswered, World, typed, world
+from bucle.kinds.dataset.world import COMPONENT, World
 from bucle.resources.dataset_status import Build, DatasetStatus
-from bucle.resources.documents import to_dict
 from bucle.workloads.attempts import ended, keep_for_a_day, outcome_of
 from bucle.workloads.jobs import Finished, Lost, Running
 from bucle.workloads.platform import Platform
@@ -35,46 +33,40 @@ class Decision:
     again: timedelta | None = None
 
 
-def plan(platform: Platform, obj: JsonObject, observations: Observations, now: datetime) -> Plan:
-    status = typed(obj).status
+def plan(world: World, now: datetime) -> Plan:
+    platform, status = world.platform, world.dataset.status
+    if world.not_joined is not None:
+        waits = reconciling("WaitingForModelDeployment", world.not_joined, still_ready=status.current is not None)
+        return Plan(status, waits)
+    wanted = spec_hash(world)
+    status = _advanced(platform, world, versions.forget_old_refusal(status, wanted), wanted, now)
     try:
-        seen = world(obj, observations)
-    except Unanswered:
-        return Plan(obj.get("status") or {}, requeue_after=LOOK_AGAIN)
-    except DeploymentMissing as problem:
-        good = status.current is not None
-        waits = Decision(status, reconciling("WaitingForModelDeployment", str(problem), still_ready=good))
-        return Plan(_written(obj, waits, now))
-    wanted = spec_hash(seen)
-    status = _advanced(platform, seen, versions.forget_old_refusal(status, wanted), wanted, now)
-    try:
-        children = _children(platform, seen, status)
+        children = _children(platform, world, status)
     except TaskTooLarge as problem:
-        large = Decision(status.model_copy(update={"build": None}), stalled("TaskTooLarge", str(problem)))
-        return Plan(_written(obj, large, now))
+        return Plan(status.model_copy(update={"build": None}), stalled("TaskTooLarge", str(problem)))
     decision = _judged(status, wanted, now)
-    return Plan(_written(obj, decision, now), children, _superseded(seen, status), requeue_after=decision.again)
+    return Plan(decision.status, decision.said, children, _superseded(world, status), wake=decision.again)
 
 
-def _advanced(platform: Platform, seen: World, status: DatasetStatus, wanted: str, now: datetime) -> DatasetStatus:
+def _advanced(platform: Platform, world: World, status: DatasetStatus, wanted: str, now: datetime) -> DatasetStatus:
     """The status after what is known of the build: harvested, tried again, begun, or nothing to do."""
     if _settled(status, wanted):
         return status.model_copy(update={"build": None})
     build = status.build
     if build is None or build.spec_hash != wanted:
-        build = builds.begun(platform, seen, wanted, now)
+        build = builds.begun(platform, world, wanted, now)
     elif build.state == builds.RUNNING:
-        return _harvested(seen, status, build, now)
+        return _harvested(world, status, build, now)
     elif builds.due(build, now):
-        build = builds.tried_again(build, platform, seen, now)
+        build = builds.tried_again(build, platform, world, now)
     return status.model_copy(update={"build": build})
 
 
-def _harvested(seen: World, status: DatasetStatus, build: Build, now: datetime) -> DatasetStatus:
+def _harvested(world: World, status: DatasetStatus, build: Build, now: datetime) -> DatasetStatus:
     job = build.job or ""
-    if job not in seen.jobs and not _has_pod(seen, job):
+    if job not in world.jobs and not _has_pod(world, job):
         return status  # written down, not yet created (or deleted by hand): the child is made now
-    found = outcome_of(job, seen.jobs, seen.pods, now)
+    found = outcome_of(job, world.jobs, world.pods, now)
     if isinstance(found, Running):
         trouble = f"{found.trouble.reason}: {found.trouble.message}" if found.trouble else None
         return status.model_copy(update={"build": build.model_copy(update={"reason": trouble})})
@@ -129,41 +121,34 @@ def _refused(status: DatasetStatus) -> tuple[ConditionUpdate, ...]:
     return stalled("ExpectationFailed", message)
 
 
-def _children(platform: Platform, seen: World, status: DatasetStatus) -> tuple[Child, ...]:
+def _children(platform: Platform, world: World, status: DatasetStatus) -> tuple[Child, ...]:
     active = status.build.job if status.build and status.build.state == builds.RUNNING else None
-    children = [build_job(platform, seen, status.build)] if active and status.build else []
-    for name, job in sorted(seen.jobs.items()):
+    children = [build_job(platform, world, status.build)] if active and status.build else []
+    for name, job in sorted(world.jobs.items()):
         kept = keep_for_a_day(job) if name != active and _is_build(job) else None
         if kept is not None:
             children.append(kept)
     return tuple(children)
 
 
-def _superseded(seen: World, status: DatasetStatus) -> tuple[Deletion, ...]:
+def _superseded(world: World, status: DatasetStatus) -> tuple[Deletion, ...]:
     """Running Jobs that nothing waits for any more: the spec was edited meanwhile."""
     active = status.build.job if status.build else None
     return tuple(
-        Deletion(JOB, seen.owner.namespace, name, uid_of(job))
-        for name, job in sorted(seen.jobs.items())
+        Deletion(JOB, world.owner.namespace, name, uid_of(job))
+        for name, job in sorted(world.jobs.items())
         # A program that has ended is left to its Job: deleting it in the second before the Job notices would take its log.
-        if name != active and _is_build(job) and not ended(job) and _works(seen, name)
+        if name != active and _is_build(job) and not ended(job) and _works(world, name)
     )
 
 
-def _works(seen: World, job: str) -> bool:
-    return isinstance(outcome_of(job, seen.jobs, seen.pods), Running)
+def _works(world: World, job: str) -> bool:
+    return isinstance(outcome_of(job, world.jobs, world.pods), Running)
 
 
 def _is_build(job: JsonObject) -> bool:
     return labels_of(job).get(LABEL_COMPONENT) == COMPONENT
 
 
-def _has_pod(seen: World, job: str) -> bool:
-    return any(labels_of(pod).get("job-name") == job for pod in seen.pods)
-
-
-def _written(obj: JsonObject, decision: Decision, now: datetime) -> JsonObject:
-    generation = int(obj["metadata"].get("generation", 0))
-    before = (obj.get("status") or {}).get("conditions") or ()
-    status = to_dict(decision.status.model_copy(update={"observed_generation": generation}))
-    return {**status, "conditions": fold(before, decision.said, generation, now)}
+def _has_pod(world: World, job: str) -> bool:
+    return any(labels_of(pod).get("job-name") == job for pod in world.pods)

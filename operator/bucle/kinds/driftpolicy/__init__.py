@@ -1,23 +1,31 @@
-"""The DriftPolicy kind as the engine runs it."""
+"""DriftPolicy: windows of labelled traffic, judged, and a retrain when they degrade."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from functools import partial
 
-from bucle.engine.objects import JOB, JsonObject
-from bucle.engine.plan import Plan
-from bucle.engine.reads import Observations
-from bucle.engine.room import Kind
+from bucle.engine.objects import JOB
+from bucle.engine.room import Room
 from bucle.kinds.driftpolicy.plan import plan
-from bucle.kinds.driftpolicy.world import reads, refs
+from bucle.kinds.driftpolicy.world import World, reads, refs, world
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
+from bucle.resources.documents import parse
+from bucle.resources.driftpolicy import DriftPolicy
 from bucle.workloads.platform import Platform
 
 
-def kind(platform: Platform) -> Kind:
+def room(platform: Platform) -> Room[DriftPolicy, World]:
     """DriftPolicy on that installation."""
-
-    def planned(obj: JsonObject, seen: Observations, now: datetime) -> Plan:
-        return plan(obj, seen, now, platform)
-
-    return Kind(DRIFT_POLICY, refs, reads, planned, (JOB, DATASET, EXPERIMENT))
+    return Room(
+        resource=DRIFT_POLICY,
+        parse=lambda raw: parse(DriftPolicy, raw),
+        refs=refs,
+        reads=reads,
+        world=partial(world, platform=platform),
+        plan=plan,
+        children=(
+            JOB,
+            DATASET,
+            EXPERIMENT,
+        ),
+    )

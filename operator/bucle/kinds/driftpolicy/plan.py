@@ -4,46 +4,38 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child, Plan
-from bucle.engine.reads import Observations, Unavailable
-from bucle.engine.status import ConditionUpdate, fold, ready, reconciling
+from bucle.engine.reads import Unavailable
+from bucle.engine.status import ConditionUpdate, ready, reconciling
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
 from bucle.kinds.driftpolicy.evaluate import due_at, looked, reason_of, restarted
 from bucle.kinds.driftpolicy.retrain import acted, is_drifting, loop_open
-from bucle.kinds.driftpolicy.world import World, reference_of, world_of
-from bucle.resources.base import Condition
-from bucle.resources.documents import to_dict
+from bucle.kinds.driftpolicy.world import World, reference_of
 from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluationJob, OpenRetrain
 from bucle.workloads.attempts import keep_for_a_day
-from bucle.workloads.platform import Platform
 
 SOON, CALM = timedelta(seconds=2), timedelta(seconds=30)
 
 Status = DriftPolicyStatus
 
 
-def plan(obj: JsonObject, seen: Observations, now: datetime, platform: Platform) -> Plan:
-    """One decision. Nothing is decided on a half-seen cluster."""
-    world = world_of(obj, seen, platform)
-    before = world.policy.status
-    if world.unseen is not None:
-        return Plan(_written(obj, before, before, (), now), requeue_after=SOON)
-    served = world.served
+def plan(world: World, now: datetime) -> Plan:
+    """One decision."""
+    before, served = world.policy.status, world.served
     if served is None:
         waiting = reconciling("WaitingForReference", _why_not_served(world))
-        return Plan(_written(obj, before, before, (*waiting, _loop(world)), now), requeue_after=CALM)
+        return Plan(before, (*waiting, _loop(world)), wake=CALM)
     status = restarted(world, served, before)
     changed = status.reference != before.reference
     status = looked(world, served, status, now)
     status = acted(world, served, status, now)
-    said = (*_main(world, status), _drift(world, status), _loop(world))
     # Once its Job was seen, the watches of Jobs and pods tell of every further change; a closer look costs requests only.
     busy = changed or (status.evaluation is not None and status.evaluation.state == "Running")
     return Plan(
-        status=_written(obj, before, status, said, now),
+        state=status,
+        conditions=(*_main(world, status), _drift(world, status), _loop(world)),
         children=_children(world, status, now),
-        requeue_after=SOON if busy else CALM,
+        wake=SOON if busy else CALM,
     )
 
 
@@ -71,7 +63,7 @@ def _wanted_now(look: EvaluationJob, now: datetime) -> bool:
 def _why_not_served(world: World) -> str:
     name = world.policy.spec.target.model_deployment
     if world.deployment is None:
-        return f"ModelDeployment {name} does not exist yet: apply it"
+        return world.misfits.get(f"ModelDeployment {name}") or f"ModelDeployment {name} does not exist yet: apply it"
     return f"ModelDeployment {name} has no stable version yet"
 
 
@@ -141,12 +133,3 @@ def _loop(world: World) -> ConditionUpdate:
     if world.deployment is None:
         return ConditionUpdate("LoopClosed", "Unknown", "WaitingForModelDeployment", _why_not_served(world))
     return ConditionUpdate("LoopClosed", "True", "LoopClosed", "a retrained model arrives at this deployment")
-
-
-def _written(
-    obj: JsonObject, before: Status, status: Status, said: tuple[ConditionUpdate, ...], now: datetime
-) -> JsonObject:
-    generation = int(obj["metadata"].get("generation") or 0)
-    folded = fold([to_dict(condition) for condition in before.conditions], said, generation, now)
-    parsed = tuple(Condition.model_validate(item) for item in folded)
-    return to_dict(status.model_copy(update={"observed_generation": generation, "conditions": parsed}))

@@ -111,7 +111,8 @@ def loop_open(world: World) -> str | None:
     if source is None or source.alias is None:
         return f"ModelDeployment {deployment.metadata.name} is pinned: let it follow an alias"
     if template is None:
-        return f"Experiment {retrain.experiment} does not exist: create it, it is the template"
+        missing = f"Experiment {retrain.experiment} does not exist: create it, it is the template"
+        return world.misfits.get(f"Experiment {retrain.experiment}") or missing
     register = template.spec.register_
     if register is None:
         return f"Experiment {template.metadata.name} registers no model: set spec.register"
@@ -121,7 +122,8 @@ def loop_open(world: World) -> str | None:
             f"ModelDeployment {deployment.metadata.name} follows {source.name}@{source.alias}: make them equal"
         )
     if world.base is None:
-        return f"Dataset {template.spec.dataset.name} does not exist: its schema and splits are inherited"
+        missing = f"Dataset {template.spec.dataset.name} does not exist: its schema and splits are inherited"
+        return world.misfits.get(f"Dataset {template.spec.dataset.name}") or missing
     return _data_apart(world, deployment, world.base)
 
 

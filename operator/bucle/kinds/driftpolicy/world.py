@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,18 @@ from typing import Any
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
 from bucle.engine.objects import JOB, POD, JsonObject, Ref, controller_uid, object_ref
-from bucle.engine.reads import GetObject, Known, ListObjects, Observation, Observations, Read, Reads, Unavailable
+from bucle.engine.reads import (
+    GetObject,
+    Known,
+    ListObjects,
+    Observation,
+    Observations,
+    Read,
+    Reads,
+    Unavailable,
+    known_or,
+)
+from bucle.engine.room import Unreadable, unreadable
 from bucle.engine.status import timestamp
 from bucle.externals.registry.values import REGISTRY_SCOPE, ModelVersion, VersionByNumber
 from bucle.externals.servers.values import WatermarkRead, Watermarks
@@ -54,6 +65,8 @@ class Retrained:
 
 @dataclass(frozen=True)
 class World:
+    """`misfits`: objects that exist and cannot be read, by `<kind> <name>`, with the reason: each is its own fault."""
+
     policy: DriftPolicy
     platform: Platform
     deployment: ModelDeployment | None
@@ -68,12 +81,11 @@ class World:
     rivals: tuple[DriftPolicy, ...]
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
-    unseen: str | None = None
+    misfits: Mapping[str, str] = field(default_factory=dict)
 
 
-def refs(obj: JsonObject) -> frozenset[Ref]:
+def refs(policy: DriftPolicy) -> frozenset[Ref]:
     """The watched deployment, the template, and the served model in the registry."""
-    policy = parse(DriftPolicy, obj)
     namespace = policy.metadata.namespace
     found = {object_ref(MODEL_DEPLOYMENT, namespace, policy.spec.target.model_deployment)}
     if policy.spec.retrain is not None:
@@ -93,8 +105,7 @@ def _referred(policy: DriftPolicy) -> tuple[str, int] | None:
     return model.name, model.version
 
 
-def reads(obj: JsonObject) -> Reads:
-    policy = parse(DriftPolicy, obj)
+def reads(policy: DriftPolicy) -> Reads:
     meta = policy.metadata
     labels = ((names.LABEL_UID, meta.uid),)
     target = policy.spec.target.model_deployment
@@ -113,50 +124,49 @@ def reads(obj: JsonObject) -> Reads:
     return asked
 
 
-def world_of(obj: JsonObject, seen: Observations, platform: Platform) -> World:
-    """The World. Raises InvalidResource when the policy itself does not fit its type."""
-    policy = parse(DriftPolicy, obj)
+def world(policy: DriftPolicy, observations: Observations, platform: Platform) -> World | Unreadable:
+    """Nothing is decided on a half-seen cluster; the registry and the servers may be silent."""
     needed = ("deployment", "jobs", "pods", "datasets", "experiments", "policies")
-    unseen = next((s.why for name in needed if isinstance(s := seen[name], Unavailable)), None)
-    found = seen["deployment"]
-    deployment = parse(ModelDeployment, found.value) if isinstance(found, Known) else None
-    datasets = _parsed(Dataset, seen["datasets"])
-    experiments = _parsed(Experiment, seen["experiments"])
+    if (unseen := unreadable(observations, needed)) is not None:
+        return unseen
+    misfits: dict[str, str] = {}
+    found = observations["deployment"]
+    deployments = _parsed(ModelDeployment, (found.value,) if isinstance(found, Known) else (), misfits)
+    deployment = next((d for d, _ in deployments), None)
+    datasets = _parsed(Dataset, known_or(observations["datasets"], ()), misfits)
+    experiments = _parsed(Experiment, known_or(observations["experiments"], ()), misfits)
+    policies = _parsed(DriftPolicy, known_or(observations["policies"], ()), misfits)
     spec = policy.spec
     template = next((e for e, _ in experiments if spec.retrain and e.metadata.name == spec.retrain.experiment), None)
     base = next((d for d, _ in datasets if template and d.metadata.name == template.spec.dataset.name), None)
-    version = seen.get("version")
+    version = observations.get("version")
     return World(
         policy=policy,
         platform=platform,
         deployment=deployment,
         served=_served(deployment, version, policy),
         version=version,
-        watermark=seen["watermark"],
-        jobs={job["metadata"]["name"]: job for job in _items(seen["jobs"])},
-        pods=tuple(_items(seen["pods"])),
+        watermark=observations["watermark"],
+        jobs={job["metadata"]["name"]: job for job in known_or(observations["jobs"], ())},
+        pods=tuple(known_or(observations["pods"], ())),
         template=template,
         base=base,
         retrains=_retrains(policy, datasets, experiments),
-        rivals=tuple(p for p, _ in _parsed(DriftPolicy, seen["policies"]) if p.metadata.uid != policy.metadata.uid),
+        rivals=tuple(p for p, _ in policies if p.metadata.uid != policy.metadata.uid),
         experiments={e.metadata.name: e for e, _ in experiments},
         datasets={d.metadata.name: d for d, _ in datasets},
-        unseen=unseen,
+        misfits=misfits,
     )
 
 
-def _items(seen: Observation[Any]) -> list[JsonObject]:
-    return list(seen.value) if isinstance(seen, Known) else []
-
-
-def _parsed(kind: type[Any], seen: Observation[Any]) -> list[tuple[Any, str | None]]:
-    """Objects with their controller's uid; one that cannot be read is not ours to judge and is left out."""
+def _parsed(kind: type[Any], items: Iterable[JsonObject], misfits: dict[str, str]) -> list[tuple[Any, str | None]]:
+    """Objects with their controller's uid; why one cannot be read is noted under its name."""
     found = []
-    for item in _items(seen):
+    for item in items:
         try:
             found.append((parse(kind, item), controller_uid(item)))
-        except InvalidResource:
-            continue
+        except InvalidResource as error:
+            misfits[f"{error.kind} {error.name}"] = str(error)
     return found
 
 

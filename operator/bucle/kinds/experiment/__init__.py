@@ -5,12 +5,23 @@ from __future__ import annotations
 from functools import partial
 
 from bucle.engine.objects import JOB
-from bucle.engine.room import Kind
+from bucle.engine.room import Room
 from bucle.kinds.experiment.plan import plan
-from bucle.kinds.experiment.world import reads, refs
+from bucle.kinds.experiment.world import World, reads, refs, world
 from bucle.resources.addresses import EXPERIMENT
+from bucle.resources.documents import parse
+from bucle.resources.experiment import Experiment
 from bucle.workloads.platform import Platform
 
 
-def kind(platform: Platform) -> Kind:
-    return Kind(EXPERIMENT, refs=refs, reads=reads, plan=partial(plan, platform), children=(JOB,))
+def room(platform: Platform) -> Room[Experiment, World]:
+    """Experiment on that installation."""
+    return Room(
+        resource=EXPERIMENT,
+        parse=lambda raw: parse(Experiment, raw),
+        refs=refs,
+        reads=reads,
+        world=partial(world, platform=platform),
+        plan=plan,
+        children=(JOB,),
+    )

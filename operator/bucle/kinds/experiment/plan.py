@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bucle.engine.objects import JOB, JsonObject, uid_of
+from bucle.engine.objects import JOB, uid_of
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.engine.reads import Known, Observations, Unavailable
-from bucle.engine.status import ConditionUpdate, fold, is_true
+from bucle.engine.reads import Known, Unavailable
+from bucle.engine.status import ConditionUpdate, is_true
 from bucle.externals.sampler.values import Suggestion
 from bucle.kinds.experiment import conclusions, final, judgement, records, registration, search
 from bucle.kinds.experiment.children import final_job, index_and_attempt, is_due, placed_trial, trial_job
 from bucle.kinds.experiment.identity import pinned
-from bucle.kinds.experiment.world import Unanswered, World, world
+from bucle.kinds.experiment.world import World
 from bucle.resources.dataset import Dataset
-from bucle.resources.documents import InvalidResource, parse, to_dict
+from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
 from bucle.workloads.attempts import ended, keep_for_a_day, outcome_of
 from bucle.workloads.jobs import Failed, Outcome, Running
@@ -36,48 +36,44 @@ class Decision:
     again: timedelta | None = WHILE_RUNNING
 
 
-def plan(platform: Platform, obj: JsonObject, observations: Observations, now: datetime) -> Plan:
-    try:
-        seen = world(obj, observations)
-    except Unanswered:
-        return Plan(obj.get("status") or {}, requeue_after=LOOK_AGAIN)
-    inputs = seen.status.inputs
+def plan(world: World, now: datetime) -> Plan:
+    platform, inputs = world.platform, world.status.inputs
     if inputs is None:
-        decision = _pinning(platform, seen, now)
-        return Plan(_written(obj, decision, now), deletions=_unwanted(seen, None), requeue_after=decision.again)
+        decision = _pinning(platform, world, now)
+        return Plan(decision.status, decision.said, deletions=_unwanted(world, None), wake=decision.again)
     try:
-        decision = _decided(platform, seen, inputs, now)
-        children = _children(platform, seen, decision.status, inputs, now)
+        decision = _decided(platform, world, inputs, now)
+        children = _children(platform, world, decision.status, inputs, now)
     except TaskTooLarge as problem:
-        return Plan(_written(obj, Decision(seen.status, conclusions.cannot("TaskTooLarge", str(problem))), now))
-    effects = registration.effects(seen, decision.status, inputs)
+        return Plan(world.status, conclusions.cannot("TaskTooLarge", str(problem)))
+    effects = registration.effects(world, decision.status, inputs)
     again = AT_ONCE if effects else decision.again
-    unwanted = _unwanted(replace(seen, status=decision.status), inputs)
-    return Plan(_written(obj, decision, now), children, unwanted, effects, again)
+    unwanted = _unwanted(replace(world, status=decision.status), inputs)
+    return Plan(decision.status, decision.said, children, unwanted, effects, again)
 
 
 # --- before it starts ----------------------------------------------------------------------------------------
 
 
-def _pinning(platform: Platform, seen: World, now: datetime) -> Decision:
+def _pinning(platform: Platform, world: World, now: datetime) -> Decision:
     """Waits for a settled Dataset, then writes down all that the outcome depends on; nothing else in that run."""
-    name = seen.experiment.spec.dataset.name
-    if not isinstance(seen.dataset, Known):
+    name = world.experiment.spec.dataset.name
+    if not isinstance(world.dataset, Known):
         message = f"Dataset {name} does not exist in this namespace: apply it"
-        return Decision(seen.status, conclusions.under_way("WaitingForDataset", message), None)
+        return Decision(world.status, conclusions.under_way("WaitingForDataset", message), None)
     try:
-        dataset = parse(Dataset, seen.dataset.value)
+        dataset = parse(Dataset, world.dataset.value)
     except InvalidResource as problem:
-        return Decision(seen.status, conclusions.under_way("WaitingForDataset", str(problem)), None)
-    unfit = judgement.unfit_metric(seen.experiment.spec, dataset.spec.schema_.target.task)
+        return Decision(world.status, conclusions.under_way("WaitingForDataset", str(problem)), None)
+    unfit = judgement.unfit_metric(world.experiment.spec, dataset.spec.schema_.target.task)
     if unfit is not None:
-        return Decision(seen.status, conclusions.cannot("UnknownMetric", unfit), None)
-    raw = seen.dataset.value
+        return Decision(world.status, conclusions.cannot("UnknownMetric", unfit), None)
+    raw = world.dataset.value
     settled = dataset.status.observed_generation >= dataset.metadata.generation
     if dataset.status.current is None or not settled or is_true(raw.get("status"), "Reconciling"):
         message = f"Dataset {name} has no settled version yet: see its conditions"
-        return Decision(seen.status, conclusions.under_way("WaitingForDataset", message), None)
-    inputs = pinned(platform, seen.experiment, dataset.status.current, now)
+        return Decision(world.status, conclusions.under_way("WaitingForDataset", message), None)
+    inputs = pinned(platform, world.experiment, dataset.status.current, now)
     started = ExperimentStatus(inputs=inputs)
     return Decision(started, conclusions.under_way("SearchRunning", "inputs are pinned"), AT_ONCE)
 
@@ -85,65 +81,65 @@ def _pinning(platform: Platform, seen: World, now: datetime) -> Decision:
 # --- the search, the final fit, the registration -------------------------------------------------------------
 
 
-def _decided(platform: Platform, seen: World, inputs: Inputs, now: datetime) -> Decision:
-    status = seen.status
+def _decided(platform: Platform, world: World, inputs: Inputs, now: datetime) -> Decision:
+    status = world.status
     if not status.trials and status.final is None:
-        known = registration.remembered(seen, inputs)
+        known = registration.remembered(world, inputs)
         if known is not None:
             status = status.model_copy(update={"final": known})
-        elif (outage := seen.registry.outage()) is not None:
+        elif (outage := world.registry.outage()) is not None:
             # Whether this very run was decided before cannot be asked; starting it now might train it twice.
             said = conclusions.under_way("RegistryUnavailable", outage)
             return Decision(status, said, LOOK_AGAIN)
     if status.final is None:
-        status = _searched(seen, status, inputs, now)
+        status = _searched(world, status, inputs, now)
     if status.final is None:
-        status = _final_begun(platform, seen, status, inputs, now)
+        status = _final_begun(platform, world, status, inputs, now)
     elif status.final.job is not None:
-        advanced = final.advanced(platform, seen, inputs, status.final, now)
+        advanced = final.advanced(platform, world, inputs, status.final, now)
         status = status.model_copy(update={"final": advanced})
-    status = _summed_up(registration.seen(seen, status, inputs), seen)
-    return _concluded(seen, status, inputs, now)
+    status = _summed_up(registration.seen(world, status, inputs), world)
+    return _concluded(world, status, inputs, now)
 
 
-def _searched(seen: World, status: ExperimentStatus, inputs: Inputs, now: datetime) -> ExperimentStatus:
+def _searched(world: World, status: ExperimentStatus, inputs: Inputs, now: datetime) -> ExperimentStatus:
     """Rows harvested, given new attempts, planned; or the search stopped."""
-    found = {row.index: _outcome(seen, row, now) for row in status.trials if records.is_open(row)}
-    metric = seen.experiment.spec.objective.metric
+    found = {row.index: _outcome(world, row, now) for row in status.trials if records.is_open(row)}
+    metric = world.experiment.spec.objective.metric
     rows = tuple(
         search.after(row, outcome, metric, now) if (outcome := found.get(row.index)) is not None else row
         for row in status.trials
     )
-    stop = _stop(seen, rows, found, now)
+    stop = _stop(world, rows, found, now)
     if stop is not None:
         rows = tuple(search.stopped(row, stop[0], now) for row in rows)
         update = {"trials": rows, "final": final.stopped(*stop, now)}
         return status.model_copy(update=update)
-    if search.overdue(seen.experiment, rows, now):
+    if search.overdue(world.experiment, rows, now):
         rows = tuple(search.stopped(row, search.OUT_OF_TIME, now) for row in rows)
-    elif rows == status.trials or seen.experiment.spec.search.mode == "Async":
+    elif rows == status.trials or world.experiment.spec.search.mode == "Async":
         basis = sum(not records.is_open(row) for row in status.trials)
-        rows += tuple(search.planned(made, inputs, basis, now) for made in _suggested(seen, rows))
+        rows += tuple(search.planned(made, inputs, basis, now) for made in _suggested(world, rows))
     placed = tuple(
-        placed_trial(seen, inputs, row) if row.job is None and is_due(row.not_before, now) else row for row in rows
+        placed_trial(world, inputs, row) if row.job is None and is_due(row.not_before, now) else row for row in rows
     )
     return status.model_copy(update={"trials": placed})
 
 
 def _stop(
-    seen: World, rows: tuple[Trial, ...], found: dict[int | None, Outcome | None], now: datetime
+    world: World, rows: tuple[Trial, ...], found: dict[int | None, Outcome | None], now: datetime
 ) -> tuple[str, str] | None:
     """Reason and message when no more trials make sense."""
     for index, outcome in found.items():
         if outcome is not None and search.is_fatal(outcome):
             return outcome.reason, f"trial {index}: {outcome.message}"  # type: ignore[union-attr]
-    failed, limit = search.failures(rows), seen.experiment.spec.limits.max_failed_trials
+    failed, limit = search.failures(rows), world.experiment.spec.limits.max_failed_trials
     if failed > limit:
         message = f"failed trials: {failed}, allowed: {limit}; {_newest_failure(rows, found)}. See status.trials, then raise `run`"
         return "TooManyFailedTrials", message
     succeeded = any(row.state == records.SUCCEEDED for row in rows)
-    if search.overdue(seen.experiment, rows, now) and not succeeded:
-        limit_text = seen.experiment.spec.limits.max_duration
+    if search.overdue(world.experiment, rows, now) and not succeeded:
+        limit_text = world.experiment.spec.limits.max_duration
         return search.OUT_OF_TIME, f"no trial gave a value within {limit_text}: raise `run` after a change"
     return None
 
@@ -157,65 +153,65 @@ def _newest_failure(rows: tuple[Trial, ...], found: dict[int | None, Outcome | N
     return f"trial {last.index}: {last.reason}"
 
 
-def _suggested(seen: World, rows: tuple[Trial, ...]) -> tuple[Suggestion, ...]:
-    if not seen.experiment.spec.parameters:
+def _suggested(world: World, rows: tuple[Trial, ...]) -> tuple[Suggestion, ...]:
+    if not world.experiment.spec.parameters:
         return () if rows else (Suggestion(0, ()),)
-    answer = seen.suggestions
+    answer = world.suggestions
     return answer.value if isinstance(answer, Known) else ()
 
 
-def _outcome(seen: World, row: Trial, now: datetime) -> Outcome | None:
+def _outcome(world: World, row: Trial, now: datetime) -> Outcome | None:
     """What became of the row's Job; None while it is not created yet or waits for its next attempt."""
-    if row.job is None or (row.job not in seen.jobs and not _has_pod(seen, row.job)):
+    if row.job is None or (row.job not in world.jobs and not _has_pod(world, row.job)):
         return None
-    return outcome_of(row.job, seen.jobs, seen.pods, now)
+    return outcome_of(row.job, world.jobs, world.pods, now)
 
 
-def _has_pod(seen: World, job: str) -> bool:
-    return any((pod["metadata"].get("labels") or {}).get("job-name") == job for pod in seen.pods)
+def _has_pod(world: World, job: str) -> bool:
+    return any((pod["metadata"].get("labels") or {}).get("job-name") == job for pod in world.pods)
 
 
 def _final_begun(
-    platform: Platform, seen: World, status: ExperimentStatus, inputs: Inputs, now: datetime
+    platform: Platform, world: World, status: ExperimentStatus, inputs: Inputs, now: datetime
 ) -> ExperimentStatus:
-    done = search.exhausted(seen.experiment, status.trials) or (
-        search.overdue(seen.experiment, status.trials, now) and not any(records.is_open(row) for row in status.trials)
+    done = search.exhausted(world.experiment, status.trials) or (
+        search.overdue(world.experiment, status.trials, now) and not any(records.is_open(row) for row in status.trials)
     )
-    best = records.best(status.trials, seen.experiment.spec.objective.metric)
+    best = records.best(status.trials, world.experiment.spec.objective.metric)
     if not done or best is None:
         return status
-    return status.model_copy(update={"final": final.begun(platform, seen, inputs, best, now)})
+    return status.model_copy(update={"final": final.begun(platform, world, inputs, best, now)})
 
 
-def _summed_up(status: ExperimentStatus, seen: World) -> ExperimentStatus:
-    best = records.best(status.trials, seen.experiment.spec.objective.metric)
+def _summed_up(status: ExperimentStatus, world: World) -> ExperimentStatus:
+    best = records.best(status.trials, world.experiment.spec.objective.metric)
     return status.model_copy(update={"counts": records.counts(status.trials), "best": records.as_best(best)})
 
 
-def _concluded(seen: World, status: ExperimentStatus, inputs: Inputs, now: datetime) -> Decision:
-    outage = seen.registry.outage()
+def _concluded(world: World, status: ExperimentStatus, inputs: Inputs, now: datetime) -> Decision:
+    outage = world.registry.outage()
     if status.final is not None:
         return Decision(status, conclusions.of_final(status, status.final, outage), _again(status, outage, now))
     counts = status.counts or records.counts(())
-    if search.exhausted(seen.experiment, status.trials):
+    if search.exhausted(world.experiment, status.trials):
         if not counts.succeeded:
             message = "no trial gave a value: read the reasons in status.trials, then raise `run` or `limits.maxTrials`"
             return Decision(status, conclusions.cannot("NoTrialSucceeded", message), LOOK_AGAIN)
         why = outage or "the champion is being looked up"
         return Decision(status, conclusions.under_way("RegistryUnavailable", why), LOOK_AGAIN)
-    if isinstance(seen.suggestions, Unavailable):
-        said = conclusions.under_way("SearchRunning", f"no suggestion: {seen.suggestions.why}")
+    if isinstance(world.suggestions, Unavailable):
+        said = conclusions.under_way("SearchRunning", f"no suggestion: {world.suggestions.why}")
         return Decision(status, said, LOOK_AGAIN)
-    said = conclusions.under_way(*_progress(seen, status, now))
+    said = conclusions.under_way(*_progress(world, status, now))
     return Decision(status, said, _again(status, outage, now))
 
 
-def _progress(seen: World, status: ExperimentStatus, now: datetime) -> tuple[str, str]:
+def _progress(world: World, status: ExperimentStatus, now: datetime) -> tuple[str, str]:
     """Reason and message of a running search; when no trial can run, what its pods wait for is the reason."""
     counts = status.counts or records.counts(())
-    text = f"{counts.succeeded} of {search.wanted_trials(seen.experiment)} trials succeeded, {counts.failed} failed"
+    text = f"{counts.succeeded} of {search.wanted_trials(world.experiment)} trials succeeded, {counts.failed} failed"
     open_rows = [row for row in status.trials if records.is_open(row)]
-    found = [outcome for row in open_rows if (outcome := _outcome(seen, row, now)) is not None]
+    found = [outcome for row in open_rows if (outcome := _outcome(world, row, now)) is not None]
     waiting = [outcome.trouble for outcome in found if isinstance(outcome, Running) and outcome.trouble is not None]
     if waiting and len(waiting) == len(found):
         return waiting[0].reason, f"{text}; {waiting[0].message}"
@@ -239,50 +235,43 @@ def _again(status: ExperimentStatus, outage: str | None, now: datetime) -> timed
 
 
 def _children(
-    platform: Platform, seen: World, status: ExperimentStatus, inputs: Inputs, now: datetime
+    platform: Platform, world: World, status: ExperimentStatus, inputs: Inputs, now: datetime
 ) -> tuple[Child, ...]:
     rows = [row for row in status.trials if records.is_open(row) and row.job is not None]
-    children = [trial_job(platform, seen, inputs, row) for row in rows]
+    children = [trial_job(platform, world, inputs, row) for row in rows]
     if status.final is not None and status.final.state == records.FITTING:
-        children.append(final_job(platform, seen, inputs, status.final))
+        children.append(final_job(platform, world, inputs, status.final))
     active = {child.name for child in children}
-    harvested = (keep_for_a_day(job) for name, job in sorted(seen.jobs.items()) if name not in active)
+    harvested = (keep_for_a_day(job) for name, job in sorted(world.jobs.items()) if name not in active)
     return (*children, *(child for child in harvested if child is not None))
 
 
-def _unwanted(seen: World, inputs: Inputs | None) -> tuple[Deletion, ...]:
+def _unwanted(world: World, inputs: Inputs | None) -> tuple[Deletion, ...]:
     """Running Jobs whose outcome nobody waits for: of an earlier run, an earlier attempt, or a search that ended."""
-    if inputs is None and seen.experiment.status.inputs is None:
+    if inputs is None and world.experiment.status.inputs is None:
         return ()  # status was lost or never written: these Jobs may be just the ones that are about to be planned
-    status = seen.status
+    status = world.status
     active = {row.job for row in status.trials if records.is_open(row)}
     if status.final is not None:
         active.add(status.final.job)
     return tuple(
-        Deletion(JOB, seen.owner.namespace, name, uid_of(job))
-        for name, job in sorted(seen.jobs.items())
+        Deletion(JOB, world.owner.namespace, name, uid_of(job))
+        for name, job in sorted(world.jobs.items())
         # A program that has ended is left to its Job: deleting it in the second before the Job notices would take its log.
-        if name not in active and not ended(job) and _works(seen, name) and not _still_to_come(seen, inputs, name)
+        if name not in active and not ended(job) and _works(world, name) and not _still_to_come(world, inputs, name)
     )
 
 
-def _works(seen: World, job: str) -> bool:
-    return isinstance(outcome_of(job, seen.jobs, seen.pods), Running)
+def _works(world: World, job: str) -> bool:
+    return isinstance(outcome_of(job, world.jobs, world.pods), Running)
 
 
-def _still_to_come(seen: World, inputs: Inputs | None, name: str) -> bool:
-    found = index_and_attempt(seen, inputs, name) if inputs is not None else None
-    if found is None or seen.status.final is not None:
+def _still_to_come(world: World, inputs: Inputs | None, name: str) -> bool:
+    found = index_and_attempt(world, inputs, name) if inputs is not None else None
+    if found is None or world.status.final is not None:
         return False
     index, attempt = found
-    if index is None or index >= len(seen.status.trials):
+    if index is None or index >= len(world.status.trials):
         return True
-    row = seen.status.trials[index]
+    row = world.status.trials[index]
     return records.is_open(row) and attempt >= (row.attempt or 0)
-
-
-def _written(obj: JsonObject, decision: Decision, now: datetime) -> JsonObject:
-    generation = int(obj["metadata"].get("generation", 0))
-    before = (obj.get("status") or {}).get("conditions") or ()
-    status = to_dict(decision.status.model_copy(update={"observed_generation": generation}))
-    return {**status, "conditions": fold(before, decision.said, generation, now)}

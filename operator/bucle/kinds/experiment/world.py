@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bucle.contracts.names import TAG_KEY, TAG_OWNER
 from bucle.engine.objects import JOB, POD, JsonObject, Ref, object_ref
-from bucle.engine.reads import GetObject, Known, ListObjects, Observation, Observations, Read, Reads, Unavailable
-from bucle.engine.room import SpecInvalid
+from bucle.engine.reads import GetObject, ListObjects, Observation, Observations, Read, Reads, Unavailable, known_or
+from bucle.engine.room import Unreadable, unreadable
 from bucle.externals.registry.values import ModelVersion, Run, RunsByTag, VersionByAlias, VersionsByTag
 from bucle.externals.sampler.values import Suggestion
 from bucle.kinds.experiment import records
 from bucle.kinds.experiment.identity import model_name, tracking_name
 from bucle.kinds.experiment.search import request
 from bucle.resources.addresses import DATASET, EXPERIMENT
-from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import ExperimentStatus
-from bucle.workloads.attempts import by_name
+from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner
-
-
-class Unanswered(Exception):
-    """A read without which nothing can be decided was not answered; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +40,7 @@ class Registry:
 class World:
     """`status` is what is known of this `run`: that of an earlier one is already set aside. `jobs` by name."""
 
+    platform: Platform
     experiment: Experiment
     status: ExperimentStatus
     owner: Owner
@@ -56,14 +51,6 @@ class World:
     suggestions: Observation[tuple[Suggestion, ...]] | None
 
 
-def typed(obj: JsonObject) -> Experiment:
-    """Raises SpecInvalid with the path of each wrong field."""
-    try:
-        return parse(Experiment, obj)
-    except InvalidResource as error:
-        raise SpecInvalid(str(error)) from error
-
-
 def status_of_this_run(experiment: Experiment) -> ExperimentStatus:
     """The stored status, or an empty one when `run` was raised since."""
     inputs = experiment.status.inputs
@@ -72,12 +59,12 @@ def status_of_this_run(experiment: Experiment) -> ExperimentStatus:
     return ExperimentStatus()
 
 
-def refs(obj: JsonObject) -> frozenset[Ref]:
-    return frozenset({object_ref(DATASET, obj["metadata"]["namespace"], typed(obj).spec.dataset.name)})
+def refs(experiment: Experiment) -> frozenset[Ref]:
+    return frozenset({object_ref(DATASET, experiment.metadata.namespace, experiment.spec.dataset.name)})
 
 
-def reads(obj: JsonObject) -> Reads:
-    owner, experiment = Owner.of(EXPERIMENT, obj), typed(obj)
+def reads(experiment: Experiment) -> Reads:
+    owner = Owner.of(EXPERIMENT, experiment.metadata)
     status = status_of_this_run(experiment)
     asked: dict[str, Read] = {
         "dataset": GetObject(DATASET, owner.namespace, experiment.spec.dataset.name),
@@ -107,26 +94,18 @@ def _registry_reads(experiment: Experiment, status: ExperimentStatus) -> dict[st
     return asked
 
 
-def world(obj: JsonObject, observations: Observations) -> World:
-    """Raises Unanswered when Kubernetes itself did not answer."""
-    experiment = typed(obj)
-    dataset = observations["dataset"]
-    if isinstance(dataset, Unavailable):
-        raise Unanswered(dataset.why)
+def world(experiment: Experiment, observations: Observations, platform: Platform) -> World | Unreadable:
+    """Nothing is decided on a half-seen cluster; what the registry and the sampler did not answer is part of the world."""
+    if (unseen := unreadable(observations, ("dataset", "jobs", "pods"))) is not None:
+        return unseen
     return World(
+        platform=platform,
         experiment=experiment,
         status=status_of_this_run(experiment),
-        owner=Owner.of(EXPERIMENT, obj),
-        dataset=dataset,
-        jobs=by_name(_listed(observations, "jobs")),  # type: ignore[arg-type]
-        pods=_listed(observations, "pods"),
+        owner=Owner.of(EXPERIMENT, experiment.metadata),
+        dataset=observations["dataset"],
+        jobs={job["metadata"]["name"]: job for job in known_or(observations["jobs"], ())},
+        pods=tuple(known_or(observations["pods"], ())),
         registry=Registry(*(observations.get(name) for name in ("runs", "versions", "alias", "champion"))),
         suggestions=observations.get("suggestions"),
     )
-
-
-def _listed(observations: Observations, name: str) -> tuple[Any, ...]:
-    answer = observations[name]
-    if isinstance(answer, Known):
-        return tuple(answer.value)
-    raise Unanswered(answer.why if isinstance(answer, Unavailable) else f"{name} cannot be listed")

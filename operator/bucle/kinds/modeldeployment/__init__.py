@@ -1,23 +1,31 @@
-"""The ModelDeployment kind as the engine runs it."""
+"""ModelDeployment: versions of a model behind one stable address, shifted by gates."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from functools import partial
 
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, SERVICE, JsonObject
-from bucle.engine.plan import Plan
-from bucle.engine.reads import Observations
-from bucle.engine.room import Kind
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, SERVICE
+from bucle.engine.room import Room
 from bucle.kinds.modeldeployment.plan import plan
-from bucle.kinds.modeldeployment.world import reads, refs
+from bucle.kinds.modeldeployment.world import World, reads, refs, world
 from bucle.resources.addresses import MODEL_DEPLOYMENT
+from bucle.resources.documents import parse
+from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads.platform import Platform
 
 
-def kind(platform: Platform) -> Kind:
+def room(platform: Platform) -> Room[ModelDeployment, World]:
     """ModelDeployment on that installation."""
-
-    def planned(obj: JsonObject, seen: Observations, now: datetime) -> Plan:
-        return plan(obj, seen, now, platform)
-
-    return Kind(MODEL_DEPLOYMENT, refs, reads, planned, (DEPLOYMENT, SERVICE, CONFIG_MAP))
+    return Room(
+        resource=MODEL_DEPLOYMENT,
+        parse=lambda raw: parse(ModelDeployment, raw),
+        refs=refs,
+        reads=reads,
+        world=partial(world, platform=platform),
+        plan=plan,
+        children=(
+            DEPLOYMENT,
+            SERVICE,
+            CONFIG_MAP,
+        ),
+    )

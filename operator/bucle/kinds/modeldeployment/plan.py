@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.contracts import names
-from bucle.engine.objects import DEPLOYMENT, SERVICE, JsonObject
+from bucle.engine.objects import DEPLOYMENT, SERVICE
 from bucle.engine.plan import Child, Deletion, Effect, Plan
-from bucle.engine.reads import Known, Observations
-from bucle.engine.status import fold
+from bucle.engine.reads import Known
 from bucle.externals.router.values import TouchRouters
 from bucle.kinds.modeldeployment import children, promotion
 from bucle.kinds.modeldeployment.children import Revision
@@ -19,16 +18,13 @@ from bucle.kinds.modeldeployment.roles import adopted, between, overruled
 from bucle.kinds.modeldeployment.rollout import in_force, step_machine, wish
 from bucle.kinds.modeldeployment.routing import Routes, routes_for
 from bucle.kinds.modeldeployment.says import conditions
-from bucle.kinds.modeldeployment.world import World, world_of
-from bucle.resources.base import Condition
-from bucle.resources.documents import to_dict
+from bucle.kinds.modeldeployment.world import World
 from bucle.resources.modeldeployment import QualityGate
 from bucle.resources.modeldeployment_status import (
     CandidateRevision,
     ModelDeploymentStatus,
     StableRevision,
 )
-from bucle.workloads.platform import Platform
 
 BUSY, CALM = timedelta(seconds=2), timedelta(seconds=15)
 LOOKS_PER_AGE = 50
@@ -38,21 +34,18 @@ TOUCH_EVERY_SECONDS = 2
 Status = ModelDeploymentStatus
 
 
-def plan(obj: JsonObject, seen: Observations, now: datetime, platform: Platform) -> Plan:
-    """One decision. Nothing is decided on a half-seen cluster."""
-    world = world_of(obj, seen, now, platform)
-    before = world.deployment.status
-    if world.unseen is not None:
-        return Plan(obj.get("status") or {}, requeue_after=BUSY)
-    status = decide(world, before, now)
+def plan(world: World, now: datetime) -> Plan:
+    """One decision."""
+    status = decide(world, world.deployment.status, now)
     routes = routes_for(wish(status, world.deployment.spec), world.footing())
     status = _with_numbers(world, status, routes)
     return Plan(
-        status=_written(obj, before, status, conditions(world, status), now),
+        state=status,
+        conditions=conditions(world, status),
         children=_children(world, status, routes),
         deletions=_deletions(world, status, routes),
         effects=(*_touch(world, routes, now), *promotion.effects(world, status)),
-        requeue_after=_next_look(world, status, now),
+        wake=_next_look(world, status, now),
     )
 
 
@@ -78,14 +71,6 @@ def _with_numbers(world: World, status: Status, routes: Routes) -> Status:
         weight = weights.get(trial.revision or "", 0)
         trial = change(trial, ready_replicas=world.ready(trial.revision), weight=weight, shadow=routes.mirror)
     return change(status, stable=counted(status.stable), previous=counted(status.previous), candidate=trial)
-
-
-def _written(obj: JsonObject, before: Status, status: Status, said: object, now: datetime) -> JsonObject:
-    generation = int(obj["metadata"].get("generation") or 0)
-    old = [to_dict(condition) for condition in before.conditions]
-    folded = fold(old, said, generation, now)  # type: ignore[arg-type]
-    parsed = tuple(Condition.model_validate(item) for item in folded)
-    return to_dict(change(status, observed_generation=generation, conditions=parsed))
 
 
 def _kept(status: Status) -> dict[str, Revision]:

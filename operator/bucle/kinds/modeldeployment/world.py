@@ -22,13 +22,14 @@ from bucle.engine.reads import (
     Read,
     Reads,
     Unavailable,
+    known_or,
 )
+from bucle.engine.room import Unreadable, unreadable
 from bucle.externals.registry.values import REGISTRY_SCOPE, ModelVersion, VersionByAlias, VersionByNumber
 from bucle.kinds.modeldeployment.external import evidence_read, router_read, router_view
 from bucle.kinds.modeldeployment.identity import ModelFacts, facts_of, plan_hash, registry_name
 from bucle.kinds.modeldeployment.routing import Footing, RouterView
 from bucle.resources.base import ModelReference
-from bucle.resources.documents import parse
 from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads.platform import Platform
 from bucle.workloads.trouble import deployment_trouble, pod_trouble
@@ -83,7 +84,6 @@ class World:
     router_trouble: Failure | None
     judge: tuple[str, str] | None
     evidence: Observation[Evidence] | None
-    unseen: str | None = None
 
     @property
     def plan_hash(self) -> str:
@@ -106,27 +106,21 @@ class World:
         )
 
 
-def _name(obj: JsonObject) -> tuple[str, str, str]:
-    metadata = obj["metadata"]
-    return metadata["namespace"], metadata["name"], metadata["uid"]
-
-
-def refs(obj: JsonObject) -> frozenset[Ref]:
+def refs(deployment: ModelDeployment) -> frozenset[Ref]:
     """The registered model; a moved alias wakes the deployments that follow it."""
-    name = registry_name(parse(ModelDeployment, obj))
+    name = registry_name(deployment)
     return frozenset({Ref(REGISTRY_SCOPE, name)} if name else ())
 
 
-def reads(obj: JsonObject) -> Reads:
+def reads(deployment: ModelDeployment) -> Reads:
     """Kubernetes always; the registry while a registered model is wanted; router and judge when they can matter."""
-    deployment = parse(ModelDeployment, obj)
-    namespace, name, uid = _name(obj)
+    namespace, uid = deployment.metadata.namespace, deployment.metadata.uid
     labels = ((names.LABEL_UID, uid),)
     asked: dict[str, Read] = {
         "deployments": ListObjects(DEPLOYMENT, namespace, labels, uid),
         "services": ListObjects(SERVICE, namespace, labels, uid),
         "pods": ListObjects(POD, namespace, labels),
-        "routes": GetObject(CONFIG_MAP, namespace, names.router_name(name)),
+        "routes": GetObject(CONFIG_MAP, namespace, names.router_name(deployment.metadata.name)),
         "router": router_read(namespace, uid),
     }
     source = deployment.spec.model.registered
@@ -156,43 +150,37 @@ def _registered(seen: Observation[Any]) -> Observation[Followed]:
     return Known(followed(seen.value), seen.at) if isinstance(seen, Known) else seen
 
 
-def _wanted(deployment: ModelDeployment, seen: Observations, now: datetime) -> Observation[Followed]:
+def _wanted(deployment: ModelDeployment, observations: Observations, at: datetime) -> Observation[Followed]:
     artifact = deployment.spec.model.artifact
     if artifact is not None:
-        return Known(Followed(ModelFacts(artifact.uri, artifact.digest)), now)
-    return _registered(seen.get("wanted", Unavailable("the registry was not asked")))
+        return Known(Followed(ModelFacts(artifact.uri, artifact.digest)), at)
+    return _registered(observations.get("wanted", Unavailable("the registry was not asked")))
 
 
-def world_of(obj: JsonObject, seen: Observations, now: datetime, platform: Platform) -> World:
-    """The World. Raises InvalidResource when the object does not fit the types."""
-    deployment = parse(ModelDeployment, obj)
-    deployments, pods = _listed(seen["deployments"]), _listed(seen["pods"])
-    routes = seen["routes"]
-    unseen = next(
-        (s.why for k in ("deployments", "services", "pods", "routes") if isinstance(s := seen[k], Unavailable)), None
-    )
-    owned_routes = isinstance(routes, Known) and labels_of(routes.value).get(names.LABEL_UID) == uid_of(obj)
+def world(deployment: ModelDeployment, observations: Observations, platform: Platform) -> World | Unreadable:
+    """Nothing is decided on a half-seen cluster; registry, router and judge may be silent, each with its own meaning."""
+    if (unseen := unreadable(observations, ("deployments", "services", "pods", "routes"))) is not None:
+        return unseen
+    deployments, pods = known_or(observations["deployments"], ()), known_or(observations["pods"], ())
+    routes, uid = observations["routes"], deployment.metadata.uid
+    assert not isinstance(routes, Unavailable), "it was needed"
+    owned_routes = isinstance(routes, Known) and labels_of(routes.value).get(names.LABEL_UID) == uid
     router_pods = _component(pods, "router")
     judge = next((d for d in _component(deployments, "judge")), None)
     return World(
         deployment=deployment,
         platform=platform,
-        wanted=_wanted(deployment, seen, now),
-        promoted=_registered(seen["promoted"]) if "promoted" in seen else None,
+        wanted=_wanted(deployment, observations, routes.at),
+        promoted=_registered(observations["promoted"]) if "promoted" in observations else None,
         fleets=_fleets(deployments, pods),
-        services={s["metadata"]["name"]: uid_of(s) for s in _listed(seen["services"])},
+        services={s["metadata"]["name"]: uid_of(s) for s in known_or(observations["services"], ())},
         routes=live_routes(routes.value) if owned_routes and isinstance(routes, Known) else None,
-        router=router_view(seen["router"]),
+        router=router_view(observations["router"]),
         routers_ready=sum(_ready_replicas(d) for d in _component(deployments, "router")),
         router_trouble=_trouble(router_pods, _component(deployments, "router")),
         judge=(judge["metadata"]["name"], uid_of(judge)) if judge else None,
-        evidence=seen.get("evidence"),
-        unseen=unseen,
+        evidence=observations.get("evidence"),
     )
-
-
-def _listed(seen: Observation[Any]) -> tuple[JsonObject, ...]:
-    return tuple(seen.value) if isinstance(seen, Known) else ()
 
 
 def _component(objects: tuple[JsonObject, ...], component: str) -> list[JsonObject]:
