@@ -12,7 +12,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -137,12 +137,13 @@ async def schema_problem(kube: Kube, expected: Mapping[str, str]) -> str | None:
     return None
 
 
-async def kinds_served(kube: Kube, found: tuple[AnyRoom, ...], namespace: str) -> None:
-    """Returns once all kinds can be listed: kopf looks for kinds only at its start and would stay deaf to later ones."""
-    for room in found:
+async def kinds_served(kube: Kube, found: tuple[AnyRoom, ...], namespaces: Iterable[str]) -> None:
+    """Returns once all kinds can be listed in all watched namespaces: kopf looks for kinds only at its start, and a
+    watch that is refused would end the process. One object of each is enough to know."""
+    for namespace, room in ((namespace, room) for namespace in namespaces for room in found):
         while True:
             try:
-                await kube.list(room.resource, namespace)
+                await kube.list(room.resource, namespace, at_most=1)
                 break
             except KubeError as error:
                 log.warning("waits until its kinds are served and may be listed", extra={"error": str(error)})
@@ -184,7 +185,7 @@ class Operator:
         try:
             controller = assemble(self.settings, kube, mlflow, leader, metrics)
             namespaces = self.settings.watch_namespaces or ("",)
-            if not await self._unless_stopped(kinds_served(kube, controller.rooms, namespaces[0])):
+            if not await self._unless_stopped(kinds_served(kube, controller.rooms, namespaces)):
                 return 0
             return await self._lead(controller, leader, metrics)
         finally:

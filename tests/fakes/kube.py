@@ -146,12 +146,16 @@ class FakeKube:
         return wire_copy(self._stored(ObjectKey(resource, namespace, name)).obj)
 
     async def list(
-        self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        labels: Mapping[str, str] | None = None,
+        at_most: int | None = None,
     ) -> list[JsonObject]:
         self._request("list", resource, namespace, "")
         wanted = (labels or {}).items()
         found = self.all(resource, namespace or None)
-        return [obj for obj in found if all(labels_of(obj).get(key) == value for key, value in wanted)]
+        return [obj for obj in found if all(labels_of(obj).get(key) == value for key, value in wanted)][:at_most]
 
     async def create(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         key = key_of(resource, manifest)

@@ -128,3 +128,27 @@ async def test_who_restarts_under_the_same_name_leads_again(idle: timedelta) -> 
     clock.advance(idle)
     again = Leader(kube, Candidate("bucle-system", "bucle-operator", "a"), clock)
     assert await again.attempt()
+
+
+async def test_a_deleted_lease_is_left_to_its_holder_for_the_time_it_had() -> None:
+    kube, clock, first, second = two()
+    await first.attempt()
+    await second.attempt()
+    clock.advance(2)
+    kube.remove(LEASE, "bucle-system", "bucle-operator")
+    assert not await second.attempt(), "the holder does not know yet and acts"
+    assert first.may_act()
+    assert await first.attempt(), "it makes its Lease anew"
+    assert not await second.attempt()
+
+
+async def test_a_deleted_lease_of_a_holder_that_is_gone_too_is_taken_once_its_time_is_over() -> None:
+    kube, clock, first, second = two()
+    await first.attempt()
+    await second.attempt()
+    kube.remove(LEASE, "bucle-system", "bucle-operator")
+    clock.advance(LEASE_SECONDS)
+    assert not await second.attempt()
+    clock.advance(0.1)
+    assert not first.may_act()
+    assert await second.attempt()

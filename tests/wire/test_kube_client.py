@@ -62,7 +62,7 @@ REQUESTS: list[tuple[str, Callable[[Kube], Awaitable[Any]], str, str, str, Any]]
         "list",
         lambda kube: kube.list(JOB, "ml", {"b": "2", "a": "1"}),
         "GET /apis/batch/v1/namespaces/ml/jobs",
-        "labelSelector=a=1,b=2",
+        "labelSelector=a=1,b=2&limit=100",
         "application/json",
         None,
     ),
@@ -146,6 +146,7 @@ async def test_each_verb_is_one_request(
         (403, "Forbidden", "exceeded quota: pods", Forbidden),
         (401, "Unauthorized", "Unauthorized", Forbidden),
         (429, "TooManyRequests", "too many requests", Unavailable),
+        (500, "InternalError", "etcdserver: request is too large", Invalid),
         (500, "InternalError", "etcdserver: request timed out", Unavailable),
         (503, "ServiceUnavailable", "not ready", Unavailable),
     ],
@@ -170,6 +171,36 @@ async def test_an_answer_that_is_no_status_is_an_outage(tmp_path: Path) -> None:
     async with client(tmp_path, answer) as kube:
         with pytest.raises(Unavailable, match="bad gateway"):
             await kube.get(DATASET, "ml", "flights")
+
+
+@pytest.mark.parametrize("text", ["[]", '"no"', "null", "17", '{"message": ["no"]}'])
+async def test_an_error_that_is_json_and_no_status_is_an_outage_too(tmp_path: Path, text: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=text, status=502, content_type="application/json")
+
+    async with client(tmp_path, answer) as kube:
+        with pytest.raises(Unavailable, match="datasets/flights"):
+            await kube.get(DATASET, "ml", "flights")
+
+
+async def test_a_long_list_is_asked_for_in_pages_and_a_probe_asks_for_one_object(tmp_path: Path) -> None:
+    asked: list[dict[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        begin = int(request.query.get("continue", "0"))
+        end = min(begin + int(request.query["limit"]), 250)
+        metadata = {"continue": str(end)} if end < 250 else {}
+        return web.json_response(
+            {"metadata": metadata, "items": [{"metadata": {"name": n}} for n in range(begin, end)]}
+        )
+
+    async with client(tmp_path, answer) as kube:
+        assert [item["metadata"]["name"] for item in await kube.list(DATASET, "ml")] == list(range(250))
+        assert [query.get("continue") for query in asked] == [None, "100", "200"]
+        asked.clear()
+        assert len(await kube.list(DATASET, "ml", at_most=1)) == 1
+        assert asked == [{"limit": "1"}]
 
 
 @pytest.mark.parametrize("text", ["<html>sign in</html>", "[]", '{"items": ['])

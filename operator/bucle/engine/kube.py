@@ -53,9 +53,16 @@ class Kube(Protocol):
         """The live object. NotFound."""
 
     async def list(
-        self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        labels: Mapping[str, str] | None = None,
+        at_most: int | None = None,
     ) -> list[JsonObject]:
-        """All objects whose labels equal the given ones; items carry no apiVersion and kind."""
+        """All objects whose labels equal the given ones, or the first few; items carry no apiVersion and kind.
+
+        Asked for in pages, each with a read's deadline: how long the whole may take is for the caller to say.
+        """
 
     async def create(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         """POST. AlreadyExists, Invalid, Forbidden."""

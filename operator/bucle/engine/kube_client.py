@@ -31,6 +31,8 @@ from bucle.resources.addresses import Resource
 
 READ_SECONDS = 2.0
 WRITE_SECONDS = 10.0
+PAGE = 100
+"""Objects in one answer: so many of the largest objects are read well within a read's deadline."""
 SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -69,13 +71,24 @@ class HttpKube:
         return await self._call(_Request("GET", resource, _path(resource, namespace, name)))
 
     async def list(
-        self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        labels: Mapping[str, str] | None = None,
+        at_most: int | None = None,
     ) -> list[JsonObject]:
-        query = []
+        query = [("limit", str(min(PAGE, at_most or PAGE)))]
         if labels:
             query.append(("labelSelector", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))))
-        answer = await self._call(_Request("GET", resource, _path(resource, namespace), query=query))
-        return list(answer.get("items") or [])
+        items: list[JsonObject] = []
+        following: list[tuple[str, str]] = []
+        while True:
+            answer = await self._call(_Request("GET", resource, _path(resource, namespace), query=query + following))
+            items += answer.get("items") or []
+            token = (answer.get("metadata") or {}).get("continue")
+            if not token or (at_most is not None and len(items) >= at_most):
+                return items[:at_most]
+            following = [("continue", token)]
 
     async def create(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         namespace = manifest["metadata"].get("namespace", "")
@@ -182,13 +195,20 @@ def _answer(text: str, request: _Request) -> JsonObject:
     return answer
 
 
+OUR_FAULT_AS_500 = ("failed to convert new object", "request is too large")
+"""A quantity that cannot be parsed, and an object beyond etcd's limit: wrong until it is changed, however it is answered."""
+
+
 def _error(code: int, text: str, request: _Request) -> KubeError:
     """The API server's Status object as one of our errors, its own words kept."""
     try:
         status = json.loads(text)
     except ValueError:
+        status = None
+    if not isinstance(status, dict):
+        # A proxy's error may be JSON and still no object.
         status = {}
-    reason, message = status.get("reason", ""), status.get("message") or text[:500]
+    reason, message = str(status.get("reason") or ""), str(status.get("message") or text[:500])
     told = f"{request}: {message}"
     if code == 404:
         return NotFound(told)
@@ -199,7 +219,6 @@ def _error(code: int, text: str, request: _Request) -> KubeError:
     if code == 422 and "metadata.uid" in message:
         # Server-side apply answers a uid that is no longer the object's with 422, where PUT and DELETE say 409.
         return Conflict(told)
-    # A quantity that cannot be parsed comes back as 500: the user's mistake, not the server's.
-    if code in (400, 405, 413, 415, 422) or (code == 500 and "failed to convert new object" in message):
+    if code in (400, 405, 413, 415, 422) or (code == 500 and any(words in message for words in OUR_FAULT_AS_500)):
         return Invalid(told)
     return Unavailable(f"{told} ({code})")

@@ -120,6 +120,8 @@ class Leader:
         try:
             lease = await self._kube.get(LEASE, self._candidate.namespace, self._candidate.lease)
         except NotFound:
+            if self._may_be_led():
+                return False
             try:
                 await self._kube.create(LEASE, self._lease(None, now))
             except AlreadyExists:
@@ -145,6 +147,10 @@ class Leader:
             return False
         held = float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
         return self._clock.monotonic() - self._seen[1] > held
+
+    def _may_be_led(self) -> bool:
+        """Somebody deleted the Lease. Its holder acts on until it sees that, so it is given the time it had."""
+        return self._seen is not None and self._clock.monotonic() - self._seen[1] <= LEASE_SECONDS
 
     def _lease(self, old: JsonObject | None, now: datetime) -> JsonObject:
         spec: dict[str, Any] = dict(old.get("spec") or {}) if old else {}

@@ -23,6 +23,8 @@ from bucle.engine.reads import (
 )
 
 READ_LIMIT_SECONDS = 2.0
+LIST_LIMIT_SECONDS = 10.0
+"""For all pages of one list; each page has a read's limit of its own."""
 
 Sources: TypeAlias = Mapping[type, Source]
 
@@ -53,7 +55,7 @@ def kube_sources(kube: Kube, clock: Clock) -> dict[type, Source]:
     return {GetObject: source, ListObjects: source}
 
 
-async def observe(sources: Sources, reads: Reads, limit_seconds: float = READ_LIMIT_SECONDS) -> Observations:
+async def observe(sources: Sources, reads: Reads, limit_seconds: float | None = None) -> Observations:
     """One observation per name, all asked at the same time. Raises LookupError for a read that nobody answers."""
     unanswered = sorted({type(read).__name__ for read in reads.values() if type(read) not in sources})
     if unanswered:
@@ -65,7 +67,8 @@ async def observe(sources: Sources, reads: Reads, limit_seconds: float = READ_LI
     return {name: by_read[read] for name, read in reads.items()}
 
 
-async def _ask(source: Source, read: Read, limit_seconds: float) -> Observation[Any]:
+async def _ask(source: Source, read: Read, seconds: float | None) -> Observation[Any]:
+    limit_seconds = seconds or (LIST_LIMIT_SECONDS if isinstance(read, ListObjects) else READ_LIMIT_SECONDS)
     try:
         async with asyncio.timeout(limit_seconds):
             return await source.read(read)
