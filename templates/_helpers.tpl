@@ -76,6 +76,34 @@ tolerations:
 {{- .Values.storage.uri | trimPrefix "s3://" | splitList "/" | first -}}
 {{- end -}}
 
+{{/* The store's keys as JSON: those given, else those the cluster has, else new ones. They are chosen once for all
+templates of a rendering, so that the Secret and the checksums of the pods that read it speak of the same keys. */}}
+{{- define "bucle.storageKeys" -}}
+{{- if not (hasKey .Values "keysOfThisRendering") -}}
+{{- $given := .Values.storage.credentials -}}
+{{- $access := $given.accessKey -}}
+{{- $secret := $given.secretKey -}}
+{{- if .Values.storage.secret.create -}}
+{{- $found := dig "data" (dict) (lookup "v1" "Secret" .Release.Namespace .Values.storage.secret.name | default dict) -}}
+{{- $access = $access | default (get $found "AWS_ACCESS_KEY_ID" | b64dec) -}}
+{{- $secret = $secret | default (get $found "AWS_SECRET_ACCESS_KEY" | b64dec) -}}
+{{- if and (not $access) (not $secret) .Values.store.enabled -}}
+{{- /* Whoever installs may list Services here; an empty answer is still a list, and none means that no cluster was asked. */ -}}
+{{- if not (lookup "v1" "Service" .Release.Namespace "") -}}
+{{- fail (printf "the keys of the embedded store are kept in the Secret %s/%s, and without a cluster nobody can look there: each rendering would make other keys, which the store and running pods do not know. Set storage.credentials.accessKey and storage.credentials.secretKey; or set storage.secret.create=false and make the Secret yourself; or render with --dry-run=server" .Release.Namespace .Values.storage.secret.name) -}}
+{{- end -}}
+{{- $access = randAlphaNum 20 -}}
+{{- $secret = randAlphaNum 40 -}}
+{{- end -}}
+{{- if or (not $access) (not $secret) -}}
+{{- fail "storage.credentials.accessKey and secretKey must both be set when store.enabled is false, or storage.secret.create must be false" -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set .Values "keysOfThisRendering" (dict "access" $access "secret" $secret) -}}
+{{- end -}}
+{{- toJson .Values.keysOfThisRendering -}}
+{{- end -}}
+
 {{- define "bucle.storeEndpoint" -}}
 {{- if .Values.store.enabled -}}
 {{- if .Values.storage.endpoint -}}
@@ -94,6 +122,9 @@ tolerations:
 {{- end -}}
 {{- printf "http://%s-mlflow.%s.svc:5000" (include "bucle.fullname" .) .Release.Namespace -}}
 {{- else -}}
+{{- if regexMatch "^[a-z]+://[^/]*@" .Values.mlflow.uri -}}
+{{- fail "mlflow.uri must not carry a user or a password, which would be readable in the Deployment: put MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) into a Secret of the release's namespace and set mlflow.credentialsSecret to its name" -}}
+{{- end -}}
 {{- required "mlflow.uri must be set when mlflow.enabled is false" .Values.mlflow.uri -}}
 {{- end -}}
 {{- end -}}

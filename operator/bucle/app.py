@@ -173,7 +173,7 @@ class Operator:
             kube = await kube_client.connect(metrics, self.settings.kubeconfig)
         except KubeError as error:
             raise CannotStart(str(error)) from error
-        mlflow = MlflowClient(self.settings.mlflow_uri)
+        mlflow = MlflowClient(self.settings.mlflow_uri, self.settings.mlflow_authorization)
         leader = Leader(kube, Candidate(self.settings.namespace, LEASE_NAME, self.settings.pod_name), self._clock)
         host, port = self.settings.listen_host, self.settings.listen_port
         try:

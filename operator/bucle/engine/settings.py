@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REQUIRED = ("BUCLE_STORE_URI", "BUCLE_MLFLOW_URI", "BUCLE_IMAGE_WORKER", "BUCLE_IMAGE_SERVE", "BUCLE_IMAGE_ROUTER")
 
@@ -39,12 +40,19 @@ class Settings:
     listen_port: int
     kubeconfig: str | None
     """Only outside a cluster."""
+    mlflow_authorization: str = field(default="", repr=False)
+    """The whole Authorization header, made of MLflow's own variables; never part of an address, which conditions show."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         missing = [name for name in REQUIRED if not environment.get(name)]
         if missing:
             raise SettingsInvalid(f"set {', '.join(missing)}: the operator cannot start without them")
+        if "@" in environment["BUCLE_MLFLOW_URI"].partition("://")[2].partition("/")[0]:
+            raise SettingsInvalid(
+                "BUCLE_MLFLOW_URI must not carry a user or a password: set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, from a Secret"
+            )
         host, _, port = environment.get("BUCLE_LISTEN", "0.0.0.0:8080").rpartition(":")
         if not port.isdigit():
             raise SettingsInvalid(f"BUCLE_LISTEN must be <host>:<port>, not {environment['BUCLE_LISTEN']!r}")
@@ -64,4 +72,14 @@ class Settings:
             listen_host=host,
             listen_port=int(port),
             kubeconfig=environment.get("KUBECONFIG"),
+            mlflow_authorization=_authorization(environment),
         )
+
+
+def _authorization(environment: Mapping[str, str]) -> str:
+    """As MLflow's own client does it: a user and a password win over a token."""
+    user, password = environment.get("MLFLOW_TRACKING_USERNAME"), environment.get("MLFLOW_TRACKING_PASSWORD")
+    if user and password:
+        return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+    token = environment.get("MLFLOW_TRACKING_TOKEN")
+    return f"Bearer {token}" if token else ""

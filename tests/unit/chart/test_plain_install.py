@@ -9,6 +9,8 @@ import pytest
 import yaml
 from manifests import render as plain
 
+KEYS = ("--set", "storage.credentials.accessKey=test-access", "--set", "storage.credentials.secretKey=test-secret")
+
 
 def crds_of(text: str) -> dict[str, Any]:
     documents = (document for document in yaml.safe_load_all(text) if document)
@@ -16,14 +18,14 @@ def crds_of(text: str) -> dict[str, Any]:
 
 
 def test_helm_prints_the_crds_as_they_are_and_keeps_them(helm: str, root: Path) -> None:
-    printed = crds_of(plain.helm_template(helm, root, root / "values.yaml"))
+    printed = crds_of(plain.helm_template(helm, root, root / "values.yaml", *KEYS))
     for crd in printed.values():
         assert crd["metadata"]["annotations"].pop("helm.sh/resource-policy") == "keep"
     assert printed == crds_of("\n---\n".join(path.read_text() for path in (root / "crds").glob("*.yaml")))
 
 
 def test_crds_can_be_left_out(helm: str, root: Path) -> None:
-    assert crds_of(plain.helm_template(helm, root, root / "values.yaml", "--set", "crds.enabled=false")) == {}
+    assert crds_of(plain.helm_template(helm, root, root / "values.yaml", "--set", "crds.enabled=false", *KEYS)) == {}
 
 
 def test_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +42,7 @@ def objects(text: str) -> dict[tuple[str, str], Any]:
 
 
 def test_the_plain_install_has_the_objects_of_the_chart(helm: str, root: Path) -> None:
-    chart = objects(plain.helm_template(helm, root, root / "values.yaml"))
+    chart = objects(plain.helm_template(helm, root, root / "values.yaml", *KEYS))
     kustomization = yaml.safe_load((root / "manifests/kustomization.yaml").read_text())
     applied: dict[tuple[str, str], Any] = {}
     for name in kustomization["resources"]:

@@ -36,8 +36,9 @@ class RegistryError(Exception):
 class MlflowClient:
     """One MLflow server. The HTTP session is made on first use and belongs to the running loop."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, authorization: str = "") -> None:
         self._uri = uri.rstrip("/")
+        self._headers = {"Authorization": authorization} if authorization else {}
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -57,7 +58,7 @@ class MlflowClient:
 
     async def _ask(self, method: str, path: str, seconds: float, **how: Any) -> dict[str, Any]:
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            self._session = aiohttp.ClientSession(headers=self._headers)
         url = f"{self._uri}{API}{path}"
         try:
             async with self._session.request(
