@@ -20,6 +20,12 @@ TRAINING: dict[str, Reason] = {
     "SourceMissing": Reason(
         "A source names no existing object.", "Correct `sources[].uri.location`.", Fault.EXTERNAL, retry=Retry.MENDED
     ),
+    "SourceChanged": Reason(
+        "A source was replaced each time while it was read.",
+        "Nothing if it rests soon: it is read again by itself. Else write new files instead of replacing old ones.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+    ),
     "SourceEmpty": Reason(
         "The sources hold no rows.",
         "Put rows into the files the source names; they are looked at again by themselves.",

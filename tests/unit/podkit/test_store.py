@@ -11,8 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bucle.podkit import store
+from bucle.podkit import globs, store
 from bucle.podkit.program import ProgramError
+
+ENDINGS = (".parquet",)
 
 
 def test_objects_are_written_listed_and_read(tmp_path: Path) -> None:
@@ -37,14 +39,14 @@ def test_writing_again_replaces_and_leaves_nothing_partial(tmp_path: Path) -> No
 def test_a_glob_is_of_the_last_element_and_sorted(tmp_path: Path) -> None:
     for name in ("2013-02.parquet", "2013-01.parquet", "2013-03.parquet", "2013-01.csv"):
         (tmp_path / name).write_bytes(b"x")
-    found = store.glob(f"file://{tmp_path}/2013-0[12].parquet")
+    found = globs.find(f"file://{tmp_path}/2013-0[12].parquet", ENDINGS)
     assert [Path(file.uri).name for file in found] == ["2013-01.parquet", "2013-02.parquet"]
 
 
 def test_a_name_with_brackets_is_found_when_it_is_meant_itself(tmp_path: Path) -> None:
     for name in ("part[1].parquet", "part1.parquet"):
         (tmp_path / name).write_bytes(b"x")
-    (found,) = store.glob(f"file://{tmp_path}/part[1].parquet")
+    (found,) = globs.find(f"file://{tmp_path}/part[1].parquet", ENDINGS)
     assert Path(found.uri).name == "part[1].parquet"
 
 
@@ -115,7 +117,7 @@ def test_each_refusal_of_an_endpoint_has_its_reason(
         use(monkeypatch, url)
         for act in (
             lambda: store.read_bytes("s3://bucket/key"),
-            lambda: store.glob("s3://bucket/folder/*.parquet"),
+            lambda: globs.find("s3://bucket/folder/*.parquet", ENDINGS),
         ):
             with pytest.raises(ProgramError) as caught:
                 act()

@@ -275,6 +275,21 @@ def test_a_specification_that_does_not_fit_says_where(tmp_path: Path) -> None:
     assert refused(tmp_path, sources=nowhere).reason == "SourceMissing"
 
 
+def test_a_folder_of_partitions_is_one_table_with_the_columns_of_its_paths(tmp_path: Path) -> None:
+    whole = build(task(tmp_path, rows()))
+    for carrier, value in (("AA", "AA"), ("UA", "UA"), (None, "__HIVE_DEFAULT_PARTITION__")):
+        kept = [row for row in rows().to_pylist() if row["carrier"] == carrier]
+        folder = tmp_path / "days" / f"carrier={value}"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(kept).drop_columns(["carrier"]), folder / "part.parquet")
+    (tmp_path / "days" / "_SUCCESS").touch()
+    location = f"file://{tmp_path}/days"
+    parts = build(task(tmp_path, sources=[{"uri": {"location": location, "parquet": {}}}]))
+    assert parts.rows == whole.rows == 240
+    by_id = {row["id"]: row for table in stored(parts)[1].values() for row in table.to_pylist()}
+    assert by_id == {row["id"]: row for table in stored(whole)[1].values() for row in table.to_pylist()}
+
+
 def test_a_version_is_a_source_of_another(tmp_path: Path) -> None:
     base = build(task(tmp_path, rows()))
     source = {"dataset": {"location": base.location, "digest": base.digest}}

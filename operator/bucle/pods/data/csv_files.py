@@ -11,9 +11,8 @@ import codecs
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from bucle.contracts.table import TableSchema
 from bucle.contracts.task import Csv
-from bucle.podkit.frames import columns_by_name, wanted_columns
+from bucle.podkit.frames import columns_by_name
 from bucle.podkit.program import ProgramError, bad_configuration
 
 BLOCK_BYTES = 16 << 20
@@ -29,21 +28,20 @@ _MARKS = {
 }
 
 
-def read_csv(uri: str, data: bytes, options: Csv, schema: TableSchema) -> pa.Table:
-    """The columns of the schema that the file has (all, when it lacks one), as text; raises WrongType (78)."""
+def read_csv(uri: str, data: bytes, options: Csv, wanted: list[str]) -> pa.Table:
+    """The wanted columns if the file has them all, else all that it has, as text; raises WrongType (78)."""
     _require_utf8_marks(uri, data)
     if not data.strip():
         raise _unreadable(uri, options, "it is empty")
     try:
-        return _read(uri, data, options, schema)
+        return _read(uri, data, options, wanted)
     except ValueError as error:  # ArrowInvalid is one; a delimiter outside ASCII raises it plainly
         # The parser's words quote the row it stumbled over, which may be personal data.
         raise _explained(uri, data, options, str(error)) from error
 
 
-def _read(uri: str, data: bytes, options: Csv, schema: TableSchema) -> pa.Table:
+def _read(uri: str, data: bytes, options: Csv, wanted: list[str]) -> pa.Table:
     source = pa.BufferReader(data)
-    wanted = list(wanted_columns(schema))
     block = min(BLOCK_BYTES, LONGEST_BLOCK)
     named = {} if options.header == "Present" else {"column_names": wanted}
     wrong: list[str] = []

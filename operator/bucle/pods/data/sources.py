@@ -16,11 +16,14 @@ from bucle.contracts.canonical import short_hash
 from bucle.contracts.manifest import SPLITS
 from bucle.contracts.table import TableSchema
 from bucle.contracts.task import DatasetSource, FeedbackSource, SourceItem, UriSource
-from bucle.podkit import store
+from bucle.podkit import globs, store
 from bucle.podkit.frames import typed_table, wanted_columns
 from bucle.podkit.program import bad_configuration
 from bucle.podkit.versions import read_manifest, read_split
 from bucle.pods.data.csv_files import read_csv
+
+PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
+CSV_ENDINGS = (".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +51,29 @@ def _read(item: SourceItem, schema: TableSchema) -> Read:
 
 
 def _from_files(source: UriSource, schema: TableSchema) -> Read:
-    files = store.glob(source.location)
-    tables = [typed_table(_file(file.uri, source, schema), schema, file.uri) for file in files]
-    revision = short_hash([[file.uri, file.size, file.modified_ns] for file in files], 16)
-    return Read(pa.concat_tables(tables), revision)
+    endings = PARQUET_ENDINGS if source.csv is None else CSV_ENDINGS
+    files = globs.find(source.location, endings)
+    reads = store.read_all([file.uri for file in files], lambda uri: _file(uri, source, schema))
+    revision = short_hash([[file.uri, state] for file, (_, state) in zip(files, reads, strict=True)], 16)
+    return Read(pa.concat_tables([table for table, _ in reads]), revision)
 
 
-def _file(uri: str, source: UriSource, schema: TableSchema) -> pa.Table:
-    if source.csv is not None:
-        return read_csv(uri, store.read_bytes(uri), source.csv, schema)
+def _file(uri: str, source: UriSource, schema: TableSchema) -> tuple[pa.Table, str]:
+    """The typed rows of one file, and what the store calls the state of it that was read."""
+    data, state = store.read_unchanged(uri)
     wanted = list(wanted_columns(schema))
-    table = store.read_parquet(uri, wanted)
-    # A refusal lists what the file has, and a name may stand there in another form of Unicode.
-    return table if table.num_columns >= len(wanted) else store.read_parquet(uri)
+    of_path = globs.partitions(uri)
+    if source.csv is not None:
+        table = read_csv(uri, data, source.csv, [name for name in wanted if name not in of_path])
+    else:
+        table = store.parquet_table(uri, data, wanted)
+        if not set(wanted) <= {*table.column_names, *of_path}:
+            # A refusal lists what the file has, and a name may stand there in another form of Unicode.
+            table = store.parquet_table(uri, data)
+    for name, value in of_path.items():
+        if name in wanted and name not in table.column_names:
+            table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
+    return typed_table(table, schema, uri), state
 
 
 def _from_feedback(source: FeedbackSource, schema: TableSchema) -> Read:
