@@ -12,7 +12,7 @@ import pandas as pd
 from bucle.contracts.reference import MODEL_REFERENCE_PATH, FeatureProfile, Reference
 from bucle.contracts.result import Estimate
 from bucle.contracts.table import Column, TableSchema, Target
-from bucle.contracts.task import DatasetVersion, SklearnTrainer, Step
+from bucle.contracts.task import DatasetVersion, Preprocessing, SklearnTrainer, Step
 from bucle.podkit.model import MODEL_FILE, environment
 from bucle.pods.train.artifact import dumped, trusted_types, upload
 from bucle.pods.train.estimators import build_pipeline
@@ -56,8 +56,26 @@ class StoredModel:
     digest: str
 
 
-def stored_model(folder: Path, *, iterations: int = 30, seed: int = 0) -> StoredModel:
-    """Fits a pipeline of gradient-boosted trees on made-up flights and stores what a server reads of it."""
+BOOSTED = {
+    "class": "sklearn.ensemble.HistGradientBoostingClassifier",
+    "params": {"max_iter": 30, "early_stopping": False},
+}
+FOREST = {"class": "sklearn.ensemble.RandomForestClassifier", "params": {"n_estimators": 5, "max_depth": 4}}
+"""Computes in 32 bits: a number above 3.4e38, which the schema allows, is more than it can hold."""
+LOGISTIC = {"class": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 1000}}
+ONE_HOT = {"types": ["Category"], "steps": [{"class": "sklearn.preprocessing.OneHotEncoder", "params": {}}]}
+"""As it comes: a category never seen is an error to it."""
+
+
+def stored_model(
+    folder: Path,
+    *,
+    iterations: int = 30,
+    seed: int = 0,
+    estimator: dict[str, Any] = BOOSTED,
+    preprocessing: tuple[dict[str, Any], ...] = (),
+) -> StoredModel:
+    """Fits a pipeline (of gradient-boosted trees) on made-up flights and stores what a server reads of it."""
     random = np.random.default_rng(seed)
     rows = 2000
     hour = random.integers(0, 24, rows)
@@ -69,13 +87,12 @@ def stored_model(folder: Path, *, iterations: int = 30, seed: int = 0) -> Stored
         }
     )
     late = (random.uniform(size=rows) < 0.1 + hour / 40).astype(int)
-    step = Step.model_validate(
-        {
-            "class": "sklearn.ensemble.HistGradientBoostingClassifier",
-            "params": {"max_iter": iterations, "early_stopping": False},
-        }
-    )
-    pipeline = build_pipeline(SklearnTrainer(estimator=step), TABLE, seed).fit(frame, late)
+    step = Step.model_validate(estimator)
+    if estimator is BOOSTED:
+        step = step.model_copy(update={"params": step.params | {"max_iter": iterations}})
+    steps = tuple(Preprocessing.model_validate(entry) for entry in preprocessing)
+    trainer = SklearnTrainer(estimator=step, preprocessing=steps)
+    pipeline = build_pipeline(trainer, TABLE, seed).fit(frame, late)
     archive = dumped(pipeline)
     made = reference(trusted_types(archive))
     files = {MODEL_FILE: archive, MODEL_REFERENCE_PATH: made.canonical().encode("ascii")}

@@ -1,7 +1,10 @@
 """Columns and layout of the tables a server writes: captured predictions and feedback. Names only, no I/O.
 
-`<deployment location>/capture/version=<revision>/date=YYYY-MM-DD/hour=HH/<pod>-<sequence>.parquet`
-`<deployment location>/feedback/date=YYYY-MM-DD/<pod>-<sequence>.parquet`
+`<deployment location>/capture/version=<revision>/date=YYYY-MM-DD/hour=HH/<writer>-<sequence>.parquet`
+`<deployment location>/feedback/date=YYYY-MM-DD/hour=HH/<writer>-<sequence>.parquet`
+A writer is one start of one pod, and counts its files. When it has many in one folder it merges them into
+`<writer>-<first>_<last>.parquet` and removes them some minutes later: whoever lists a folder reads what `uncovered`
+leaves, and every row once.
 `<deployment location>/references/<revision>.json`: the Reference of the model that a revision serves, written before
 its first answer, so that whoever reads the answers knows schema, classes and prior without the model.
 Dates and hours are those of the received time in UTC. The request's own columns stand beside ours under
@@ -10,7 +13,9 @@ their own names with the types of the schema; ours carry the prefix `bucle_`.
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -62,6 +67,40 @@ ROLL_ROWS = 50_000
 
 DROPPED_KEY = b"bucle_dropped"
 """Parquet schema metadata: rows this server had to drop since its file before this one."""
+
+
+_FILE = re.compile(r"(?P<writer>[^/]+)-(?P<first>[0-9]{6,})(?:_(?P<last>[0-9]{6,}))?\.parquet")
+
+
+def file_stem(writer: str, first: int, last: int | None = None) -> str:
+    """The name, without `.parquet`, of a writer's file number `first`, or of the one that holds what stood in all from `first` to `last`."""
+    return f"{writer}-{first:06d}" if last is None else f"{writer}-{first:06d}_{last:06d}"
+
+
+def uncovered(uris: Iterable[str]) -> list[str]:
+    """Files without those whose rows stand in a merged file of the same folder and writer as well, in the order given."""
+    given = list(uris)
+    spans = {uri: span for uri in given if (span := _span(uri)) is not None}
+    widest: dict[str, list[tuple[int, int]]] = {}
+    for writer, first, last in spans.values():
+        if last > first:
+            widest.setdefault(writer, []).append((first, last))
+    return [uri for uri in given if uri not in spans or not _inside(spans[uri], widest.get(spans[uri][0], []))]
+
+
+def _span(uri: str) -> tuple[str, int, int] | None:
+    """Folder and writer, first and last number."""
+    folder, _, name = uri.rpartition("/")
+    found = _FILE.fullmatch(name)
+    if found is None:
+        return None
+    first = int(found["first"])
+    return f"{folder}/{found['writer']}", first, int(found["last"] or first)
+
+
+def _inside(span: tuple[str, int, int], merged: Sequence[tuple[int, int]]) -> bool:
+    _, first, last = span
+    return any(low <= first and last <= high and (low, high) != (first, last) for low, high in merged)
 
 
 def reference_path(location: str, revision: str) -> str:

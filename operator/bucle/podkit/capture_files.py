@@ -85,8 +85,8 @@ def capture_uri(location: str, revision: str, hour: datetime, file: str) -> str:
     return f"{location}/capture/version={revision}/date={hour:%Y-%m-%d}/hour={hour:%H}/{file}.parquet"
 
 
-def feedback_uri(location: str, day: datetime, file: str) -> str:
-    return f"{location}/feedback/date={day:%Y-%m-%d}/{file}.parquet"
+def feedback_uri(location: str, hour: datetime, file: str) -> str:
+    return f"{location}/feedback/date={hour:%Y-%m-%d}/hour={hour:%H}/{file}.parquet"
 
 
 def hour_of(entry: Captured) -> datetime:
@@ -109,9 +109,10 @@ def _append(ours: dict[str, list[Any]], entry: Captured) -> None:
     ours[capture.REVISION] += [entry.revision] * n
     ours[capture.STATUS] += [200] * n
     ours[capture.LATENCY_MS] += [entry.latency_ms] * n
-    ours[capture.LABEL] += nothing if entry.labels is None else entry.labels
-    ours[capture.NUMBER] += nothing if entry.numbers is None else entry.numbers
-    ours[capture.SCORES] += nothing if entry.scores is None else entry.scores
+    # extend, not +=: answers come as arrays, with which a sum is arithmetic.
+    ours[capture.LABEL].extend(nothing if entry.labels is None else entry.labels)
+    ours[capture.NUMBER].extend(nothing if entry.numbers is None else entry.numbers)
+    ours[capture.SCORES].extend(nothing if entry.scores is None else entry.scores)
 
 
 def _plain(values: list[Any]) -> pa.Array:

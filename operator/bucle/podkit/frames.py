@@ -6,9 +6,8 @@ personal data.
 
 from __future__ import annotations
 
-import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,29 +22,18 @@ from bucle.podkit.values import ARROW, WrongValues, typed
 
 __all__ = [
     "ARROW",
-    "InvalidRequest",
     "WrongValues",
     "columns_by_name",
     "exact_frame",
     "is_text",
     "label_text",
     "model_frame",
-    "request_frame",
     "target_type",
     "typed",
     "typed_table",
     "wanted_columns",
     "without_unknown",
 ]
-
-
-class InvalidRequest(ValueError):
-    """A request's column cannot be given to the model. Raised for callers, so `problem` may be shown to them."""
-
-    def __init__(self, column: str, problem: str) -> None:
-        super().__init__(f"{column}: {problem}")
-        self.column = column
-        self.problem = problem
 
 
 def label_text(value: Any) -> str:
@@ -150,64 +138,18 @@ def model_frame(table: pa.Table, columns: Sequence[Column]) -> pd.DataFrame:
     return pd.DataFrame(data, columns=[column.name for column in columns])
 
 
-def request_frame(values: Mapping[str, Sequence[Any]], columns: Sequence[Column]) -> pd.DataFrame:
-    """`model_frame` of JSON values; raises InvalidRequest for a missing column, a null or a value of another type."""
-    data: dict[str, Any] = {}
-    rows = {len(given) for given in values.values()}
-    for column in columns:
-        given = values.get(column.name)
-        if given is None:
-            raise InvalidRequest(column.name, "is missing")
-        if len(rows) > 1 and len(given) != max(rows):
-            raise InvalidRequest(column.name, f"has {len(given)} values where other columns have {max(rows)}")
-        data[column.name] = _request_values(column, given)
-    return pd.DataFrame(data, columns=[column.name for column in columns])
-
-
-def without_unknown(frame: pd.DataFrame, categories: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """The frame with every category that training never saw made null."""
+def without_unknown(frame: pd.DataFrame, categories: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    """The frame with every category that training never saw made null: looked up by hash, never read through."""
     changed: dict[str, Any] = {}
-    for name, known in categories.items():
-        values = frame[name]
-        unknown = ~values.isin(known) & values.notna()
-        if unknown.any():
-            changed[name] = values.mask(unknown, np.nan)
+    for name, seen in categories.items():
+        known = seen if isinstance(seen, frozenset) else frozenset(seen)
+        values = frame[name].to_numpy(dtype=object)
+        # A null is unlike itself.
+        kept = [value in known or value != value for value in values]
+        if not all(kept):
+            changed[name] = np.where(kept, values, np.nan)
     return frame.assign(**changed) if changed else frame
 
 
 def is_text(column: Column) -> bool:
     return column.type in ("Category", "Text")
-
-
-def _request_values(column: Column, given: Sequence[Any]) -> Any:
-    text = is_text(column)
-    values = np.empty(len(given), dtype=object if text else np.float64)
-    for row, value in enumerate(given):
-        if value is None or value != value:
-            if column.nullable == "Never":
-                raise InvalidRequest(column.name, f"must not be null (row {row})")
-            values[row] = np.nan
-        elif text:
-            values[row] = _request_text(column, value, row)
-        else:
-            values[row] = _request_number(column, value, row)
-    return values
-
-
-def _request_text(column: Column, value: Any, row: int) -> str:
-    if isinstance(value, (str, bool, int, float)):
-        return label_text(value)
-    raise InvalidRequest(column.name, f"must be a text (row {row})")
-
-
-def _request_number(column: Column, value: Any, row: int) -> float:
-    fits = isinstance(value, (bool, int, float)) and (
-        value in (0, 1)
-        if column.type == "Boolean"
-        else not isinstance(value, bool)
-        and math.isfinite(value)
-        and (column.type == "Number" or float(value).is_integer())
-    )
-    if not fits:
-        raise InvalidRequest(column.name, f"must be of type {column.type} (row {row})")
-    return float(value)

@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,7 +23,8 @@ from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.reference import MODEL_REFERENCE_PATH, Reference
 from bucle.contracts.table import Column, TableSchema
 from bucle.podkit import store
-from bucle.podkit.frames import InvalidRequest, request_frame, without_unknown
+from bucle.podkit.door import Door, frame_of
+from bucle.podkit.frames import without_unknown
 from bucle.podkit.metrics import Answers
 from bucle.podkit.program import ProgramError, bad_configuration
 from bucle.podkit.trusted_types import untrusted
@@ -63,27 +65,32 @@ def answers_of(pipeline: Any, frame: pd.DataFrame, classes: Sequence[str], thres
     return Answers(scores=scores, labels=decide(scores, threshold))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedModel:
     """A verified model with its reference."""
 
     reference: Reference
     pipeline: Any
 
+    @cached_property
+    def categories(self) -> dict[str, frozenset[str]]:
+        return {name: frozenset(values) for name, values in self.reference.categories.items()}
+
+    @cached_property
+    def features(self) -> tuple[Column, ...]:
+        return feature_columns(self.reference.table)
+
+    @cached_property
+    def door(self) -> Door:
+        return Door(self.reference.table.columns, self.categories)
+
     def frame(self, columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-        """The features of a request, typed; other columns are ignored. Raises InvalidRequest(column, problem)."""
-        features = feature_columns(self.reference.table)
-        frame = request_frame(columns, features)
-        for column in features:
-            if column.unknown == "Error" and column.name in self.reference.categories:
-                values = frame[column.name]
-                if (~values.isin(self.reference.categories[column.name]) & values.notna()).any():
-                    raise InvalidRequest(column.name, "has a value that training never saw")
-        return frame
+        """The features of a request, typed; raises InvalidRequest for a column that may not enter."""
+        return frame_of([self.door.admitted(columns).features], self.features)
 
     def answers(self, frame: pd.DataFrame) -> Answers:
         """Class codes and scores, or numbers, for a frame of features."""
-        known = without_unknown(frame, self.reference.categories)
+        known = without_unknown(frame, self.categories)
         return answers_of(self.pipeline, known, self.reference.classes, self.reference.threshold)
 
     def predict(self, frame: pd.DataFrame) -> Prediction:

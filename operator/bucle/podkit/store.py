@@ -103,6 +103,14 @@ def write_bytes(uri: str, data: bytes) -> None:
             stream.write(data)
 
 
+def delete(uri: str) -> None:
+    """The object is gone afterwards, also when it was before."""
+    filesystem, path = _open(uri)
+    with _told(uri, "delete"):
+        if filesystem.get_file_info(path).type == pafs.FileType.File:
+            filesystem.delete_file(path)
+
+
 def exists(uri: str) -> bool:
     """False is an answer of the store: an unreachable store raises instead."""
     filesystem, path = _open(uri)

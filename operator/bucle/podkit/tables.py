@@ -240,7 +240,7 @@ def _files(root: str, span: Span, *, by_version: bool) -> list[str]:
     days = None if by_version else _days(span)
     roots = [root] if days is None else [store.join(root, f"date={day}") for day in days]
     found = [file.uri for place in roots for file in store.list_files(place)]
-    return [uri for uri in found if uri.endswith(".parquet") and _may_hold(uri, span)]
+    return capture.uncovered(uri for uri in found if uri.endswith(".parquet") and _may_hold(uri, span))
 
 
 def _days(span: Span) -> list[str] | None:

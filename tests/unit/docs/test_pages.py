@@ -15,9 +15,11 @@ from tests.unit.docs.pages import PAGES, ROOT, Block, blocks, name, prose, words
 from bucle.contracts.export import DOCUMENTS
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reasons import REASONS
+from bucle.contracts.rows import LabelContract
 from bucle.contracts.table import Column
-from bucle.podkit.frames import request_frame
-from bucle.pods.serve import feedback, protocol
+from bucle.podkit.door import Door
+from bucle.pods.serve import protocol
+from bucle.pods.serve.feedback import LabelRules, feedback_rows
 from bucle.resources import KINDS, parse
 
 SAMPLES = sorted(p for p in ROOT.glob("manifests/samples/**/*.yaml") if p.name != "kustomization.yaml")
@@ -93,15 +95,17 @@ def flights_columns() -> tuple[Column, ...]:
 
 def test_every_json_block_is_what_a_model_server_takes() -> None:
     taken = {"v2": protocol.v2_request, "invocations": protocol.invocations_request}
-    features = [column for column in flights_columns() if column.role == "Feature"]
+    door = Door(flights_columns(), {})
+    rules = LabelRules(LabelContract("Binary", ("0", "1")), next(c for c in flights_columns() if c.role == "Id"))
     found = [block for block in BLOCKS if block.label.startswith("json")]
     for block in found:
         body, kind = block.text.encode(), block.label.split()[1]
         if kind == "feedback":
-            assert len(feedback.feedback_rows(body)) == len(json.loads(body)["rows"])
+            assert len(feedback_rows(body, rules)) == len(json.loads(body)["rows"])
             continue
         asked = taken[kind](body)
-        assert len(request_frame(asked.columns, features)) == asked.rows
+        admitted = door.admitted(asked.columns)
+        assert (admitted.rows, admitted.incomplete) == (asked.rows, {}), "a row of the page is one to train on"
         assert set(asked.columns) <= {column.name for column in flights_columns()}
     assert {block.label for block in found} == {"json v2", "json invocations", "json feedback"}
 

@@ -24,7 +24,7 @@ from sklearn.tree import DecisionTreeClassifier
 from tests.unit.pods_train.story import FEATURES, TARGETS, dataset, final_task, rows
 
 from bucle.contracts.reference import MODEL_REFERENCE_PATH
-from bucle.podkit.frames import InvalidRequest
+from bucle.podkit.door import InvalidRequest
 from bucle.podkit.model import MODEL_FILE, LoadedModel, decide, files_digest, load_model
 from bucle.podkit.program import ProgramError
 from bucle.podkit.trusted_types import TRUSTED_TYPES, untrusted

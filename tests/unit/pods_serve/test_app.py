@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pytest
 from tests.fakes.asgi import Answer, call
-from tests.fakes.small_model import StoredModel, flights, reference, stored_model, v2_body
+from tests.fakes.small_model import FOREST, LOGISTIC, ONE_HOT, StoredModel, flights, reference, stored_model, v2_body
 
 from bucle.contracts.task import Model, ServeTask
+from bucle.podkit.door import Features
 from bucle.podkit.model import LoadedModel, Prediction, load_model
-from bucle.pods.serve.app import Server, application
+from bucle.podkit.program import ProgramError
+from bucle.pods.serve.app import application
 from bucle.pods.serve.batching import Batcher
+from bucle.pods.serve.compaction import Compactor
 from bucle.pods.serve.feedback import FeedbackLog
-from bucle.pods.serve.loading import misfit, sample_columns
+from bucle.pods.serve.loading import allowed_gaps, known_row, loaded, misfit, predictor, sample_rows
 from bucle.pods.serve.measures import Measures
 from bucle.pods.serve.recorder import Destination, Recorder
+from bucle.pods.serve.server import LARGE_AT_ONCE, Server
 
 INFER = "/v2/models/flights/infer"
 
@@ -35,24 +41,37 @@ def model(stored: StoredModel) -> LoadedModel:
     return load_model(stored.uri, stored.digest)
 
 
+class Memory(dict[str, pa.Table]):
+    """A store of tables in memory."""
+
+    put = dict.__setitem__
+    get = dict.__getitem__
+    delete = dict.__delitem__
+
+
 class Bench:
     def __init__(self, stored: StoredModel, model: LoadedModel) -> None:
-        self.files: dict[str, pa.Table] = {}
+        self.files = Memory()
         measures = Measures("flights", "r1")
         self.batches: list[int] = []
-        destination = Destination("s3://b/d", "r1", "pod-1", self.files.__setitem__)
+        destination = Destination("s3://b/d", "r1", "pod-1", self.files.put)
+        compactor = Compactor("pod-1", self.files, measures.compacted.inc)
         task = ServeTask(
             name="flights", revision="r1", model=Model(uri=stored.uri, digest=stored.digest), location="s3://b/d"
         )
+        known = known_row(model.reference)
         self.server = Server(
             task=task,
             model=model,
-            batcher=Batcher(model.predict, task.max_batch, self.batches.append),
-            recorder=Recorder(destination, model.reference.table.columns, measures.captured, measures.dropped),
-            feedback=FeedbackLog("s3://b/d", "pod-1", self.files.__setitem__),
+            batcher=Batcher(predictor(model), task.max_batch, self.batches.append, known),
+            recorder=Recorder(destination, model.reference.table.columns, measures.tally(), compactor),
+            feedback=FeedbackLog("s3://b/d", "pod-1", self.files.put, compactor),
             measures=measures,
         )
         self.app = application(self.server)
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.server.measures.registry.get_sample_value(name, labels) or 0.0
 
     async def post(self, path: str, body: Any, **headers: str) -> Answer:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -68,7 +87,7 @@ class Bench:
 async def bench(stored: StoredModel, model: LoadedModel) -> AsyncIterator[Bench]:
     made = Bench(stored, model)
     yield made
-    await made.server.feedback.close()
+    await made.server.feedback.close(5)
     made.server.batcher.close()
 
 
@@ -82,8 +101,15 @@ def without(name: str) -> dict[str, list[Any]]:
         (INFER, b"{", 400, "not JSON"),
         (INFER, v2_body(without("hour")), 400, "column hour is missing"),
         (INFER, v2_body(flights(0, 2) | {"hour": ["a", "b"]}), 400, "hour says INT64"),
-        ("/invocations", {"inputs": flights(0, 2) | {"hour": ["a", "b"]}}, 400, "column hour must be of type Integer"),
-        ("/invocations", {"inputs": flights(0, 2) | {"hour": [1.5, 2]}}, 400, "column hour must be of type Integer"),
+        ("/invocations", {"inputs": flights(0, 2) | {"hour": ["a", "b"]}}, 400, "column hour must be a whole number"),
+        ("/invocations", {"inputs": flights(0, 2) | {"hour": [2, 1.5]}}, 400, "hour must be a whole number (row 1)"),
+        ("/invocations", {"inputs": flights(0, 2) | {"hour": [2, 99]}}, 400, "column hour must be at most 23 (row 1)"),
+        ("/invocations", {"inputs": flights(0, 1) | {"time_hour": [1357000000]}}, 400, "time_hour must be an ISO 8601"),
+        ("/invocations", {"inputs": flights(0, 1) | {"time_hour": ["noon"]}}, 400, "time_hour must be an ISO 8601"),
+        ("/invocations", {"inputs": flights(0, 1) | {"flight_id": [1e30]}}, 400, "flight_id must be sent as a text"),
+        ("/v2/models/flights/versions/r9/infer", v2_body(flights(0, 1)), 404, "serves version r1 of flights, not r9"),
+        ("/v3/anything", {}, 404, "POST /v3/anything is not served here: POST /v2/models/flights/infer"),
+        ("/metrics", {}, 405, "POST /metrics is not served here"),
         ("/invocations", {"inputs": flights(0, 2) | {"hour": [None, 2]}}, 400, "column hour must not be null"),
         ("/v2/models/other/infer", v2_body(flights(0, 1)), 404, "no model other here, only flights"),
         ("/v1/models/other/feedback", {"rows": []}, 404, "no model other"),
@@ -126,7 +152,7 @@ async def test_identity_role_and_the_clients_own_id_are_written_down(bench: Benc
     rows = bench.captured()
     assert rows.column("bucle_id").to_pylist() == ["u1", "u2", unnamed.headers["x-bucle-id"]]
     assert rows.column("bucle_role").to_pylist() == ["shadow", "stable", "stable"]
-    assert rows.column("bucle_request_id").to_pylist() == ["h", "v2", None]
+    assert rows.column("bucle_request_id").to_pylist() == ["v2", "v2", None], "the body's id is the caller's own"
 
 
 async def test_requests_that_wait_together_are_predicted_together_and_answered_apart(
@@ -142,17 +168,17 @@ async def test_requests_that_wait_together_are_predicted_together_and_answered_a
 
 
 async def test_a_model_that_throws_is_a_500_without_its_words(bench: Bench) -> None:
-    def throws(frame: pd.DataFrame) -> Prediction:
+    def throws(parts: Sequence[Features]) -> Prediction:
         raise RuntimeError("secret of the model")
 
-    bench.server.batcher = Batcher(throws, 64, bench.batches.append)
+    bench.server.batcher = Batcher(throws, 64, bench.batches.append, known_row(reference()))
     answer = await bench.post(INFER, v2_body(flights(0, 1)))
     assert answer.status == 500 and b"secret" not in answer.content
     bench.server.batcher.close()
 
 
 async def test_labels_sent_at_the_same_time_are_one_file(bench: Bench) -> None:
-    bodies = [{"rows": [{"id": f"f{n}", "label": n}]} for n in range(5)]
+    bodies = [{"rows": [{"id": f"f{n}", "label": n % 2}]} for n in range(5)]
     answers = await asyncio.gather(*(bench.post("/v1/models/flights/feedback", body) for body in bodies))
     assert [(answer.status, answer.json()) for answer in answers] == [(202, {"rows": 1})] * 5
     (table,) = bench.files.values()
@@ -189,9 +215,12 @@ async def test_metadata_tells_what_to_send(bench: Bench) -> None:
 
 
 def test_warm_up_rows_fit_the_schema(model: LoadedModel) -> None:
-    frame = model.frame(sample_columns(model.reference))
-    assert misfit(model.predict(frame), model.reference, len(frame)) is None
-    assert frame["distance"].isna().sum() == 1
+    rows = sample_rows(model.reference)
+    assert model.door.admitted(rows.columns).features.rows == rows.rows
+    assert [(column.name, gap) for column, gap in allowed_gaps(model.features)] == [
+        ("distance", "null"),
+        ("carrier", "unknown"),
+    ]
 
 
 @pytest.mark.parametrize("scores", [[[0.5, 0.5, 0.0]], [[0.9, 0.9]], [[float("nan"), 1.0]]])
@@ -200,3 +229,155 @@ def test_scores_that_are_no_probabilities_of_the_classes_are_a_misfit(scores: li
 
     prediction = Prediction(labels=np.array(["1"], dtype=object), scores=np.array(scores))
     assert misfit(prediction, reference(), 1) is not None
+
+
+@pytest.fixture(scope="module")
+def forest(tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredModel, LoadedModel]:
+    stored = stored_model(tmp_path_factory.mktemp("forest"), estimator=FOREST)
+    return stored, load_model(stored.uri, stored.digest)
+
+
+@pytest.fixture
+async def frail(forest: tuple[StoredModel, LoadedModel]) -> AsyncIterator[Bench]:
+    made = Bench(*forest)
+    yield made
+    made.server.batcher.close()
+
+
+async def test_a_request_that_the_model_cannot_answer_fails_alone(frail: Bench) -> None:
+    """A number beyond 32 bits fails all that a forest is asked at once; the schema allows it."""
+    bad = flights(0, 3) | {"distance": [1.0, 1e39, 2.0]}
+    bodies = [bad if n in (3, 17) else flights(n, 2) for n in range(20)]
+    answers = await asyncio.gather(*(frail.post("/invocations", {"inputs": body}) for body in bodies))
+    assert [answer.status for answer in answers] == [422 if n in (3, 17) else 200 for n in range(20)]
+    assert "the model cannot answer row 1 (" in answers[3].json()["error"]
+    assert frail.counted("bucle_refused_requests_total", reason="unanswerable") == 2
+    assert "1e+39" not in answers[3].json()["error"]
+    assert frail.captured().num_rows == 18 * 2, "what was not answered is not captured"
+
+
+async def test_a_broken_model_is_no_fault_of_its_callers(frail: Bench) -> None:
+    def breaks(parts: Sequence[Features]) -> Prediction:
+        raise MemoryError
+
+    frail.server.batcher = Batcher(breaks, 64, frail.batches.append, known_row(reference()))
+    answers = await asyncio.gather(*(frail.post("/invocations", {"inputs": flights(n, 1)}) for n in range(5)))
+    assert {answer.status for answer in answers} == {500}
+    frail.server.batcher.close()
+
+
+async def test_rows_that_cannot_be_trained_on_are_answered_and_counted(bench: Bench) -> None:
+    asked = {name: values for name, values in flights(0, 3).items() if name != "time_hour"}
+    answer = await bench.post("/invocations", {"inputs": asked | {"flight_id": ["a", None, "c"]}})
+    assert answer.status == 200
+    assert bench.counted("bucle_incomplete_rows_total", column="time_hour", reason="missing") == 3
+    assert bench.counted("bucle_incomplete_rows_total", column="flight_id", reason="null") == 1
+    assert bench.captured().column("flight_id").to_pylist() == ["a", None, "c"]
+
+
+async def test_refusals_are_counted_by_reason(bench: Bench) -> None:
+    for body in (b"{", b"x" * (8 * 1024 * 1024 + 1), json.dumps({"inputs": flights(0, 1) | {"hour": [99]}}).encode()):
+        await bench.post("/invocations", body)
+    counts = {
+        r: bench.counted("bucle_refused_requests_total", reason=r) for r in ("not_json", "too_large", "out_of_range")
+    }
+    assert counts == {"not_json": 1, "too_large": 1, "out_of_range": 1}
+
+
+async def test_labels_that_are_no_class_are_refused_with_the_classes_and_counted(bench: Bench) -> None:
+    rows = [{"id": "f1", "label": label} for label in ("yes", 2, "1.0", True)]
+    answer = await bench.post("/v1/models/flights/feedback", {"rows": rows})
+    assert answer.status == 400 and "rows.0.label must be one of the classes 0, 1" in answer.json()["error"]
+    assert bench.counted("bucle_feedback_refused_rows_total", reason="not_a_class") == 2
+    answer = await bench.post("/v1/models/flights/feedback", {"rows": rows[2:]})
+    assert answer.status == 202
+    ((_, table),) = bench.files.items()
+    assert table.column("label").to_pylist() == ["1", "1"]
+
+
+async def test_what_is_captured_is_typed_whatever_its_spelling(bench: Bench) -> None:
+    asked = flights(0, 1) | {"hour": [7.0], "time_hour": ["2013-01-01 02:00:00+02:00"], "flight_id": [2**64 - 1]}
+    assert (await bench.post("/invocations", {"inputs": asked})).status == 200
+    row = bench.captured().to_pylist()[0]
+    assert (row["hour"], row["flight_id"]) == (7, str(2**64 - 1))
+    assert row["time_hour"].isoformat() == "2013-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "says"),
+    [
+        (gzip.compress(json.dumps({"inputs": flights(0, 1)}).encode()), {"content-encoding": "gzip"}, 200, ""),
+        (zlib.compress(json.dumps({"inputs": flights(0, 1)}).encode()), {"content-encoding": "deflate"}, 200, ""),
+        (b"{}", {"content-encoding": "br"}, 415, "send the body plain, or with gzip or deflate"),
+        (b"{}", {"content-encoding": "gzip"}, 400, "is not what Content-Encoding gzip says"),
+        (gzip.compress(b"{" * 1000)[:20], {"content-encoding": "gzip"}, 400, "ends in the middle of its gzip data"),
+        (gzip.compress(b" " * (9 * 1024 * 1024)), {"content-encoding": "gzip"}, 413, "more than 8388608 bytes"),
+        (b"a,b", {"content-type": "text/csv"}, 415, "text/csv is not read: send JSON"),
+        (b"{}xx", {"inference-header-content-length": "2"}, 400, "binary tensors are not read"),
+    ],
+)
+async def test_packed_bodies_are_read_or_refused_in_words(
+    bench: Bench, body: bytes, headers: dict[str, str], status: int, says: str
+) -> None:
+    answer = await call(bench.app, "POST", "/invocations", body, headers)
+    assert answer.status == status and says in answer.json().get("error", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2", 200),
+        ("GET", "/v2/models/flights/versions/r1", 200),
+        ("GET", "/v2/models/flights/versions/r1/ready", 200),
+        ("POST", "/v2/models/flights/versions/r1/infer", 200),
+        ("GET", "/ping", 200),
+        ("GET", "/health", 200),
+        ("GET", "/v2/models/flights/versions/r2", 404),
+    ],
+)
+async def test_paths_that_clients_of_the_protocol_ask(bench: Bench, method: str, path: str, status: int) -> None:
+    answer = await call(bench.app, method, path, json.dumps(v2_body(flights(0, 1))).encode())
+    assert answer.status == status
+
+
+async def test_instances_in_the_order_of_the_signature_are_answered(bench: Bench) -> None:
+    rows = [["AA", 7, 100.0], ["UA", 8, None]]
+    theirs = await bench.post("/v1/models/flights:predict", {"instances": rows})
+    named = {"carrier": ["AA", "UA"], "hour": [7, 8], "distance": [100.0, None]}
+    assert theirs.json() == (await bench.post("/invocations", {"inputs": named})).json()
+
+
+async def test_too_many_large_bodies_at_once_are_told_to_come_again(bench: Bench) -> None:
+    large = {"inputs": flights(0, 2000)}
+    answers = await asyncio.gather(*(bench.post("/invocations", large) for _ in range(LARGE_AT_ONCE + 3)))
+    statuses = [answer.status for answer in answers]
+    assert set(statuses) == {200, 429} and statuses.count(429) == 3
+    assert next(answer for answer in answers if answer.status == 429).headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (
+            {"estimator": LOGISTIC, "preprocessing": (ONE_HOT,)},
+            "a null in the column distance, which `nullable: Allowed`",
+        ),
+        (
+            {"estimator": FOREST, "preprocessing": (ONE_HOT,)},
+            "never seen in the column carrier, which `unknown: AsNull`",
+        ),
+    ],
+)
+def test_a_model_that_fails_on_what_its_schema_allows_says_so_before_it_is_ready(
+    tmp_path: Path, model: dict[str, Any], says: str
+) -> None:
+    stored = stored_model(tmp_path, **model)
+    task = ServeTask(
+        name="flights",
+        revision="r1",
+        model=Model(uri=stored.uri, digest=stored.digest),
+        location=f"file://{tmp_path}/d",
+    )
+    with pytest.raises(ProgramError, match=says) as refused:
+        loaded(task)
+    assert refused.value.reason == "SignatureMismatch"

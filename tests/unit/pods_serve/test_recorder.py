@@ -12,7 +12,8 @@ from bucle.contracts.capture import DROPPED_KEY
 from bucle.contracts.table import Column, ColumnType
 from bucle.podkit.capture_files import Captured
 from bucle.podkit.program import ProgramError
-from bucle.pods.serve.recorder import RING_ROWS, Destination, Recorder
+from bucle.pods.serve.compaction import Compactor
+from bucle.pods.serve.recorder import ODD_ATTEMPTS, RING_CELLS, RING_ROWS, Destination, Recorder, Tally
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 COLUMNS = (Column(name="hour", type="Integer"), Column(name="at", type="Timestamp", role="Time"))
@@ -30,6 +31,12 @@ class Store:
         if self.broken:
             raise ProgramError(75, "StoreUnavailable", "the store is down")
 
+    def get(self, uri: str) -> pa.Table:
+        return self.files[uri][-1]
+
+    def delete(self, uri: str) -> None:
+        del self.files[uri]
+
 
 class Count:
     def __init__(self) -> None:
@@ -46,6 +53,16 @@ def entry(id_: str, rows: int = 2, received: datetime = NOON, **columns: list[ob
     )
 
 
+def tally(**counts: Count) -> Tally:
+    return Tally(**{name: counts.get(name, Count()) for name in ("stored", "ring_full", "unwritable", "restarts")})
+
+
+def recorder_of(store: Store, columns: tuple[Column, ...] = COLUMNS, **counts: Count) -> Recorder:
+    return Recorder(
+        Destination("s3://b/x", "r1", "pod-1", store.put), columns, tally(**counts), Compactor("pod-1", store, int)
+    )
+
+
 @pytest.fixture
 def store() -> Store:
     return Store()
@@ -53,7 +70,7 @@ def store() -> Store:
 
 @pytest.fixture
 def recorder(store: Store) -> Recorder:
-    return Recorder(Destination("s3://b/x", "r1", "pod-1", store.put), COLUMNS, Count(), Count())
+    return recorder_of(store)
 
 
 def test_rows_are_written_typed_under_the_hour_in_which_they_came(recorder: Recorder, store: Store) -> None:
@@ -124,9 +141,7 @@ def test_a_value_that_does_not_fit_becomes_null_and_costs_no_other_row(recorder:
 def test_an_integer_that_arrow_has_not_costs_no_other_row_and_no_later_one(
     store: Store, type_: ColumnType, stored: object
 ) -> None:
-    recorder = Recorder(
-        Destination("s3://b/x", "r1", "pod-1", store.put), (Column(name="size", type=type_),), Count(), Count()
-    )
+    recorder = recorder_of(store, (Column(name="size", type=type_),))
     recorder.offer(entry("a", size=[2**64 - 1, None]))
     assert recorder.flush()
     recorder.offer(entry("b", size=[None, None]))
@@ -145,6 +160,76 @@ def test_rows_that_cannot_be_written_are_dropped_counted_and_hold_up_nobody(reco
     assert table.column("bucle_id").to_pylist() == ["b", "b"]
     assert (recorder.stored_rows, recorder.dropped_rows) == (2, 2)
     assert table.schema.metadata[DROPPED_KEY] == b"2"
+
+
+def test_what_comes_while_files_are_written_waits_for_the_next_roll(store: Store) -> None:
+    """Under traffic the ring is never empty: whoever writes until it is writes a file for every few rows."""
+    recorder: Recorder
+
+    class Busy(Store):
+        def put(self, uri: str, table: pa.Table) -> None:
+            super().put(uri, table)
+            recorder.offer(entry(f"n{len(self.files)}"))
+
+    busy = Busy()
+    recorder = recorder_of(busy)
+    for n in range(100):
+        recorder.offer(entry(f"e{n}"))
+    assert recorder.flush()
+    assert [tables[0].num_rows for tables in busy.files.values()] == [200]
+    assert recorder.flush()
+    assert [tables[0].num_rows for tables in busy.files.values()] == [200, 2]
+
+
+def test_a_wide_table_fills_the_ring_with_fewer_rows(store: Store) -> None:
+    columns = tuple(Column(name=f"c{n}", type="Number") for n in range(400))
+    full = Count()
+    recorder = recorder_of(store, columns, ring_full=full)
+    for n in range(RING_CELLS // 400 // 1000 + 1):
+        recorder.offer(entry(f"e{n}", 1000, c0=[1.0] * 1000))
+    assert full.value == 1000
+
+
+class Odd(Store):
+    """Fails in a way that nobody foresaw, so often."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def put(self, uri: str, table: pa.Table) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise RuntimeError("nobody foresaw this")
+        super().put(uri, table)
+
+
+def test_an_unforeseen_failure_is_counted_tried_again_and_loses_nothing() -> None:
+    odd, restarts = Odd(1), Count()
+    recorder = recorder_of(odd, restarts=restarts)
+    recorder.offer(entry("a"))
+    assert not recorder.flush() and recorder.flush()
+    assert (restarts.value, recorder.stored_rows, recorder.dropped_rows) == (1, 2, 0)
+
+
+def test_rows_that_fail_again_and_again_give_way_and_are_counted() -> None:
+    odd, unwritable = Odd(ODD_ATTEMPTS), Count()
+    recorder = recorder_of(odd, unwritable=unwritable)
+    recorder.offer(entry("a"))
+    for _ in range(ODD_ATTEMPTS):
+        assert not recorder.flush()
+    recorder.offer(entry("b"))
+    assert recorder.flush()
+    assert (unwritable.value, recorder.stored_rows, recorder.dropped_rows) == (2, 2, 2)
+
+
+def test_the_thread_outlives_what_nobody_foresaw() -> None:
+    odd = Odd(1)
+    recorder = recorder_of(odd)
+    recorder.offer(entry("a"))
+    recorder.start()
+    recorder.close(10)
+    assert recorder.stored_rows == 2
 
 
 def test_closing_writes_what_is_left(recorder: Recorder, store: Store) -> None:

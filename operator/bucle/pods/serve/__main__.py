@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 import uvicorn
@@ -28,12 +29,14 @@ from bucle.podkit.program import (
     read_task,
     termination_message,
 )
-from bucle.pods.serve.app import Server, application
+from bucle.pods.serve.app import application
 from bucle.pods.serve.batching import Batcher
+from bucle.pods.serve.compaction import Compactor
 from bucle.pods.serve.feedback import FeedbackLog
-from bucle.pods.serve.loading import loaded
+from bucle.pods.serve.loading import known_row, loaded, predictor
 from bucle.pods.serve.measures import Measures
 from bucle.pods.serve.recorder import Destination, Recorder
+from bucle.pods.serve.server import Server
 
 log = logging.getLogger("bucle.serve")
 
@@ -42,9 +45,11 @@ ENV_DRAIN_SECONDS = "BUCLE_DRAIN_SECONDS"
 DRAIN_SECONDS = 6.0
 """Routers look every second and forget after at most a few: so long requests are still taken though not ready."""
 FINISH_SECONDS = 12
+"""What is being answered by then may take so long."""
+LAST_LABELS_SECONDS = 2.0
+LAST_FLUSH_SECONDS = 7.0
+"""All of them together end before the pod's grace period of 30 s does: what is killed loses its captured rows."""
 KEEP_ALIVE_SECONDS = 75
-LAST_FLUSH_SECONDS = 8.0
-"""Together below the pod's grace period of 30 s."""
 
 
 class QuietServer(uvicorn.Server):
@@ -55,8 +60,17 @@ class QuietServer(uvicorn.Server):
         yield
 
 
-def put(uri: str, table: pa.Table) -> None:
-    store.write_bytes(uri, store.parquet_bytes(table))
+class StoredFiles:
+    """Tables as Parquet objects of the store."""
+
+    def put(self, uri: str, table: pa.Table) -> None:
+        store.write_bytes(uri, store.parquet_bytes(table))
+
+    def get(self, uri: str) -> pa.Table:
+        return store.read_parquet(uri)
+
+    def delete(self, uri: str) -> None:
+        store.delete(uri)
 
 
 def server_of(task: ServeTask) -> Server:
@@ -68,13 +82,15 @@ def server_of(task: ServeTask) -> Server:
     writer = f"{os.environ.get('BUCLE_POD_NAME', 'local')}-{time.time_ns() // 1_000_000:x}"
     dropped = set(task.capture.drop)
     columns = [column for column in model.reference.table.columns if column.name not in dropped]
-    destination = Destination(task.location, task.revision, writer, put)
+    files = StoredFiles()
+    compactor = Compactor(writer, files, measures.compacted.inc)
+    destination = Destination(task.location, task.revision, writer, files.put)
     return Server(
         task=task,
         model=model,
-        batcher=Batcher(model.predict, task.max_batch, measures.batch_rows.observe),
-        recorder=Recorder(destination, columns, measures.captured, measures.dropped),
-        feedback=FeedbackLog(task.location, writer, put),
+        batcher=Batcher(predictor(model), task.max_batch, measures.batch_rows.observe, known_row(model.reference)),
+        recorder=Recorder(destination, columns, measures.tally(), compactor),
+        feedback=FeedbackLog(task.location, writer, files.put, compactor),
         measures=measures,
     )
 
@@ -106,8 +122,7 @@ async def serve(server: Server, port: int, drain_seconds: float) -> None:
     http.should_exit = True
     await serving
     stopping.cancel()
-    await server.feedback.close()
-    server.batcher.close()
+    await server.feedback.close(LAST_LABELS_SECONDS)
     await asyncio.to_thread(server.recorder.close, LAST_FLUSH_SECONDS)
 
 
@@ -135,5 +150,13 @@ def main() -> int:
     return exits.OK
 
 
+def end(code: int) -> NoReturn:
+    """Ends without waiting for threads: one that still waits for a store or a model must not outlast the grace period."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

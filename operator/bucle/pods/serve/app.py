@@ -6,115 +6,72 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from bucle.contracts import names
 from bucle.contracts.base import Document
-from bucle.contracts.capture import Watermark, in_sample
-from bucle.contracts.task import ServeTask
-from bucle.podkit.capture_files import Captured
-from bucle.podkit.frames import InvalidRequest
-from bucle.podkit.model import LoadedModel, Prediction
+from bucle.contracts.capture import Watermark
+from bucle.podkit.door import Admitted, InvalidRequest
+from bucle.podkit.model import Prediction
 from bucle.pods.serve import protocol
-from bucle.pods.serve.batching import Batcher
-from bucle.pods.serve.feedback import FeedbackLog, feedback_rows
-from bucle.pods.serve.measures import Measures
-from bucle.pods.serve.protocol import BODY_LIMIT_BYTES, Asked, BadRequest
-from bucle.pods.serve.recorder import Recorder
+from bucle.pods.serve.batching import Unanswerable
+from bucle.pods.serve.bodies import BadRequest, body_of, encoding_of, unpacked
+from bucle.pods.serve.feedback import RefusedRows, feedback_rows
+from bucle.pods.serve.protocol import ID_LIMIT, Asked, Names
+from bucle.pods.serve.server import INLINE_BYTES, INLINE_NUMBERS, Call, Server
 
 log = logging.getLogger("bucle.serve")
 
 HEADER_REVISION = "x-bucle-revision"
 ROLES = (names.ROLE_STABLE, names.ROLE_CANDIDATE, names.ROLE_SHADOW)
 RETRY_AFTER_SECONDS = "2"
-SENT_LIMIT_BYTES = 8 * BODY_LIMIT_BYTES
-"""Who sends more than this is cut off in the middle of it."""
 DATATYPES = {"Integer": "INT64", "Number": "FP64", "Boolean": "BOOL"}
 
 
-@dataclass
-class Server:
-    """What one process serves. `ready` is taken back when it begins to drain."""
-
-    task: ServeTask
-    model: LoadedModel
-    batcher: Batcher
-    recorder: Recorder
-    feedback: FeedbackLog
-    measures: Measures
-    ready: bool = True
-    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-
-    def __post_init__(self) -> None:
-        dropped = set(self.task.capture.drop)
-        self._kept = tuple(c.name for c in self.model.reference.table.columns if c.name not in dropped)
-
-    def record(self, asked: Asked, prediction: Prediction, call: Call) -> None:
-        """Offers the answer to the recorder if its id is in the sample."""
-        if not in_sample(call.id, self.task.capture.sample_percent):
-            return
-        self.recorder.offer(
-            Captured(
-                id=call.id,
-                request_id=call.request_id or asked.id,
-                received=call.received,
-                role=call.role,
-                revision=self.task.revision,
-                latency_ms=(time.perf_counter() - call.began) * 1000,
-                rows=asked.rows,
-                columns={name: asked.columns[name] for name in self._kept if name in asked.columns},
-                labels=None if prediction.labels is None else prediction.labels.tolist(),
-                numbers=None if prediction.numbers is None else prediction.numbers.tolist(),
-                scores=None if prediction.scores is None else prediction.scores.tolist(),
-            )
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Who asks, and when."""
-
-    id: str
-    request_id: str | None
-    role: str
-    received: datetime
-    began: float
-
-    @classmethod
-    def of(cls, request: Request) -> Call:
-        role = request.headers.get(names.HEADER_ROLE, names.ROLE_STABLE)
-        return cls(
-            id=request.headers.get(names.HEADER_ID) or str(uuid.uuid4()),
-            request_id=request.headers.get("x-request-id"),
-            role=role if role in ROLES else names.ROLE_STABLE,
-            received=datetime.now(UTC),
-            began=time.perf_counter(),
-        )
+def call_of(request: Request) -> Call:
+    role = request.headers.get(names.HEADER_ROLE, names.ROLE_STABLE)
+    return Call(
+        id=request.headers.get(names.HEADER_ID, "")[:ID_LIMIT] or str(uuid.uuid4()),
+        request_id=request.headers.get("x-request-id", "")[:ID_LIMIT] or None,
+        role=role if role in ROLES else names.ROLE_STABLE,
+        received=datetime.now(UTC),
+        began=time.perf_counter(),
+    )
 
 
 def application(server: Server) -> Starlette:
     """The ASGI application of one loaded model."""
     app = Starlette(
         routes=[
+            Route("/v2", about),
             Route("/v2/health/live", live),
             Route("/v2/health/ready", ready),
-            Route("/v2/models/{model}", metadata),
-            Route("/v2/models/{model}/ready", ready),
-            Route("/v2/models/{model}/infer", infer, methods=["POST"]),
+            *(
+                route
+                for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+                for route in (
+                    Route(model, metadata),
+                    Route(f"{model}/ready", ready),
+                    Route(f"{model}/infer", infer, methods=["POST"]),
+                )
+            ),
             Route("/invocations", invocations, methods=["POST"]),
+            Route("/v1/models/{model}:predict", invocations, methods=["POST"]),
+            Route("/ping", ready),
+            Route("/health", ready),
             Route("/v1/models/{model}/feedback", take_feedback, methods=["POST"]),
             Route("/v1/models/{model}/watermark", watermark),
             Route("/metrics", metrics),
         ],
-        exception_handlers={BadRequest: refused},
+        exception_handlers={BadRequest: refused, HTTPException: no_such_route},
     )
     app.state.server = server
     return app
@@ -124,7 +81,14 @@ def _server(request: Request) -> Server:
     server: Server = request.app.state.server
     model = request.path_params.get("model", server.task.name)
     if model != server.task.name:
-        raise BadRequest(404, f"there is no model {model} here, only {server.task.name}")
+        raise BadRequest(404, f"there is no model {model[:ID_LIMIT]} here, only {server.task.name}")
+    version = request.path_params.get("version", server.task.revision)
+    if version != server.task.revision:
+        raise BadRequest(
+            404,
+            f"this pod serves version {server.task.revision} of {model}, not {version[:ID_LIMIT]}: which version answers "
+            "is decided by the rollout, so leave versions/… out",
+        )
     return server
 
 
@@ -133,9 +97,24 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(body, status, headers, media_type="application/json")
 
 
-def refused(_: Request, error: Exception) -> Response:
+def refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadRequest)
+    request.app.state.server.measures.refused.labels(error.reason).inc()
     return _json({"error": error.message}, error.status)
+
+
+def no_such_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    name = request.app.state.server.task.name
+    said = (
+        f"{request.method} {request.url.path[:ID_LIMIT]} is not served here: POST /v2/models/{name}/infer, POST "
+        f"/invocations, POST /v1/models/{name}/feedback, GET /v2/models/{name}, GET /v2/health/ready and GET /metrics are"
+    )
+    return _json({"error": said}, error.status_code, dict(error.headers or {}))
+
+
+async def about(request: Request) -> Response:
+    return _json({"name": "bucle", "version": _server(request).task.revision, "extensions": []})
 
 
 async def live(request: Request) -> Response:
@@ -175,7 +154,8 @@ async def infer(request: Request) -> Response:
     server = _server(request)
 
     def answer(call: Call, asked: Asked, prediction: Prediction) -> bytes:
-        return protocol.v2_answer(server.task.name, server.task.revision, asked.id or call.id, prediction)
+        name, revision = server.task.name, server.task.revision
+        return protocol.v2_answer(name, revision, asked.id or call.id, prediction, asked.outputs)
 
     return await _predicted(request, server, protocol.v2_request, answer)
 
@@ -190,24 +170,28 @@ async def invocations(request: Request) -> Response:
 async def _predicted(
     request: Request,
     server: Server,
-    parse: Callable[[bytes], Asked],
+    parse: Callable[[bytes, Names], Asked],
     answer: Callable[[Call, Asked, Prediction], bytes],
 ) -> Response:
-    call = Call.of(request)
+    call = call_of(request)
     try:
-        asked = parse(await _body(request))
-        prediction = await server.batcher.predict(server.model.frame(asked.columns))
-        server.record(asked, prediction, call)
-        response = Response(answer(call, asked, prediction), 200, media_type="application/json")
-    except InvalidRequest as error:
-        response = _json({"error": f"column {error.column} {error.problem}"}, 400)
-    except BadRequest as error:
-        response = _json({"error": error.message}, error.status)
+        encoding = encoding_of(request)
+        body = await body_of(request)
+
+        def judged() -> tuple[Asked, Admitted]:
+            asked = parse(unpacked(body, encoding), server.feature_names)
+            return asked, server.model.door.admitted(asked.columns)
+
+        asked, admitted = await server.aside(judged, large=encoding != "identity" or len(body) > INLINE_BYTES)
+        prediction = await server.batcher.predict(admitted.features)
+        server.record(asked, admitted, prediction, call)
+        numbers = asked.rows * (1 + len(server.model.reference.classes))
+        content = await server.aside(lambda: answer(call, asked, prediction), large=numbers > INLINE_NUMBERS)
+        response = Response(content, 200, media_type="application/json")
     except ClientDisconnect:
         response = Response(status_code=499)
-    except Exception:
-        log.exception("request %s could not be answered", call.id)
-        response = _json({"error": "the model failed on this request; its log has the reason"}, 500)
+    except Exception as error:  # noqa: BLE001 whatever it was, the caller is answered
+        response = _failed(error, server, call)
     response.headers[names.HEADER_ID] = call.id
     response.headers[HEADER_REVISION] = server.task.revision
     server.measures.requests.labels(str(response.status_code), call.role).inc()
@@ -215,35 +199,41 @@ async def _predicted(
     return response
 
 
-async def _body(request: Request) -> bytes:
-    """The body, or BadRequest 413 once a too large one was read to its end and thrown away, as far as that is bearable."""
-    # Most clients read nothing before they have sent all: refused in the middle, they would see a reset, not the answer.
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > SENT_LIMIT_BYTES:
-            break
-        if size > BODY_LIMIT_BYTES:
-            chunks.clear()
-        else:
-            chunks.append(chunk)
-    if size > BODY_LIMIT_BYTES:
-        raise BadRequest(413, f"the body has more than {BODY_LIMIT_BYTES} bytes: send several")
-    return b"".join(chunks)
+def _failed(error: Exception, server: Server, call: Call) -> Response:
+    if isinstance(error, InvalidRequest):
+        error = BadRequest(400, f"column {error.column} {error.problem}", error.fault)
+    if isinstance(error, Unanswerable):
+        said = f"the model cannot answer row {error.row} ({error.cause}): a value is beyond what it can compute with"
+        error = BadRequest(422, said, "unanswerable")
+    if isinstance(error, BadRequest):
+        server.measures.refused.labels(error.reason).inc()
+        headers = {"Retry-After": RETRY_AFTER_SECONDS} if error.status == 429 else None
+        return _json({"error": error.message}, error.status, headers)
+    log.error("request %s could not be answered", call.id, exc_info=error)
+    return _json({"error": "the model failed on this request; its log has the reason"}, 500)
 
 
 async def take_feedback(request: Request) -> Response:
     server = _server(request)
+    refused_rows = server.measures.feedback_refused
     try:
-        rows = feedback_rows(await _body(request))
+        encoding = encoding_of(request)
+        body = await body_of(request)
+        rows = await server.aside(
+            lambda: feedback_rows(unpacked(body, encoding), server.labels),
+            large=encoding != "identity" or len(body) > INLINE_BYTES,
+        )
     except ClientDisconnect:
         return Response(status_code=499)
+    except RefusedRows as error:
+        for reason, count in error.counts.items():
+            refused_rows.labels(reason).inc(count)
+        raise
     try:
         await server.feedback.append(rows)
     except Exception as error:  # noqa: BLE001 the caller must keep its rows whatever the reason
         log.warning("%d feedback rows were not stored: %s", len(rows), error)
-        server.measures.feedback_refused.inc(len(rows))
+        refused_rows.labels("store").inc(len(rows))
         said = {"error": "the rows were not stored, the object store does not take them: send them again"}
         return _json(said, 503, {"Retry-After": RETRY_AFTER_SECONDS})
     server.measures.feedback.inc(len(rows))

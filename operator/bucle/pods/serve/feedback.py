@@ -6,7 +6,8 @@ Knows the feedback contract, asyncio and a writer; knows nothing of HTTP.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,50 +17,101 @@ import orjson
 import pyarrow as pa
 from pydantic import ValidationError
 
-from bucle.contracts.capture import RECEIVED, FeedbackBody, FeedbackRow
+from bucle.contracts.capture import RECEIVED, FeedbackBody, FeedbackRow, file_stem
+from bucle.contracts.rows import ID_LIMIT, Fault, LabelContract, Refused, cell_of, text_of, time_of
+from bucle.contracts.table import Column
 from bucle.podkit.capture_files import feedback_table, feedback_uri
-from bucle.podkit.frames import label_text
-from bucle.pods.serve.protocol import BadRequest
+from bucle.pods.serve.bodies import BadRequest
+from bucle.pods.serve.compaction import Compactor, Written
 
+TOLD = 3
+"""So many mistakes of one body are told, the others counted."""
+MOST_DIGITS = 32
 COMMIT_SECONDS = 0.25
 """How long a first row waits for others; with the put itself a caller waits less than a second."""
 
 
-def feedback_rows(body: bytes) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class LabelRules:
+    """What a label and an id may be. `id`: the schema's Id column; without one rows are named by their request."""
+
+    label: LabelContract
+    id: Column | None
+
+
+class RefusedRows(BadRequest):
+    """Feedback with rows that may not enter: none of the body is stored. `counts`: such rows by reason."""
+
+    def __init__(self, told: Sequence[str], counts: Counter[str]) -> None:
+        more = sum(counts.values()) - len(told)
+        super().__init__(400, "; ".join(told) + (f"; and {more} more rows" if more else "") + ": no row was stored")
+        self.counts = counts
+
+
+def feedback_rows(body: bytes, rules: LabelRules) -> list[dict[str, Any]]:
     """The rows as they are stored, without their received time. Raises BadRequest with the path of each mistake."""
     try:
         rows = FeedbackBody.model_validate(orjson.loads(body)).rows
     except orjson.JSONDecodeError as error:
-        raise BadRequest(400, f"the body is not JSON: {error}") from error
+        raise BadRequest(400, f"the body is not JSON: {error}", "not_json") from error
     except ValidationError as error:
         many = any(found["type"] == "too_long" for found in error.errors())
-        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
-        raise BadRequest(413 if many else 400, where) from error
-    return [_stored(row, at) for at, row in enumerate(rows)]
+        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:TOLD])
+        raise BadRequest(413 if many else 400, where, "too_large" if many else "malformed") from error
+    stored: list[dict[str, Any]] = []
+    told: list[str] = []
+    counts: Counter[str] = Counter()
+    for at, row in enumerate(rows):
+        try:
+            stored.append(_stored(row, rules))
+        except _WrongField as wrong:
+            counts[wrong.reason] += 1
+            if len(told) < TOLD:
+                told.append(f"rows.{at}{wrong.message}")
+    if counts:
+        raise RefusedRows(told, counts)
+    return stored
 
 
-def _stored(row: FeedbackRow, at: int) -> dict[str, Any]:
+class _WrongField(Exception):
+    """`message` follows the path of the row."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+
+
+def _stored(row: FeedbackRow, rules: LabelRules) -> dict[str, Any]:
     if (row.id is None) == (row.request_id is None):
-        raise BadRequest(400, f"rows.{at} must have exactly one of id and request_id")
+        raise _WrongField(" must have exactly one of id and request_id", "malformed")
     if not 0 <= row.row < 2**31:
-        raise BadRequest(400, f"rows.{at}.row must be the index of a row, from 0")
+        raise _WrongField(".row must be the index of a row, from 0", Fault.OUT_OF_RANGE)
+    if row.request_id is not None and not 0 < len(row.request_id) <= ID_LIMIT:
+        raise _WrongField(f".request_id must have 1 to {ID_LIMIT} characters", Fault.TOO_LONG)
     return {
-        "id": None if row.id is None else label_text(row.id),
+        "id": None if row.id is None else _judged(".id", _id_text, row.id, rules.id),
         "request_id": row.request_id,
         "row": row.row,
-        "label": label_text(row.label),
-        "label_time": _time(row.label_time, at),
+        "label": _judged(".label", rules.label.text, row.label),
+        "label_time": None if row.label_time is None else _judged(".label_time", time_of, row.label_time),
     }
 
 
-def _time(text: str | None, at: int) -> datetime | None:
-    if text is None:
-        return None
+def _judged(name: str, rule: Callable[..., Any], *given: Any) -> Any:
     try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadRequest(400, f"rows.{at}.label_time must be an ISO 8601 time") from error
+        return rule(*given)
+    except Refused as refused:
+        raise _WrongField(f"{name} {refused.problem}", refused.fault) from refused
+
+
+def _id_text(value: str | int, column: Column | None) -> str:
+    """The id as the captured column is compared as text."""
+    if column is None:
+        raise Refused(Fault.MISSING, "names no column: the schema has none of role Id, use request_id and row")
+    if column.type == "Integer" and isinstance(value, str) and value.strip().lstrip("+-").isdigit():
+        value = int(value) if len(value) < MOST_DIGITS else value
+    return text_of(cell_of(column, value))
 
 
 @dataclass
@@ -71,10 +123,11 @@ class _Group:
 class FeedbackLog:
     """`put(uri, table)` runs in its own thread and raises when the store fails."""
 
-    def __init__(self, location: str, writer: str, put: Callable[[str, pa.Table], None]) -> None:
+    def __init__(self, location: str, writer: str, put: Callable[[str, pa.Table], None], compactor: Compactor) -> None:
         self._location = location
         self._writer = writer
         self._put = put
+        self._compactor = compactor
         self._group: _Group | None = None
         self._sequence = 0
         self._commits: set[asyncio.Task[None]] = set()
@@ -95,10 +148,11 @@ class FeedbackLog:
         # Shielded: a caller that hangs up must not take the group of the others with it.
         await asyncio.shield(group.done)
 
-    async def close(self) -> None:
-        """Waits for commits under way."""
-        await asyncio.gather(*self._commits, return_exceptions=True)
-        self._thread.shutdown(wait=True)
+    async def close(self, seconds: float) -> None:
+        """Waits for commits under way, at most so many seconds: who was not told by then sends its rows again."""
+        if self._commits:
+            await asyncio.wait(set(self._commits), timeout=seconds)
+        self._thread.shutdown(wait=False)
 
     async def _commit(self, group: _Group) -> None:
         await asyncio.sleep(COMMIT_SECONDS)
@@ -106,10 +160,14 @@ class FeedbackLog:
         # Stamped when the group is closed: a reader that waits two rolls cannot miss a row that was stamped before.
         now = datetime.now(UTC)
         self._sequence += 1
-        uri = feedback_uri(self._location, now, f"{self._writer}-{self._sequence:06d}")
+        sequence = self._sequence
+        uri = feedback_uri(self._location, now, file_stem(self._writer, sequence))
         try:
             table = feedback_table([row | {RECEIVED: now} for row in group.rows])
             await asyncio.get_running_loop().run_in_executor(self._thread, self._put, uri, table)
+            hour = now.replace(minute=0, second=0, microsecond=0)
+            written = Written(sequence, sequence, table.num_rows, table.nbytes)
+            self._compactor.wrote(uri.rpartition("/")[0], hour, written)
         except Exception as error:  # noqa: BLE001 whatever went wrong, every caller of the group must be told
             group.done.set_exception(error)
             group.done.exception()  # marks it as seen: all callers may have hung up

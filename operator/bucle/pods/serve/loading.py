@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from enum import StrEnum
 
 import numpy as np
 
 from bucle.contracts import capture
 from bucle.contracts.reference import FeatureProfile, Reference
+from bucle.contracts.rows import NUMBER_LABEL_LIMIT
 from bucle.contracts.table import Column
 from bucle.contracts.task import ServeTask
 from bucle.podkit import store
+from bucle.podkit.door import Features, frame_of
 from bucle.podkit.model import LoadedModel, Prediction, feature_columns, load_model
 from bucle.podkit.program import ProgramError, bad_configuration
+from bucle.pods.serve.batching import Predict
 
 WARM_ROWS = 8
 WARM_ROUNDS = 3
+NEVER_SEEN = "\u2014never seen\u2014"
 
 
 def loaded(task: ServeTask) -> LoadedModel:
@@ -27,30 +33,80 @@ def loaded(task: ServeTask) -> LoadedModel:
 
 
 def warm(model: LoadedModel, uri: str) -> None:
-    """Predicts rows made of the reference profile. Raises ProgramError SignatureMismatch (78)."""
-    columns = sample_columns(model.reference)
+    """Asks for rows of the reference profile, then for what the schema allows beside. Raises SignatureMismatch (78)."""
+    ask = predictor(model)
+    rows = sample_rows(model.reference)
     try:
-        frame = model.frame(columns)
         for _ in range(WARM_ROUNDS):
-            prediction = model.predict(frame)
-    except ProgramError:
-        raise
+            ask([rows])
     except Exception as error:
-        raise bad_configuration(
-            "SignatureMismatch",
-            f"the model at {uri} does not take rows of its own schema ({type(error).__name__}: {error}): retrain it",
-        ) from error
-    problem = misfit(prediction, model.reference, len(frame))
-    if problem:
-        raise bad_configuration("SignatureMismatch", f"the model at {uri} {problem}: retrain it")
+        raise _mismatch(uri, "does not take rows of its own schema", error) from error
+    probes = allowed_gaps(model.features)
+    try:
+        ask([rows, *(with_gap(rows, column.name, gap) for column, gap in probes)])
+    except Exception as together:
+        for column, gap in probes:
+            try:
+                ask([with_gap(rows, column.name, gap)])
+            except Exception as error:
+                raise _mismatch(uri, f"does not take {gap.words(column.name)}", error) from error
+        raise _mismatch(uri, "does not take nulls and unknown categories together", together) from together
+
+
+def _mismatch(uri: str, what: str, error: Exception) -> ProgramError:
+    problem = str(error) if isinstance(error, Misfit) else type(error).__name__
+    return bad_configuration("SignatureMismatch", f"the model at {uri} {what} ({problem}): retrain it")
+
+
+class Misfit(ValueError):
+    """A prediction that is none: of another shape, or with values that are neither probabilities nor numbers."""
+
+
+def predictor(model: LoadedModel) -> Predict:
+    """What the batcher asks; raises Misfit, or what the model raises."""
+
+    def ask(parts: Sequence[Features]) -> Prediction:
+        frame = frame_of(parts, model.features)
+        prediction = model.predict(frame)
+        problem = misfit(prediction, model.reference, len(frame))
+        if problem:
+            raise Misfit(problem)
+        return prediction
+
+    return ask
+
+
+class Gap(StrEnum):
+    """What a row may have in place of a value."""
+
+    NULL = "null"
+    UNKNOWN = "unknown"
+
+    def words(self, column: str) -> str:
+        if self is Gap.NULL:
+            return f"a null in the column {column}, which `nullable: Allowed` permits"
+        return f"a category never seen in the column {column}, which `unknown: AsNull` permits: handle unknown ones"
+
+
+def allowed_gaps(columns: Sequence[Column]) -> list[tuple[Column, Gap]]:
+    nulls = [(column, Gap.NULL) for column in columns if column.nullable == "Allowed"]
+    closed = [column for column in columns if column.type == "Category" and column.unknown == "AsNull"]
+    return nulls + [(column, Gap.UNKNOWN) for column in closed]
+
+
+def with_gap(rows: Features, column: str, gap: Gap) -> Features:
+    """The first row, with that gap in its column."""
+    values: dict[str, Sequence[float | str]] = {name: given[:1] for name, given in rows.columns.items()}
+    values[column] = [math.nan if gap is Gap.NULL else NEVER_SEEN]
+    return Features(values, 1)
 
 
 def misfit(prediction: Prediction, reference: Reference, rows: int) -> str | None:
     """What is wrong with the shape or the values of a prediction, if anything."""
     if not reference.classes:
         numbers = prediction.numbers
-        good = numbers is not None and numbers.shape == (rows,) and bool(np.isfinite(numbers).all())
-        return None if good else f"must answer {rows} finite numbers"
+        good = numbers is not None and numbers.shape == (rows,) and bool((np.abs(numbers) < NUMBER_LABEL_LIMIT).all())
+        return None if good else f"must answer {rows} finite numbers below {NUMBER_LABEL_LIMIT:g}"
     scores, labels = prediction.scores, prediction.labels
     if scores is None or labels is None or scores.shape != (rows, len(reference.classes)) or len(labels) != rows:
         return f"must answer scores of shape [{rows}, {len(reference.classes)}]"
@@ -59,22 +115,26 @@ def misfit(prediction: Prediction, reference: Reference, rows: int) -> str | Non
     return None
 
 
-def sample_columns(reference: Reference) -> dict[str, list[Any]]:
-    """Rows within what training saw, and one of nulls and unknown categories where the schema allows them."""
+def known_row(reference: Reference) -> Features:
+    """One row that the warm model did answer."""
+    rows = sample_rows(reference)
+    return Features({name: values[:1] for name, values in rows.columns.items()}, 1)
+
+
+def sample_rows(reference: Reference) -> Features:
+    """Rows within what training saw."""
     profiles = {profile.name: profile for profile in reference.features}
-    return {column.name: _sample(column, profiles.get(column.name)) for column in feature_columns(reference.table)}
+    columns = {c.name: _sample(c, profiles.get(c.name)) for c in feature_columns(reference.table)}
+    return Features(columns, WARM_ROWS)
 
 
-def _sample(column: Column, profile: FeatureProfile | None) -> list[Any]:
-    values: list[Any]
+def _sample(column: Column, profile: FeatureProfile | None) -> list[float | str]:
+    values: list[float | str]
     if column.type in ("Category", "Text"):
         values = list(profile.counts) if profile and profile.counts else ["a"]
     elif column.type == "Boolean":
-        values = [False, True]
+        values = [0.0, 1.0]
     else:
-        values = list(profile.quantiles) if profile and profile.quantiles else [float(column.minimum or 0)]
-        values = [float(round(value)) for value in values] if column.type == "Integer" else values
-    rows = [values[at % len(values)] for at in range(WARM_ROWS)]
-    if column.nullable == "Allowed":
-        rows[-1] = None
-    return rows
+        quantiles = profile.quantiles if profile and profile.quantiles else (float(column.minimum or 0),)
+        values = [float(round(q)) if column.type == "Integer" else q for q in quantiles]
+    return [values[at % len(values)] for at in range(WARM_ROWS)]

@@ -10,23 +10,42 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Protocol
 
 import pyarrow as pa
 
-from bucle.contracts.capture import ROLL_ROWS, ROLL_SECONDS
+from bucle.contracts.capture import ROLL_ROWS, ROLL_SECONDS, file_stem
 from bucle.contracts.table import Column
 from bucle.podkit.capture_files import Captured, capture_table, capture_uri, hour_of
 from bucle.podkit.program import ProgramError
+from bucle.pods.serve.compaction import Compactor, Written
 
 log = logging.getLogger("bucle.capture")
 
 RING_ROWS = 200_000
+RING_CELLS = 4_000_000
+"""Of a wide table fewer rows wait: about 200 MB of values in either case."""
 LAST_ATTEMPTS = 3
+ODD_ATTEMPTS = 3
+"""So often a file that fails in a way nobody foresaw is tried, before its rows give way to the next."""
+PAUSE_SECONDS = 1.0
 
 
 class Counter(Protocol):
     def inc(self, amount: float = 1) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """`stored` rows after their put succeeded; rows that found the ring full, or could not be written; and how often
+    something unforeseen was survived."""
+
+    stored: Counter
+    ring_full: Counter
+    unwritable: Counter
+    restarts: Counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +59,16 @@ class Destination:
 
 
 class Recorder:
-    """`stored` counts rows after their put succeeded, `dropped` rows that found the ring full."""
+    """At most one file each ROLL_SECONDS while rows are few, and files of ROLL_ROWS when they are many."""
 
-    def __init__(self, to: Destination, columns: Sequence[Column], stored: Counter, dropped: Counter) -> None:
+    def __init__(self, to: Destination, columns: Sequence[Column], tally: Tally, compactor: Compactor) -> None:
         self._to = to
         self._columns = tuple(columns)
-        self._stored_counter, self._dropped_counter = stored, dropped
+        self._tally = tally
+        self._compactor = compactor
+        width = max(1, len(self._columns))
+        self._most_rows = min(RING_ROWS, RING_CELLS // width)
+        self._roll_rows = min(ROLL_ROWS, self._most_rows // 4)
         self._lock = threading.Lock()
         self._ring: deque[Captured] = deque()
         self._rows = 0
@@ -53,8 +76,9 @@ class Recorder:
         self._sequence = 0
         self._pending: list[Captured] = []
         self._pending_drops = 0
+        self._odd = 0
         self._wake = threading.Event()
-        self._ending = False
+        self._ending = threading.Event()
         self.stored_rows = 0
         self.dropped_rows = 0
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -65,29 +89,35 @@ class Recorder:
     def offer(self, entry: Captured) -> None:
         """Takes the rows, or drops and counts them when the ring is full: the newest go, the order stays."""
         with self._lock:
-            if self._rows + entry.rows > RING_ROWS:
+            if self._rows + entry.rows > self._most_rows:
                 self.dropped_rows += entry.rows
                 self._untold_drops += entry.rows
-                self._dropped_counter.inc(entry.rows)
+                self._tally.ring_full.inc(entry.rows)
                 return
             self._ring.append(entry)
             self._rows += entry.rows
-            full = self._rows >= ROLL_ROWS
+            full = self._rows >= self._roll_rows
         if full:
             self._wake.set()
 
     def close(self, timeout: float) -> None:
         """Writes what is left; gives up after a few attempts or the timeout (seconds)."""
-        self._ending = True
+        self._ending.set()
         self._wake.set()
         self._thread.join(timeout)
+        if self._rows:
+            log.error("%d captured rows are lost: the store did not take them before this pod ended", self._rows)
 
     def flush(self) -> bool:
-        """One attempt to write all that waits; False when the store failed, and then nothing is lost."""
-        while True:
-            batch = self._batch()
-            if not batch:
-                return True
+        """One attempt to write what waits by now; False when the store failed, and then nothing is lost.
+
+        What comes meanwhile waits for the next time: under traffic there is always something.
+        """
+        with self._lock:
+            left = len(self._ring)
+        while left > 0:
+            batch = self._batch(left)
+            left -= len(batch)
             try:
                 table = capture_table(batch, self._columns, self._pending_drops)
             except Exception:
@@ -100,21 +130,40 @@ class Recorder:
             except ProgramError as error:
                 log.warning("capture waits: %s", error.message)
                 return False
+            except Exception:  # noqa: BLE001 what nobody foresaw is counted, and must not end the thread
+                self._survive(batch)
+                return False
+        return True
+
+    def _survive(self, batch: list[Captured]) -> None:
+        """Counts what nobody foresaw; a file that fails so again and again gives way to the next."""
+        self._odd += 1
+        self._tally.restarts.inc()
+        log.exception("captured rows were not written (attempt %d)", self._odd)
+        if self._odd >= ODD_ATTEMPTS:
+            self._give_up(batch)
 
     def _run(self) -> None:
-        while not self._ending:
+        while not self._ending.is_set():
             self._wake.wait(ROLL_SECONDS)
             self._wake.clear()
-            if not self.flush():
-                # A full ring sets the event again and again while the store is down.
-                threading.Event().wait(0 if self._ending else 1.0)
+            try:
+                if not self.flush():
+                    # A full ring sets the event again and again while the store is down.
+                    self._ending.wait(PAUSE_SECONDS)
+                elif not self._ending.is_set():
+                    self._compactor.turn(datetime.now(UTC))
+            except Exception:
+                # A thread that ends would leave a server that answers, says it is well and records nothing.
+                log.exception("the capture failed and goes on")
+                self._tally.restarts.inc()
+                self._ending.wait(PAUSE_SECONDS)
         for _ in range(LAST_ATTEMPTS):
             if self.flush():
                 return
-        log.error("%d captured rows are lost: the store did not answer before this pod ended", self._rows)
 
-    def _batch(self) -> list[Captured]:
-        """The oldest entries of one hour, at most one roll. They stay in the ring until they are stored.
+    def _batch(self, most: int) -> list[Captured]:
+        """The oldest entries of one hour, at most `most` and one roll. They stay in the ring until they are stored.
 
         A batch whose put failed is tried again as it is: a failed put may have been a lost answer, and files that
         readers have seen must never change.
@@ -124,8 +173,8 @@ class Recorder:
         with self._lock:
             batch: list[Captured] = []
             rows = 0
-            for entry in self._ring:
-                if batch and (rows + entry.rows > ROLL_ROWS or hour_of(entry) != hour_of(batch[0])):
+            for entry in islice(self._ring, most):
+                if batch and (rows + entry.rows > self._roll_rows or hour_of(entry) != hour_of(batch[0])):
                     break
                 batch.append(entry)
                 rows += entry.rows
@@ -141,12 +190,15 @@ class Recorder:
             self._untold_drops += rows
             self.dropped_rows += rows
         self._pending = []
-        self._dropped_counter.inc(rows)
+        self._odd = 0
+        self._tally.unwritable.inc(rows)
 
     def _write(self, batch: list[Captured], table: pa.Table) -> None:
-        name = f"{self._to.writer}-{self._sequence:06d}"
-        self._to.put(capture_uri(self._to.location, self._to.revision, hour_of(batch[0]), name), table)
+        hour = hour_of(batch[0])
+        uri = capture_uri(self._to.location, self._to.revision, hour, file_stem(self._to.writer, self._sequence))
+        self._to.put(uri, table)
         rows = table.num_rows
+        self._compactor.wrote(uri.rpartition("/")[0], hour, Written(self._sequence, self._sequence, rows, table.nbytes))
         with self._lock:
             for _ in batch:
                 self._ring.popleft()
@@ -154,5 +206,6 @@ class Recorder:
             self._untold_drops -= self._pending_drops
             self.stored_rows += rows
         self._pending = []
+        self._odd = 0
         self._sequence += 1
-        self._stored_counter.inc(rows)
+        self._tally.stored.inc(rows)
