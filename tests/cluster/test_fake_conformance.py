@@ -1,4 +1,4 @@
-"""The rules of tests/conformance.py on a real API server, through our own client: what FakeKube claims is true.
+"""The rules of tests/conformance on a real API server, through our own client: what FakeKube claims is true.
 
 Kubeconfig: BUCLE_TEST_KUBECONFIG, else ~/.cache/bucle/kubeconfig. Each rule gets a namespace that is deleted afterwards.
 """

@@ -1,8 +1,10 @@
 """An API server in memory: the rules of Kubernetes that the engine relies on, and no others.
 
 It fakes: create with uid, resourceVersion and generation; the status subresource; PUT preconditions; server-side
-apply by one manager; label selectors; background garbage collection by owner; immutable Job templates; deletion with a uid. It does not fake: defaulting (but for the -1 generation of our kinds' status), admission, quotas, finalizers,
-namespaces, schema validation. Each rule it fakes is tested in tests/conformance.py against it and a real server.
+apply by one manager; label selectors; background garbage collection by owner; deletion with a uid; schemas (defaults and
+pruning of our kinds, refusals of all) and immutable fields. It does not fake: CEL rules, defaults of core kinds,
+admission webhooks, quotas, finalizers, namespaces.
+Each rule it fakes is tested in tests/conformance against it and a real server.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from tests.fakes.admission import LARGEST_REQUEST, admitted, immutable, status_admitted
 from tests.fakes.clock import FakeClock
 from tests.fakes.merging import apply
 from tests.fakes.rights import NotGranted, Right, needed
@@ -22,7 +25,6 @@ from bucle.engine.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
-    JOB,
     LEASE,
     JsonObject,
     ObjectKey,
@@ -38,6 +40,10 @@ WITHOUT_STATUS = frozenset({CONFIG_MAP, EVENT, LEASE})
 WRITES = frozenset({"create", "apply", "replace", "replace_status", "patch_annotations", "delete"})
 
 Changed = Callable[[Resource, JsonObject, str], None]
+
+
+class UnknownField(BaseException):
+    """The operator sent a field that Kubernetes does not know, and which it would drop in silence."""
 
 
 class Crashed(BaseException):
@@ -70,12 +76,16 @@ class _Stored:
 class FakeKube:
     """`requests` logs every call; `writes` those that may change something. `on_change` hears of every change.
 
-    With `rights` a call that none of them allows ends the test.
+    With `rights` a call that none of them allows ends the test, and so does a field that no schema knows. `own_schemas`:
+    False where one of our kinds stands for a toy.
     """
 
-    def __init__(self, clock: FakeClock | None = None, rights: Collection[Right] | None = None) -> None:
+    def __init__(
+        self, clock: FakeClock | None = None, rights: Collection[Right] | None = None, *, own_schemas: bool = True
+    ) -> None:
         self.clock = clock or FakeClock()
         self.rights = rights
+        self._own_schemas = own_schemas
         self.requests: list[Request] = []
         self.on_change: list[Changed] = []
         self._objects: dict[ObjectKey, _Stored] = {}
@@ -121,10 +131,13 @@ class FakeKube:
         return wire_copy(stored.obj) if stored else None
 
     def put(self, resource: Resource, manifest: JsonObject) -> JsonObject:
-        """What a person or another controller creates; leaves no request behind and never fails."""
+        """What a person or another controller creates; leaves no request behind. Invalid."""
+        return self._put(resource, manifest, strict=False)
+
+    def _put(self, resource: Resource, manifest: JsonObject, *, strict: bool) -> JsonObject:
         key = key_of(resource, manifest)
         assert key not in self._objects, f"{key} exists already"
-        obj = self._born(resource, manifest)
+        obj = self._born(resource, manifest, strict=strict)
         self._objects[key] = _Stored(obj, None, wire_copy(manifest))
         self._tell(resource, obj, "ADDED")
         return wire_copy(obj)
@@ -133,7 +146,17 @@ class FakeKube:
         """What a person or another controller does: `change` edits a copy; generation follows the spec."""
         obj = wire_copy(self._stored(ObjectKey(resource, namespace, name)).obj)
         change(obj)
-        return self._store(ObjectKey(resource, namespace, name), obj, "MODIFIED")
+        return self._store(ObjectKey(resource, namespace, name), obj, strict=False)
+
+    def edit_under_an_older_schema(
+        self, resource: Resource, namespace: str, name: str, change: Callable[[JsonObject], None]
+    ) -> JsonObject:
+        """An object of ours as an older release's CRD let it in: not judged, now or later, by its spec."""
+        judging, self._own_schemas = self._own_schemas, False
+        try:
+            return self.edit(resource, namespace, name, change)
+        finally:
+            self._own_schemas = judging
 
     def remove(self, resource: Resource, namespace: str, name: str) -> None:
         """What a person's `kubectl delete` does; children follow."""
@@ -164,7 +187,7 @@ class FakeKube:
             raise AlreadyExists(f"{resource.plural} {key.name!r} already exists")
         if manifest["metadata"].get("resourceVersion"):
             raise Invalid("resourceVersion should not be set on objects to be created")
-        obj = self.put(resource, manifest)
+        obj = self._put(resource, manifest, strict=True)
         self.count_write()
         return obj
 
@@ -178,7 +201,7 @@ class FakeKube:
                 raise Conflict(
                     f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 )
-            obj = self._born(resource, manifest)
+            obj = self._born(resource, manifest, strict=True)
             self._objects[key] = _Stored(obj, _intent(manifest))
             self._tell(resource, obj, "ADDED")
         else:
@@ -188,7 +211,7 @@ class FakeKube:
             intent = _intent(manifest)
             before = _without(stored.applied, stored.posted) if stored.applied else None
             merged = apply(stored.obj, before, intent)
-            obj = self._store(key, merged, "MODIFIED")
+            obj = self._store(key, merged, strict=True)
             stored.applied = intent
         self.count_write()
         return wire_copy(obj)
@@ -202,7 +225,7 @@ class FakeKube:
         changed["metadata"] = {**stored.obj["metadata"], **changed["metadata"]}
         if resource not in WITHOUT_STATUS and "status" in stored.obj:
             changed["status"] = stored.obj["status"]
-        result = self._store(key, changed, "MODIFIED")
+        result = self._store(key, changed, strict=True)
         self.count_write()
         return wire_copy(result)
 
@@ -211,7 +234,7 @@ class FakeKube:
         self._request("replace_status", resource, key.namespace, key.name)
         stored = self._stored(key)
         self._check_version(stored, obj)
-        result = self._store(key, {**stored.obj, "status": wire_copy(obj.get("status", {}))}, "MODIFIED")
+        result = self._store(key, {**stored.obj, "status": wire_copy(obj.get("status", {}))}, strict=True)
         self.count_write()
         return wire_copy(result)
 
@@ -222,7 +245,7 @@ class FakeKube:
         key = ObjectKey(resource, namespace, name)
         obj = wire_copy(self._stored(key).obj)
         obj["metadata"]["annotations"] = {**obj["metadata"].get("annotations", {}), **annotations}
-        result = self._store(key, obj, "MODIFIED")
+        result = self._store(key, obj, strict=True)
         self.count_write()
         return wire_copy(result)
 
@@ -256,11 +279,13 @@ class FakeKube:
         if version and version != stored.obj["metadata"]["resourceVersion"]:
             raise Conflict("the object has been modified; please apply your changes to the latest version")
 
-    def _born(self, resource: Resource, manifest: JsonObject) -> JsonObject:
-        obj = wire_copy(manifest)
+    def _born(self, resource: Resource, manifest: JsonObject, *, strict: bool) -> JsonObject:
+        obj = {**wire_copy(manifest), "apiVersion": resource.api_version, "kind": resource.kind}
+        if resource not in WITHOUT_STATUS:
+            obj.pop("status", None)
+        obj = self._judged(resource, obj, None, strict=strict)
         self._uids += 1
         uid = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{resource.plural}/{self._uids}"))
-        obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
         obj["metadata"] |= {
             "uid": uid,
             "resourceVersion": self._next_version(),
@@ -268,22 +293,43 @@ class FakeKube:
         }
         if resource not in WITHOUT_STATUS:
             obj["metadata"]["generation"] = 1
-            obj.pop("status", None)
             if resource.group == GROUP:
-                obj["status"] = {"observedGeneration": -1}
+                obj.setdefault("status", {"observedGeneration": -1})
         return obj
 
-    def _store(self, key: ObjectKey, obj: JsonObject, event: str) -> JsonObject:
+    def _judged(self, resource: Resource, obj: JsonObject, before: JsonObject | None, *, strict: bool) -> JsonObject:
+        """The object as it is stored. Invalid, with the server's list of what is wrong; what did not change is not judged again."""
+        if len(orjson.dumps(obj)) > LARGEST_REQUEST:
+            raise Invalid(f"{resource.kind} {obj['metadata']['name']}: the request is too large")
+        if resource.group == GROUP and not self._own_schemas:
+            return obj
+        status_alone = before is not None and all(obj.get(k) == before.get(k) for k in obj if k != "status")
+        if status_alone:
+            verdict = status_admitted(resource, obj.get("status") or {})
+            verdict.value = {**obj, "status": verdict.value}
+        else:
+            verdict = admitted(resource, obj)
+            verdict.problems += immutable(resource, before, obj) if before is not None else []
+        if verdict.dropped and strict and self.rights is not None:
+            raise UnknownField(f"{resource.kind} {obj['metadata']['name']}: the server drops {verdict.dropped}")
+        if verdict.problems:
+            told = verdict.problems[0] if len(verdict.problems) == 1 else f"[{', '.join(verdict.problems)}]"
+            qualified = f"{resource.kind}.{resource.group}".rstrip(".")
+            raise Invalid(f'{qualified} "{obj["metadata"]["name"]}" is invalid: {told}')
+        return verdict.value  # type: ignore[no-any-return]
+
+    def _store(self, key: ObjectKey, obj: JsonObject, *, strict: bool) -> JsonObject:
         stored = self._stored(key)
         if obj == stored.obj:
             return stored.obj
-        if key.resource == JOB and obj["spec"].get("template") != stored.obj["spec"].get("template"):
-            raise Invalid(f'Job.batch "{key.name}" is invalid: spec.template: field is immutable')
+        obj = self._judged(key.resource, obj, stored.obj, strict=strict)
+        if obj == stored.obj:
+            return stored.obj
         if key.resource not in WITHOUT_STATUS and _intent_changed(key.resource, stored.obj, obj):
             obj["metadata"] = {**obj["metadata"], "generation": stored.obj["metadata"].get("generation", 1) + 1}
         obj["metadata"] = {**obj["metadata"], "resourceVersion": self._next_version()}
         stored.obj = obj
-        self._tell(key.resource, obj, event)
+        self._tell(key.resource, obj, "MODIFIED")
         return obj
 
     def _remove(self, key: ObjectKey) -> None:

@@ -76,7 +76,7 @@ class Simulation:
         rights: Collection[Right] | None = OF_THE_OPERATOR,
     ) -> None:
         self.clock = FakeClock(start)
-        self.kube = FakeKube(self.clock, rights)
+        self.kube = FakeKube(self.clock, rights, own_schemas=rights is not None)
         self.namespace = namespace
         self.fence: Fence = fence or OpenFence()
         self._rooms = tuple(rooms) if rooms is not None else _all_rooms()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.fakes.simulation import NAMESPACE
 from tests.sim.drifting import (
     MODEL,
     NAME,
@@ -265,7 +266,7 @@ async def test_another_object_that_cannot_be_read_is_named_and_is_not_the_policy
 ) -> None:
     world = DriftWorld()
     await world.sim.settle()
-    world.sim.edit(resource, name, lambda obj: obj.update(spec={}))
+    world.sim.kube.edit_under_an_older_schema(resource, NAMESPACE, name, lambda obj: obj.update(spec={}))
     await world.sim.pass_time(timedelta(minutes=1))
     said = next(c for c in world.status["conditions"] if c["type"] == type_)
     assert f"{resource.kind} {name} cannot be read: spec" in said["message"]

@@ -1,7 +1,8 @@
-"""The rules of tests/conformance.py on the API server in memory; tests/cluster runs them on a real one."""
+"""The rules of tests/conformance on the API server in memory; tests/cluster runs them on a real one."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -17,6 +18,10 @@ class WithControllers(FakeKube):
 
     WRITES_PER_OBJECT = 3
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: Counter[tuple[Resource, str]] = Counter()
+
     async def get(self, resource: Resource, namespace: str, name: str) -> JsonObject:
         return self._then_a_controller_writes(resource, await super().get(resource, namespace, name))
 
@@ -29,10 +34,13 @@ class WithControllers(FakeKube):
     def _then_a_controller_writes(self, resource: Resource, answer: JsonObject) -> JsonObject:
         def write(obj: JsonObject) -> None:
             status: dict[str, Any] = obj.setdefault("status", {})
-            status["writes"] = status.get("writes", 0) + 1
+            said = {"type": "Suspended", "status": "True", "message": f"write {self.written[resource, name]}"}
+            status["conditions"] = [said]
 
-        if resource in (JOB, DEPLOYMENT) and answer.get("status", {}).get("writes", 0) < self.WRITES_PER_OBJECT:
-            self.edit(resource, answer["metadata"]["namespace"], answer["metadata"]["name"], write)
+        name = answer["metadata"]["name"]
+        if resource in (JOB, DEPLOYMENT) and self.written[resource, name] < self.WRITES_PER_OBJECT:
+            self.written[resource, name] += 1
+            self.edit(resource, answer["metadata"]["namespace"], name, write)
         return answer
 
 

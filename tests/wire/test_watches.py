@@ -83,7 +83,7 @@ def ours(name: str, kind: str = "Dataset", owner: str = "flights") -> dict[str, 
 
 
 async def test_events_become_keys_and_nothing_is_ever_written(tmp_path: Path) -> None:
-    kube = FakeKube()
+    kube = FakeKube(own_schemas=False)
     before = kube.put(DATASET, a_dataset())
     kube.put(CONFIG_MAP, a_config_map("someone-elses"))
     async with running(tmp_path, kube) as run:
@@ -96,7 +96,7 @@ async def test_events_become_keys_and_nothing_is_ever_written(tmp_path: Path) ->
         kube.put(JOB, job)
         await eventually(lambda: run.taken() == FLIGHTS)
 
-        pod = an_object(POD, "flights-d1-x", spec={})
+        pod = an_object(POD, "flights-d1-x", spec=job["spec"]["template"]["spec"])
         pod["metadata"] = ours("flights-d1-x")
         kube.put(POD, pod)
         await eventually(lambda: run.taken() == FLIGHTS)
@@ -108,7 +108,7 @@ async def test_events_become_keys_and_nothing_is_ever_written(tmp_path: Path) ->
 
 
 async def test_children_are_selected_on_the_server_and_parents_are_not(tmp_path: Path) -> None:
-    async with running(tmp_path, FakeKube()) as run:
+    async with running(tmp_path, FakeKube(own_schemas=False)) as run:
         selectors = {
             path.rsplit("/", 1)[-1]: query.get("labelSelector")
             for _, path, query in run.server.requests
@@ -119,7 +119,7 @@ async def test_children_are_selected_on_the_server_and_parents_are_not(tmp_path:
 
 
 async def test_narrow_rights_are_enough_no_namespace_or_crd_is_asked_for(tmp_path: Path) -> None:
-    async with running(tmp_path, FakeKube()) as run:
+    async with running(tmp_path, FakeKube(own_schemas=False)) as run:
         paths = [path for _, path, _ in run.server.requests]
     assert all("/namespaces/ml/" in path for path in paths if path.endswith(("datasets", "configmaps", "jobs", "pods")))
     assert not any(path.endswith(("/namespaces", "/customresourcedefinitions")) for path in paths)
@@ -134,7 +134,7 @@ Trouble = Callable[[FakeApiServer], None]
 async def test_a_watch_that_ends_or_falls_silent_is_begun_anew_and_nothing_is_deaf(
     tmp_path: Path, trouble: Trouble
 ) -> None:
-    kube = FakeKube()
+    kube = FakeKube(own_schemas=False)
     kube.put(DATASET, a_dataset())
     async with running(tmp_path, kube, silence=0.5 if trouble is FakeApiServer.fall_silent else 70.0) as run:
         await eventually(lambda: run.taken() == FLIGHTS)
@@ -148,7 +148,7 @@ async def test_a_watch_that_ends_or_falls_silent_is_begun_anew_and_nothing_is_de
 
 
 async def test_what_changed_while_the_version_expired_is_found_by_listing_anew(tmp_path: Path) -> None:
-    kube = FakeKube()
+    kube = FakeKube(own_schemas=False)
     kube.put(DATASET, a_dataset())
     async with running(tmp_path, kube) as run:
         await eventually(lambda: run.taken() == FLIGHTS)

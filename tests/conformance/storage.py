@@ -1,38 +1,20 @@
-"""What the engine relies on in Kubernetes, one function per rule. Each runs against FakeKube (tests/sim) and against a
-real API server (tests/cluster), so the fake cannot lie. A rule gets a Kube and an empty namespace of its own.
-"""
+"""How objects are stored, merged, guarded and collected."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 from tests.builders import a_config_map, a_deployment, a_job, a_service
+from tests.conformance.rules import PATIENCE_SECONDS, partial, put_status, rule
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, Kube, NotFound
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject, owner_reference, uid_of
 from bucle.resources.addresses import Resource
 
-Rule = Callable[[Kube, str], Awaitable[None]]
-RULES: list[Rule] = []
-PATIENCE_SECONDS = 30
-
-
-def rule(function: Rule) -> Rule:
-    RULES.append(function)
-    return function
-
 
 def version_of(obj: JsonObject) -> str:
     return str(obj["metadata"]["resourceVersion"])
-
-
-def partial(resource: Resource, live: JsonObject, **fields: Any) -> JsonObject:
-    """A server-side apply of only these fields, on exactly that object."""
-    metadata = {"name": live["metadata"]["name"], "namespace": live["metadata"]["namespace"], "uid": uid_of(live)}
-    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **fields}
 
 
 async def gone(kube: Kube, resource: Resource, namespace: str, name: str) -> bool:
@@ -44,20 +26,6 @@ async def gone(kube: Kube, resource: Resource, namespace: str, name: str) -> boo
             return True
         await asyncio.sleep(0.5)
     return False
-
-
-async def put_status(
-    kube: Kube, resource: Resource, namespace: str, name: str, change: Callable[[JsonObject], JsonObject]
-) -> tuple[JsonObject, JsonObject]:
-    """The object as read and as stored. A real controller writes the status of a new object several times, so what it
-    wrote in between is read again, as the engine does, until a write goes through."""
-    for _ in range(PATIENCE_SECONDS * 10):
-        live = await kube.get(resource, namespace, name)
-        try:
-            return live, await kube.replace_status(resource, change(live))
-        except Conflict:
-            await asyncio.sleep(0.1)
-    raise AssertionError(f"{resource.kind} {name}: its controller still writes status after {PATIENCE_SECONDS} s")
 
 
 @rule
