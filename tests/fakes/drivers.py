@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.fakes.kube import FakeKube
 
+from bucle.contracts.names import ENV_TASK_SHA256
 from bucle.contracts.result import Result
 from bucle.engine.objects import DEPLOYMENT, JOB, POD, JsonObject, owner_reference
 from bucle.engine.status import timestamp
@@ -29,7 +30,7 @@ def fail_job(kube: FakeKube, namespace: str, name: str, exit_code: int, result: 
 def end_pod(kube: FakeKube, namespace: str, name: str, exit_code: int, result: Result | str = "") -> None:
     """The Job's pod ends; the Job controller has not noticed yet."""
     pod = start_pod(kube, namespace, name)
-    message = result.message() if isinstance(result, Result) else result
+    message = told_of(pod, result).message() if isinstance(result, Result) else result
     ended: dict[str, Any] = {"exitCode": exit_code, "finishedAt": timestamp(kube.clock.now()), "message": message}
     ended["reason"] = "Completed" if exit_code == 0 else "Error"
     container = pod["spec"]["containers"][0]["name"]
@@ -37,6 +38,12 @@ def end_pod(kube: FakeKube, namespace: str, name: str, exit_code: int, result: R
     set_pod_status(
         kube, pod, {"phase": phase, "containerStatuses": [{"name": container, "state": {"terminated": ended}}]}
     )
+
+
+def told_of(pod: JsonObject, result: Result) -> Result:
+    """A program says in its result of which task it is: of the one its pod was given."""
+    env = {variable["name"]: variable.get("value") for variable in pod["spec"]["containers"][0].get("env") or ()}
+    return result.model_copy(update={"task_sha256": env.get(ENV_TASK_SHA256, result.task_sha256)})
 
 
 def start_pod(kube: FakeKube, namespace: str, job_name: str) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import timedelta
 
 import pytest
@@ -66,7 +67,7 @@ async def test_the_steady_state_writes_nothing() -> None:
 async def test_a_harvested_job_gets_a_time_to_live_and_is_not_made_again() -> None:
     sim = await built()
     (job,) = sim.jobs()
-    assert job["spec"]["ttlSecondsAfterFinished"] == 86400
+    assert job["spec"]["ttlSecondsAfterFinished"] == 600
     sim.kube.remove(JOB, sim.namespace, job["metadata"]["name"])
     sim.restart()
     await sim.settle()
@@ -142,7 +143,7 @@ async def test_a_store_that_is_down_is_tried_again_with_growing_pauses() -> None
         began = sim.clock.now()
         await sim.until(lambda: bool(sim.jobs(open_only=True)))
         waits.append((sim.clock.now() - began).total_seconds())
-    assert waits == [5, 10, 20, 40, 60, 60]
+    assert waits == [5, 10, 20, 40, 80, 160]
     sim.finish_job(only_job(sim), data_result())
     await sim.settle()
     assert sim.reason(DATASET, "flights") == "VersionReady"
@@ -152,17 +153,104 @@ async def test_a_wrong_schema_stalls_until_it_is_edited() -> None:
     sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
-    sim.fail_job(only_job(sim), 78, failure("data", "UnknownColumn", "column hour is not in the files"))
-    await sim.pass_time(timedelta(hours=1))
-    assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == ("UnknownColumn", "True")
+    sim.fail_job(only_job(sim), 78, failure("data", "SpecInvalid", "there is no time zone Mars"))
+    await sim.pass_time(timedelta(hours=3))
+    assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == ("SpecInvalid", "True")
     assert sim.jobs(open_only=True) == []
     sim.edit(DATASET, "flights", widen)
     await sim.settle()
     assert only_job(sim)
 
 
+@pytest.mark.parametrize("reason", ["UnknownColumn", "WrongType", "SourceEmpty"])
+async def test_data_that_do_not_fit_are_read_again_by_themselves_once_the_file_was_corrected(reason: str) -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(FLIGHTS)
+    await sim.settle()
+    for minutes in (5, 10, 20, 40, 60, 60):
+        sim.fail_job(only_job(sim), 78, failure("data", reason, "column hour is not in the files"))
+        await sim.settle()
+        told = (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled"))
+        assert told == (reason, "True")
+        began = sim.clock.now()
+        await sim.until(lambda: bool(sim.jobs(open_only=True)))
+        assert sim.clock.now() - began == timedelta(minutes=minutes)
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+
+
+async def test_a_refused_dataset_is_ready_within_the_hour_after_its_file_was_corrected() -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(FLIGHTS)
+    await sim.settle()
+    for _ in range(8):
+        sim.finish_job(only_job(sim), data_result(OTHER_DIGEST, failed=(HOURS_FAILED,)))
+        await sim.settle()
+        refused = sim.clock.now()
+        assert sim.condition(DATASET, "flights", "Stalled") == "True"
+        await sim.until(lambda: bool(sim.jobs(open_only=True)), timedelta(hours=2))
+        assert timedelta(minutes=5) <= sim.clock.now() - refused <= timedelta(hours=1)
+        assert sim.reason(DATASET, "flights") == "ExpectationFailed", "it stands until the new look says otherwise"
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+    assert "rejected" not in sim.status(DATASET, "flights")
+
+
+async def test_raising_run_reads_the_sources_at_once() -> None:
+    sim = await built()
+    sim.edit(DATASET, "flights", lambda obj: obj["spec"].update(run=1))
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result(OTHER_DIGEST))
+    await sim.settle()
+    assert sim.status(DATASET, "flights")["current"]["digest"] == OTHER_DIGEST
+
+
+async def test_a_result_that_is_lost_three_times_is_told_instead_of_made_for_ever() -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(FLIGHTS)
+    for _ in range(3):
+        await sim.until(lambda: bool(sim.jobs(open_only=True)))
+        sim.finish_job(only_job(sim), "written by another release")
+    await sim.pass_time(timedelta(hours=5))
+    assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == ("ResultLost", "True")
+    assert len(sim.jobs()) == 3
+
+
+async def test_a_weekend_of_a_broken_store_leaves_one_job_behind() -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(FLIGHTS)
+    made, monday = 0, sim.clock.now() + timedelta(hours=60)
+    await sim.settle()
+    while sim.clock.now() < monday:
+        sim.fail_job(only_job(sim), 75, failure("data", "StoreUnavailable"))
+        made += 1
+        await sim.until(lambda: bool(sim.jobs(open_only=True)))
+        assert len(sim.jobs()) <= 2, "the one that runs and the last one that failed"
+    assert made < 60 * 60 / 5 + 10
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+
+
+async def test_a_state_of_a_newer_release_is_held_and_told() -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(FLIGHTS)
+    await sim.settle()
+    before = sim.status(DATASET, "flights")["build"]
+    sim.edit(DATASET, "flights", lambda obj: obj["status"]["build"].update(state="Compacting"))
+    await sim.pass_time(timedelta(hours=1))
+    assert sim.reason(DATASET, "flights") == "StatusUnknown"
+    assert sim.status(DATASET, "flights")["build"] == {**before, "state": "Compacting"}
+    assert len(sim.jobs(open_only=True)) == 1
+    sim.edit(DATASET, "flights", lambda obj: obj["status"]["build"].update(state="Running"))
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "Building"
+
+
 @pytest.mark.parametrize("reason", ["BucketMissing", "SourceMissing", "AccessDenied"])
-async def test_what_others_can_mend_is_looked_at_every_minute(reason: str) -> None:
+async def test_external_faults_are_retried_with_growing_pauses(reason: str) -> None:
     sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)
     await sim.settle()
@@ -172,7 +260,7 @@ async def test_what_others_can_mend_is_looked_at_every_minute(reason: str) -> No
     assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == (reason, "True")
     began = sim.clock.now()
     await sim.until(lambda: bool(sim.jobs(open_only=True)))
-    assert sim.clock.now() - began == timedelta(seconds=60)
+    assert sim.clock.now() - began == timedelta(seconds=5)
     assert only_job(sim) != first
 
 
@@ -207,6 +295,34 @@ async def test_a_lost_status_is_read_off_the_job_that_is_still_there() -> None:
     await sim.settle()
     assert sim.status(DATASET, "flights")["current"]["digest"] == DIGEST
     assert len(sim.jobs()) == 1
+
+
+FLIGHTS_SERVED: JsonObject = {
+    "apiVersion": "bucle.dev/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "flights", "namespace": "ml"},
+    "spec": {"model": {"registered": {"name": "flights", "alias": "challenger"}}},
+}
+
+
+async def test_a_version_stays_ready_when_the_deployment_its_rows_came_from_is_deleted() -> None:
+    sim, _ = operator(datasets=True)
+    sim.kube.put(MODEL_DEPLOYMENT, copy.deepcopy(FLIGHTS_SERVED))
+    source = {"feedback": {"modelDeployment": "flights", "window": {"rows": 100}}}
+    sim.create({**FLIGHTS, "spec": {**FLIGHTS["spec"], "sources": [source]}})
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    sim.delete(MODEL_DEPLOYMENT, "flights")
+    await sim.pass_time(timedelta(minutes=10))
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+    assert sim.condition(DATASET, "flights", "Reconciling") == "False", "so that an Experiment may use it"
+    sim.edit(DATASET, "flights", widen)
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "WaitingForModelDeployment"
+    sim.kube.put(MODEL_DEPLOYMENT, copy.deepcopy(FLIGHTS_SERVED))
+    await sim.settle()
+    assert only_job(sim)
 
 
 async def test_feedback_waits_for_its_deployment_and_fixes_its_window_once() -> None:

@@ -101,7 +101,7 @@ async def test_attempts_that_failed_are_told_and_get_a_time_to_live() -> None:
     world.sim.finish_job(again["metadata"]["name"], world.result(again))
     await world.sim.pass_time(timedelta(minutes=1))
     assert reason(world) == "Watching"
-    assert [j["spec"].get("ttlSecondsAfterFinished") for j in world.sim.jobs()] == [86400, 86400]
+    assert [j["spec"].get("ttlSecondsAfterFinished") for j in world.sim.jobs()] == [86400, 600]
 
 
 async def test_servers_that_do_not_answer_are_told() -> None:

@@ -143,21 +143,21 @@ async def stuck_without_a_secret_until_the_deadline(sim: Simulation) -> None:
     for job, pod in zip(jobs, pods, strict=True):
         sim.kube.remove(POD, sim.namespace, pod["metadata"]["name"])
         sim.edit(JOB, job["metadata"]["name"], lambda obj: obj.update(status=failed))
-    await sim.pass_time(timedelta(seconds=5))
+    await sim.pass_time(timedelta(seconds=2))
 
 
 async def test_a_missing_secret_is_waited_for_beyond_the_deadline_of_a_job() -> None:
     sim, _ = await started()
     await stuck_without_a_secret_until_the_deadline(sim)
     assert [(row["state"], row["reason"]) for row in rows(sim)] == [("Planned", "SecretMissing")] * 2
-    await sim.pass_time(timedelta(minutes=1, seconds=5))
+    await sim.until(lambda: len(sim.jobs(open_only=True)) == 2)
     for _ in range(2):
         finish_open_jobs(sim)
         await sim.pass_time(timedelta(seconds=10))
     for _ in range(4):
         await stuck_without_a_secret_until_the_deadline(sim)
         assert said(sim)["Reconciling"] == "True/SecretMissing"
-        await sim.pass_time(timedelta(minutes=1, seconds=5))
+        await sim.until(lambda: bool(sim.jobs(open_only=True)))
     await played(sim)
     assert said(sim)["Ready"] == "True/Registered"
 

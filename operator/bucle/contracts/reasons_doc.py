@@ -16,7 +16,8 @@ HEAD = """# Reasons
 Every condition carries one of these words. The message beside it names the object, what was tried and what to do
 next; this page says what the word means, whose fault it is (of the Model, of the User who wrote the spec, External,
 or of the Operator itself; none where nothing is wrong), and what Bucle does: `Wait` and `Mended` are tried again
-with growing pauses without end, `Budget` a few times, `Never` only after an edit. A released word keeps its name, so it is safe to match on.
+with growing pauses without end, `Budget` a few times, `Data` by a Dataset,
+which reads its sources again within the hour, `Never` only after an edit. A released word keeps its name, so it is safe to match on.
 
 This page is made from `operator/bucle/contracts/reasons_*.py` by `python -m bucle.contracts.reasons_doc`.
 

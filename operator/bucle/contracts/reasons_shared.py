@@ -21,6 +21,11 @@ SHARED: dict[str, Reason] = {
         "Rename or delete that object; it is never taken over.",
         Fault.EXTERNAL,
     ),
+    "StatusUnknown": Reason(
+        "The stored status says something that this release of the operator does not know.",
+        "Use the release that wrote it, or remove the field that the message names; nothing is changed meanwhile.",
+        Fault.OPERATOR,
+    ),
     "InternalError": Reason(
         "A mistake in the operator itself.",
         "Read the operator's log and report it; other objects go on.",

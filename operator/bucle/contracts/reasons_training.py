@@ -30,23 +30,31 @@ TRAINING: dict[str, Reason] = {
         "The sources hold no rows.",
         "Put rows into the files the source names; they are looked at again by themselves.",
         Fault.USER,
-        retry=Retry.MENDED,
+        retry=Retry.DATA,
     ),
     "UnknownColumn": Reason(
-        "The schema names a column that the data does not have.", "Correct the schema or the data.", Fault.USER
+        "The schema names a column that the data does not have.",
+        "Correct the schema or the data.",
+        Fault.USER,
+        retry=Retry.DATA,
     ),
     "WrongType": Reason(
-        "A column's values do not have the type the schema says.", "Correct the schema or the data.", Fault.USER
+        "A column's values do not have the type the schema says.",
+        "Correct the schema or the data.",
+        Fault.USER,
+        retry=Retry.DATA,
     ),
     "ExpectationFailed": Reason(
         "A candidate version fails an expectation of severity Error.",
         "Correct the data or the expectation: see status.rejected. The last good version stays current, and the sources are looked at again by themselves.",
         Fault.USER,
+        retry=Retry.DATA,
     ),
     "CurrentViolates": Reason(
         "The current version fails an expectation that was edited since.",
         "Correct the data or the expectation; the version stays until a better one exists.",
         Fault.USER,
+        retry=Retry.DATA,
     ),
     "WaitingForModelDeployment": Reason(
         "A feedback source names a ModelDeployment that does not exist yet.", "Apply it."

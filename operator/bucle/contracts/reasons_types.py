@@ -28,6 +28,8 @@ class Retry(StrEnum):
     """It may have been bad luck: tried again so many times, then given up."""
     WAIT = "Wait"
     """It comes back by itself: tried again after growing pauses, without end."""
+    DATA = "Data"
+    """Other data or an edit helps: a Dataset reads its sources again by itself, whoever has pinned a version does not."""
     MENDED = "Mended"
     """Somebody else must mend it: tried again like WAIT, and called stalled meanwhile, since a person is needed."""
 

@@ -312,6 +312,7 @@ class DatasetSpec(Model):
     )
     deduplicate: Deduplicate | None = Field(default=None, description="Drops repeated rows before splitting.")
     splits: Splits = Field(description="How rows are divided.")
+    run: Count = Field(default=0, description="Raise it to read the sources again.")
     pod: PodSettings = Field(default=PodSettings(), description="Settings of the pods that build versions.")
 
 

@@ -39,6 +39,9 @@ class DatasetVersion(Model):
     digest: Short | None = Field(default=None, description="sha256 of the canonical content; names the version.")
     version: Short | None = Field(default=None, description="First twelve digits of the digest, for people.")
     spec_hash: Short | None = Field(default=None, description="Hash of the spec it was built or checked with.")
+    written_hash: Short | None = Field(
+        default=None, description="Hash of that spec alone, without what its ModelDeployments say."
+    )
     rows: int | None = Field(default=None, description="Rows in all splits.")
     bytes: int | None = Field(default=None, description="Size of its files.")
     location: Uri | None = Field(default=None, description="Its folder in the store.")
@@ -64,7 +67,8 @@ class RejectedVersion(Model):
 
     digest: Short | None = Field(default=None, description="Its digest.")
     spec_hash: Short | None = Field(default=None, description="Hash of the spec that refused it.")
-    at: Timestamp | None = Field(default=None, description="When it was refused.")
+    at: Timestamp | None = Field(default=None, description="When it was first refused.")
+    looked_at: Timestamp | None = Field(default=None, description="When its sources were last read.")
     failed: Annotated[tuple[FailedExpectation, ...], ListType(), Field(max_length=200)] = Field(
         default=(), description="The expectations that did not hold."
     )
@@ -81,7 +85,8 @@ class Build(Model):
     not_before: Timestamp | None = Field(default=None, description="The attempt waits until then.")
     image: Uri | None = Field(default=None, description="Image of the Job, pinned.")
     state: Short | None = Field(default=None, description="What is known of it.")
-    reason: Text | None = Field(default=None, description="Why it failed or waits.")
+    reason: Short | None = Field(default=None, description="Why it failed or waits, in one word.")
+    message: Text | None = Field(default=None, description="What was tried, on what, and what to do next.")
     received_before: Timestamp | None = Field(default=None, description="Bound fixed for feedback sources.")
     labels_received_before: Timestamp | None = Field(default=None, description="Bound fixed for labels.")
 

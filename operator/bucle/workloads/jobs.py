@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from bucle.contracts import exits
+from bucle.contracts import exits, names
 from bucle.contracts.result import Failure, Result
 from bucle.contracts.task import Task
 from bucle.engine.objects import JOB, JsonObject
@@ -21,8 +21,6 @@ from bucle.engine.plan import Child
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner, PodSettings, task_pod
 from bucle.workloads.trouble import job_trouble, pod_trouble
-
-HARVESTED_TTL = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +33,10 @@ class JobSpec:
     task: Task
     deadline: timedelta
     settings: PodSettings = PodSettings()
-    harvested: bool = False
 
 
 def task_job(platform: Platform, owner: Owner, job: JobSpec) -> Child:
-    """The child for this attempt. Once harvested, only a TTL is added: Jobs are never patched otherwise."""
+    """The child for this attempt. A Job is never patched but for a time to live once it was harvested (`attempt`)."""
     labels = owner.labels(job.component)
     template = task_pod(platform, job.task, job.image, job.settings, labels)
     template["spec"]["restartPolicy"] = "Never"
@@ -57,8 +54,7 @@ def task_job(platform: Platform, owner: Owner, job: JobSpec) -> Child:
             "template": template,
         },
     }
-    adjust = {"spec": {"ttlSecondsAfterFinished": int(HARVESTED_TTL.total_seconds())}} if job.harvested else None
-    return Child(JOB, manifest, adjust)
+    return Child(JOB, manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +92,22 @@ Outcome = Running | Finished | Failed | Lost
 
 
 def outcome(
+    name: str,
     job: Mapping[str, Any] | None,
     pods: Sequence[Mapping[str, Any]],
-    task_sha256: str | None = None,
     now: datetime | None = None,
 ) -> Outcome:
-    """What became of the attempt, from the Job (None: it no longer exists) and all pods of its owner.
+    """What became of the attempt, from its Job (None: it no longer exists) and all pods of its owner.
 
-    With `now` a Job that gets no pod is told from one that has just begun.
-
-    Pods are matched by owner uid or by the Job's name label, so a pod that outlives its Job still counts.
+    With `now` a Job that gets no pod is told from one that has just begun. Pods are matched by the Job's name, so one
+    that outlives its Job still counts, and by nothing else: without a Job there is no pod that could be anybody's.
     """
-    name = job["metadata"]["name"] if job else None
-    mine = [pod for pod in pods if name is None or pod["metadata"].get("labels", {}).get("job-name") == name]
+    mine = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("job-name") == name]
+    wanted = _task_sha256(job["spec"]["template"]["spec"]) if job else None
     for pod in mine:
         ended = _terminated(pod)
         if ended is not None:
-            told = _from_container(pod, ended, task_sha256)
+            told = _from_container(pod, ended, wanted or _task_sha256(pod.get("spec") or {}))
             if told is not None:
                 return told
     if job is None:
@@ -132,6 +127,15 @@ def outcome(
     if not mine and now is not None:
         trouble = job_trouble(job, now)
     return Running(trouble, started=any(pod.get("status", {}).get("phase") == "Running" for pod in mine))
+
+
+def _task_sha256(pod_spec: Mapping[str, Any]) -> str | None:
+    """Of which task these pods were told: a result of any other is not theirs."""
+    for container in pod_spec.get("containers") or ():
+        for variable in container.get("env") or ():
+            if variable.get("name") == names.ENV_TASK_SHA256:
+                return str(variable.get("value"))
+    return None
 
 
 def _terminated(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:

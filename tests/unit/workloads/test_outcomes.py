@@ -9,9 +9,10 @@ import pytest
 from tests.builders import a_job
 
 from bucle.contracts import exits
+from bucle.contracts.names import ENV_TASK_SHA256
 from bucle.contracts.result import Failure, Result
 from bucle.engine.objects import JsonObject
-from bucle.workloads.jobs import Failed, Finished, Lost, Running, outcome
+from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running, outcome
 from bucle.workloads.trouble import PODLESS, deployment_trouble, pod_trouble
 
 TASK = "a" * 64
@@ -21,8 +22,14 @@ def a_result(failure: Failure | None = None) -> str:
     return Result(program="data", task_sha256=TASK, failure=failure).message()
 
 
+def became(job: JsonObject | None, pods: list[JsonObject], now: datetime | None = None) -> Outcome:
+    return outcome("try", job, pods, now)
+
+
 def a_running_job() -> JsonObject:
+    """Told of TASK, as its pods are."""
     job = a_job("try")
+    job["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": ENV_TASK_SHA256, "value": TASK}]
     del job["spec"]["suspend"]
     return job
 
@@ -56,11 +63,11 @@ REFUSAL = a_result(Failure(reason="BucketMissing", message="no bucket"))
     [(exits.BAD_PARAMETERS, "Parameters"), (exits.TRY_AGAIN, "Retry"), (exits.BAD_CONFIGURATION, "Fatal"), (1, "User")],
 )
 def test_the_exit_code_says_who_must_act_and_the_message_says_why(code: int, kind: str) -> None:
-    assert outcome(a_job_with("Failed"), [ended(code, REFUSAL)], TASK) == Failed(kind, "BucketMissing", "no bucket")  # type: ignore[arg-type]
+    assert became(a_job_with("Failed"), [ended(code, REFUSAL)]) == Failed(kind, "BucketMissing", "no bucket")  # type: ignore[arg-type]
 
 
 def test_a_reported_result_ends_the_attempt_even_before_the_job_says_so() -> None:
-    found = outcome(a_job_with(), [ended(0, a_result())], TASK)
+    found = became(a_job_with(), [ended(0, a_result())])
     assert isinstance(found, Finished)
     assert found.result.task_sha256 == TASK
 
@@ -77,7 +84,7 @@ def test_a_reported_result_ends_the_attempt_even_before_the_job_says_so() -> Non
     ids=["pod gone", "no result", "result of another task", "failed, pod gone", "job gone"],
 )
 def test_what_nobody_can_tell_is_lost_and_never_a_success(job: Any, pods: list[Any], words: str) -> None:
-    found = outcome(job, pods, TASK)
+    found = became(job, pods)
     assert isinstance(found, Lost)
     assert words in found.message
 
@@ -85,7 +92,7 @@ def test_what_nobody_can_tell_is_lost_and_never_a_success(job: Any, pods: list[A
 def test_a_disruption_is_not_the_users_fault() -> None:
     pod = ended(137)
     pod["status"] |= DISRUPTED
-    found = outcome(a_job_with("Failed"), [pod])
+    found = became(a_job_with("Failed"), [pod])
     assert isinstance(found, Failed)
     assert (found.kind, found.reason) == ("Retry", "Disrupted")
 
@@ -93,11 +100,11 @@ def test_a_disruption_is_not_the_users_fault() -> None:
 def test_a_result_counts_even_when_its_pod_was_about_to_be_evicted() -> None:
     pod = ended(0, a_result())
     pod["status"] |= DISRUPTED
-    assert isinstance(outcome(a_job_with("Complete"), [pod], TASK), Finished)
+    assert isinstance(became(a_job_with("Complete"), [pod]), Finished)
 
 
 def test_out_of_memory_names_the_field_to_raise() -> None:
-    found = outcome(a_job_with("Failed"), [ended(137, reason="OOMKilled")])
+    found = became(a_job_with("Failed"), [ended(137, reason="OOMKilled")])
     assert isinstance(found, Failed)
     assert (found.kind, found.reason) == ("User", "OutOfMemory")
     assert "resources.limits.memory" in found.message
@@ -105,10 +112,10 @@ def test_out_of_memory_names_the_field_to_raise() -> None:
 
 def test_a_deadline_tells_the_pods_real_trouble_if_it_has_one() -> None:
     job = a_job_with("Failed", "DeadlineExceeded")
-    assert outcome(job, []) == Failed(
+    assert became(job, []) == Failed(
         "User", "DeadlineExceeded", "the pod was still running at its deadline and was stopped"
     )
-    stuck = outcome(job, [waiting("ImagePullBackOff")])
+    stuck = became(job, [waiting("ImagePullBackOff")])
     assert isinstance(stuck, Failed)
     assert stuck.reason == "ImagePullFailed"
 
@@ -116,20 +123,27 @@ def test_a_deadline_tells_the_pods_real_trouble_if_it_has_one() -> None:
 @pytest.mark.parametrize("condition", ["Complete", "SuccessCriteriaMet", "Failed", "FailureTarget"])
 def test_a_pod_seen_before_it_ended_is_looked_at_again_not_lost(condition: str) -> None:
     # Jobs and pods are two lists: the pod's may be the older one, and its last words come with the next look.
-    seen = outcome(a_job_with(condition, "BackoffLimitExceeded"), [a_pod(phase="Running")])
+    seen = became(a_job_with(condition, "BackoffLimitExceeded"), [a_pod(phase="Running")])
     assert isinstance(seen, Running)
-    over = outcome(a_job_with(condition, "BackoffLimitExceeded"), [a_pod(phase="Failed")])
+    over = became(a_job_with(condition, "BackoffLimitExceeded"), [a_pod(phase="Failed")])
     assert isinstance(over, Lost)
 
 
 def test_a_pod_of_another_job_says_nothing() -> None:
     other = ended(0, a_result())
     other["metadata"]["labels"]["job-name"] = "another"
-    assert outcome(a_job_with(), [other]) == Running()
+    assert became(a_job_with(), [other]) == Running()
+    assert isinstance(became(None, [other]), Lost), "nor does it when the Job is gone"
+
+
+def test_a_pod_that_outlived_its_job_is_believed_of_its_own_task_only() -> None:
+    told = {"containers": [{"name": "data", "env": [{"name": ENV_TASK_SHA256, "value": "b" * 64}]}]}
+    assert isinstance(became(None, [ended(0, a_result())]), Finished)
+    assert isinstance(became(None, [{**ended(0, a_result()), "spec": told}]), Lost)
 
 
 def test_a_running_pod_is_running() -> None:
-    assert outcome(a_job_with(), [a_pod(phase="Running")]) == Running(None, started=True)
+    assert became(a_job_with(), [a_pod(phase="Running")]) == Running(None, started=True)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +196,7 @@ BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def test_a_job_that_gets_no_pod_says_where_to_look(
     status: JsonObject, pods: list[JsonObject], waited: timedelta, reason: str | None
 ) -> None:
-    found = outcome({**a_running_job(), "status": status}, pods, now=BEGAN + waited)
+    found = became({**a_running_job(), "status": status}, pods, now=BEGAN + waited)
     assert isinstance(found, Running)
     assert (found.trouble.reason if found.trouble else None) == reason
     assert found.trouble is None or "`kubectl describe job try` tells why" in found.trouble.message
@@ -208,8 +222,9 @@ def test_a_deployment_whose_pods_a_quota_refuses_says_so() -> None:
 )
 def test_a_suspended_job_is_queued_and_says_by_whom(labels: JsonObject, spec: JsonObject, by: str) -> None:
     job = a_job("try")
-    job["metadata"]["labels"], job["spec"] = labels, spec
-    found = outcome(job, [], now=BEGAN)
+    job["metadata"]["labels"] = labels
+    job["spec"] |= spec
+    found = became(job, [], now=BEGAN)
     assert isinstance(found, Running)
     assert found.trouble is not None
     assert found.trouble.reason == "Queued"

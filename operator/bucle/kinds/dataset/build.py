@@ -1,132 +1,103 @@
-"""The life of one build: begun, adopted, tried again, given up. Pure; every decision is a row in `status.build`."""
+"""One build: begun (or adopted after a lost status), harvested, tried again, given up, looked at again. Pure.
+
+Which attempt follows which failure is the attempt machine's; this file adds what a build fixes beside it: the image,
+and the bounds of feedback windows.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from bucle.contracts import names
-from bucle.contracts.reasons import needs_someone
 from bucle.engine.objects import JsonObject
-from bucle.kinds.dataset.children import bounds
+from bucle.kinds.dataset.children import bounds_at
+from bucle.kinds.dataset.state import Bounds, Build, BuildState, Rejected
 from bucle.kinds.dataset.world import World
-from bucle.resources.dataset_status import Build
-from bucle.workloads.attempts import (
-    LONGEST_PAUSE,
-    USER_ATTEMPTS,
-    outcome_of,
-    pause,
-    task_text,
-    waited_for,
-)
-from bucle.workloads.jobs import Failed, Finished, Lost, Running
-from bucle.workloads.platform import Platform
-
-RUNNING, WAITING, STOPPED = "Running", "Waiting", "Stopped"
+from bucle.workloads import attempt as attempts
+from bucle.workloads.attempt import Attempt
+from bucle.workloads.jobs import Failed, Lost, Running
 
 
-def begun(platform: Platform, world: World, spec_hash: str, now: datetime) -> Build:
+def begun(world: World, spec_hash: str, now: datetime, *, fresh: bool = False) -> Build:
     """The first attempt for this spec: a Job that already exists for it (lost status), else a new one.
 
-    A new attempt is numbered above every Job that is still there, so a harvested one is never met again.
+    `fresh`: the sources are to be read again, so that no earlier Job of this spec will do.
     """
     live = _jobs_for(world, spec_hash)
-    for attempt in sorted(live, reverse=True):
-        job = live[attempt]
-        if isinstance(outcome_of(job["metadata"]["name"], world.jobs, world.pods), Running | Finished):
-            return _build(platform, world, spec_hash, attempt, now, job)
-    return _build(platform, world, spec_hash, max(live, default=-1) + 1, now, None)
-
-
-def after(build: Build, failed: Failed | Lost, now: datetime) -> Build:
-    """The build once this attempt brought no result: the next attempt with its pause, or stopped."""
-    if isinstance(failed, Lost):
-        failed = Failed("Retry", "ResultLost", failed.message)
-    failed = waited_for(*reason_of(build), failed)
-    failures = (build.failures or 0) + (1 if failed.kind in ("User", "Parameters") else 0)
-    reason = f"{failed.reason}: {failed.message}"
-    if needs_someone(failed.reason):
-        return build.model_copy(update={"state": STOPPED, "reason": reason, "not_before": now + LONGEST_PAUSE})
-    if failed.kind == "Fatal" or failures >= USER_ATTEMPTS:
-        return build.model_copy(update={"state": STOPPED, "reason": reason, "failures": failures, "not_before": None})
-    return build.model_copy(
-        update={
-            "state": WAITING,
-            "reason": reason,
-            "failures": failures,
-            "not_before": now + pause(build.attempt or 0),
-        }
+    number, adopted = attempts.adopt(live, 0, lambda job: not fresh and _usable(world, job))
+    job = live[number] if adopted else None
+    return Build(
+        spec_hash=spec_hash,
+        job=_job_name(world, spec_hash, number),
+        image=_image_of(job) if job else world.platform.image_worker,
+        state=BuildState.RUNNING,
+        attempt=Attempt(number),
+        started_at=now,
+        bounds=_bounds_of(world, job) if job else bounds_at(world, now),
     )
+
+
+def watched(build: Build, running: Running) -> Build:
+    return replace(build, attempt=attempts.watched(build.attempt, running))
+
+
+def after(build: Build, ended: Failed | Lost, now: datetime) -> Build:
+    """The build once this attempt brought no result: the next attempt with its pause, or stopped."""
+    attempt = attempts.after(build.attempt, ended, now, data_changes=True)
+    return replace(build, attempt=attempt, state=BuildState.STOPPED if attempt.given_up else BuildState.WAITING)
 
 
 def due(build: Build, now: datetime) -> bool:
-    """Whether a waiting (or stopped, but healing) build is to be tried again now."""
-    return build.state in (WAITING, STOPPED) and build.not_before is not None and build.not_before <= now
+    return build.state is BuildState.WAITING and build.attempt.due(now)
 
 
-def tried_again(build: Build, platform: Platform, world: World, now: datetime) -> Build:
-    live = _jobs_for(world, build.spec_hash or "")
-    attempt = max([build.attempt or 0, *live]) + 1
-    return build.model_copy(
-        update={
-            "attempt": attempt,
-            "job": _job_name(world, build.spec_hash or "", attempt),
-            "image": platform.image_worker,
-            "state": RUNNING,
-            "reason": None,
-            "not_before": None,
-            "started_at": now,
-        }
+def tried_again(build: Build, world: World, now: datetime) -> Build:
+    """The next attempt, in the image of this release: the last one may have failed for an old one's sake."""
+    number, _ = attempts.adopt(_jobs_for(world, build.spec_hash), build.attempt.number, lambda _: False)
+    return replace(
+        build,
+        attempt=replace(build.attempt, number=number, not_before=None, reason=None, message=""),
+        job=_job_name(world, build.spec_hash, number),
+        image=world.platform.image_worker,
+        state=BuildState.RUNNING,
+        started_at=now,
     )
 
 
-def reason_of(build: Build) -> tuple[str, str]:
-    """Reason and message as recorded; both are kept in one text, which is what a person reads in status."""
-    reason, _, message = (build.reason or "Building").partition(": ")
-    return reason, message
+def reads_again_at(rejected: Rejected) -> datetime:
+    """When refused sources are looked at again: after as long as they have been refused, within bounds."""
+    refused_for = rejected.looked_at - rejected.at
+    return rejected.looked_at + min(max(refused_for, attempts.READ_AGAIN_FIRST), attempts.READ_AGAIN_LAST)
 
 
-def _job_name(world: World, spec_hash: str, attempt: int) -> str:
-    return names.data_job(world.owner.name, world.owner.uid, spec_hash, attempt)
+def _job_name(world: World, spec_hash: str, number: int) -> str:
+    return names.data_job(world.owner.name, world.owner.uid, spec_hash, number)
 
 
 def _jobs_for(world: World, spec_hash: str) -> dict[int, JsonObject]:
     """Live Jobs of this spec by attempt."""
     prefix = _job_name(world, spec_hash, 0)[:-1]
-    found = {name.removeprefix(prefix): job for name, job in world.jobs.items() if name.startswith(prefix)}
+    found = {name.removeprefix(prefix): job for name, job in world.live.jobs.items() if name.startswith(prefix)}
     return {int(rest): job for rest, job in found.items() if rest.isdigit()}
 
 
-def _build(
-    platform: Platform, world: World, spec_hash: str, attempt: int, now: datetime, job: JsonObject | None
-) -> Build:
-    fixed: tuple[Any, Any] | None = _bounds_of(world, job) if job is not None else bounds(world, now)
-    return Build.model_validate(
-        {
-            "spec_hash": spec_hash,
-            "job": _job_name(world, spec_hash, attempt),
-            "attempt": attempt,
-            "failures": 0,
-            "started_at": now,
-            "image": platform.image_worker if job is None else _image_of(job),
-            "state": RUNNING,
-            "received_before": fixed[0] if fixed else None,
-            "labels_received_before": fixed[1] if fixed else None,
-        }
-    )
+def _usable(world: World, job: JsonObject) -> bool:
+    return not isinstance(world.live.outcome(job["metadata"]["name"]), Failed | Lost)
 
 
-def _bounds_of(world: World, job: JsonObject) -> tuple[str | None, str | None]:
+def _bounds_of(world: World, job: JsonObject) -> Bounds | None:
     """The bounds that this Job was made with, read off sources that have none of their own."""
-    told = json.loads(task_text(job) or "{}").get("sources") or ()
+    told = json.loads(attempts.task_text(job) or "{}").get("sources") or ()
     received, labelled = None, None
     for source, made in zip(world.dataset.spec.sources, told, strict=False):
         if source.feedback is not None and source.feedback.window.received_before is None:
-            received = made["feedback"]["receivedBefore"]
+            received = datetime.fromisoformat(made["feedback"]["receivedBefore"])
         if source.feedback is not None and source.feedback.window.labels_received_before is None:
-            labelled = made["feedback"]["labelsReceivedBefore"]
-    return received, labelled
+            labelled = datetime.fromisoformat(made["feedback"]["labelsReceivedBefore"])
+    known = received or labelled
+    return Bounds(received or known, labelled or known) if known else None
 
 
 def _image_of(job: JsonObject) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bucle.contracts.table import Labels
-from bucle.engine.objects import JOB, POD, JsonObject, Ref, object_ref
+from bucle.engine.objects import JOB, POD, Ref, object_ref
 from bucle.engine.reads import GetObject, Known, ListObjects, Observations, Read, Reads, known_or
 from bucle.engine.room import Unreadable, unreadable
 from bucle.resources.addresses import DATASET, MODEL_DEPLOYMENT
@@ -14,6 +14,7 @@ from bucle.resources.base import parse_duration
 from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.modeldeployment import ModelDeployment
+from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner
 
@@ -23,15 +24,14 @@ _DEPLOYMENT = "modeldeployment/"
 
 @dataclass(frozen=True)
 class World:
-    """`labels`: how feedback of each named ModelDeployment is joined, or why that cannot be said. `jobs`: live Jobs by name."""
+    """`labels`: how feedback of each named ModelDeployment is joined; `not_joined`: why that cannot be said of one."""
 
     platform: Platform
     dataset: Dataset
     owner: Owner
     labels: Mapping[str, Labels]
     not_joined: str | None
-    jobs: Mapping[str, JsonObject]
-    pods: tuple[JsonObject, ...]
+    live: Live
 
 
 def deployments_of(dataset: Dataset) -> tuple[str, ...]:
@@ -65,8 +65,7 @@ def world(dataset: Dataset, observations: Observations, platform: Platform) -> W
         owner=Owner.of(DATASET, dataset.metadata),
         labels={name: labels for name, labels in joined.items() if isinstance(labels, Labels)},
         not_joined=next((why for why in joined.values() if isinstance(why, str)), None),
-        jobs={job["metadata"]["name"]: job for job in known_or(observations["jobs"], ())},
-        pods=tuple(known_or(observations["pods"], ())),
+        live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),
     )
 
 

@@ -72,7 +72,6 @@ def evaluate_job(world: World, served: Served, signal: PerformanceSignal, look: 
         task=task,
         deadline=EVALUATE_DEADLINE,
         settings=PodSettings.of(_pod(policy)),
-        harvested=look.finished_at is not None,
     )
     return task_job(world.platform, owner_of(policy), spec)
 

@@ -118,11 +118,11 @@ def _harvested(world: World, served: Served, signal: PerformanceSignal, status: 
     look = status.evaluation
     if look is None or look.job is None:
         return status
-    job = world.jobs.get(look.job)
-    if job is None and look.state == "Running":
+    found = outcome(look.job, world.jobs.get(look.job), world.pods, now)
+    if look.state == "Running" and look.job not in world.jobs and not isinstance(found, Finished | Failed):
         return status
     end = now.replace(microsecond=0)
-    match outcome(job, world.pods, now=now):
+    match found:
         case Running(trouble=trouble):
             # What an earlier attempt failed of stands until this one has ended, unless it has a trouble of its own.
             reason = f"{trouble.reason}: {trouble.message}" if trouble else look.reason if look.attempt else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bucle.engine.plan import Child, Plan
+from bucle.engine.plan import Child, Deletion, Plan
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import ConditionUpdate, ready, reconciling
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
@@ -12,7 +12,8 @@ from bucle.kinds.driftpolicy.evaluate import due_at, looked, reason_of, restarte
 from bucle.kinds.driftpolicy.retrain import acted, is_drifting, loop_open
 from bucle.kinds.driftpolicy.world import World, reference_of
 from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluationJob, OpenRetrain
-from bucle.workloads.attempts import keep_for_a_day
+from bucle.workloads import attempt as attempts
+from bucle.workloads.attempt import Live
 
 SOON, CALM = timedelta(seconds=2), timedelta(seconds=30)
 
@@ -35,6 +36,7 @@ def plan(world: World, now: datetime) -> Plan:
         state=status,
         conditions=(*_main(world, status), _drift(world, status), _loop(world)),
         children=_children(world, status, now),
+        deletions=_cleared(world, status)[1],
         wake=SOON if busy else CALM,
     )
 
@@ -44,15 +46,22 @@ def _children(world: World, status: Status, now: datetime) -> tuple[Child, ...]:
     if served is None or signal is None:
         return ()
     look = status.evaluation
-    # Attempts that were replaced, and those of an earlier version or rule, get their time to live as well.
-    kept = (keep_for_a_day(job) for name, job in sorted(world.jobs.items()) if look is None or name != look.job)
-    made: list[Child] = [child for child in kept if child is not None]
-    if look is not None and look.job is not None and (look.job in world.jobs or _wanted_now(look, now)):
+    made: list[Child] = list(_cleared(world, status)[0])
+    if look is not None and look.job is not None and _wanted_now(look, now):
         made.append(evaluate_job(world, served, signal, look))
     open_one = status.retrains.in_flight if status.retrains else None
     if open_one is not None and open_one.state in ("Started", "Retraining"):
         made += retrain_children(world, served, open_one)
     return tuple(made)
+
+
+def _cleared(world: World, status: Status) -> tuple[tuple[Child, ...], tuple[Deletion, ...]]:
+    """What is left of attempts that are over; those that were replaced, and those of an earlier version or rule, too."""
+    look = status.evaluation
+    active = {look.job} if look is not None and look.job is not None and look.finished_at is None else set()
+    live, namespace = Live(world.jobs, world.pods), world.policy.metadata.namespace
+    kept, dropped = attempts.expired(live, namespace, active)
+    return kept, (*dropped, *attempts.superseded(live, namespace, active))
 
 
 def _wanted_now(look: EvaluationJob, now: datetime) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from bucle.contracts import names
 from bucle.contracts.task import (
@@ -20,13 +19,14 @@ from bucle.contracts.task import (
     Step,
     TrialTask,
 )
+from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
 from bucle.kinds.experiment.world import World
 from bucle.resources.base import parse_duration
 from bucle.resources.documents import to_dict
 from bucle.resources.experiment import SklearnClass
 from bucle.resources.experiment_status import Final, Inputs, Trial
-from bucle.workloads.attempts import task_text
+from bucle.workloads import attempt as attempts
 from bucle.workloads.jobs import JobSpec, task_job
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import PodSettings
@@ -121,13 +121,14 @@ def index_and_attempt(world: World, inputs: Inputs, job: str) -> tuple[int | Non
 
 
 def _free_or_same(world: World, inputs: Inputs, index: int | None, attempt: int, task: TrialTask | FinalTask) -> int:
-    attempts: dict[int, Mapping[str, Any]] = {}
-    for name, job in world.jobs.items():
+    numbered: dict[int, JsonObject] = {}
+    for name, job in world.live.jobs.items():
         found = index_and_attempt(world, inputs, name)
-        if found is not None and found[0] == index and found[1] >= attempt:
-            attempts[found[1]] = job
-    same = [number for number, job in attempts.items() if task_text(job) == task.canonical()]
-    return min(same) if same else max(attempts, default=attempt - 1) + 1
+        if found is not None and found[0] == index:
+            numbered[found[1]] = job
+    document = task.canonical()
+    number, _ = attempts.adopt(numbered, attempt, lambda job: attempts.task_text(job) == document)
+    return number
 
 
 def _job(

@@ -27,7 +27,7 @@ def cannot(reason: str, message: str) -> tuple[ConditionUpdate, ...]:
 
 def of_final(status: ExperimentStatus, final: Final, outage: str | None) -> tuple[ConditionUpdate, ...]:
     """Conditions once there is a row for the final fit."""
-    reason, message = records.reason_and_message(final.reason)
+    reason, message = final.reason or "Failed", final.message or ""
     if final.state == records.STOPPED:
         return cannot(reason, message)
     if final.state == records.REFUSED:

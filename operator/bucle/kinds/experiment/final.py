@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bucle.contracts import names
-from bucle.contracts.reasons import needs_someone
 from bucle.contracts.result import FinalResult
 from bucle.engine.reads import Known, Unavailable
 from bucle.externals.registry.values import ModelVersion
@@ -15,14 +14,15 @@ from bucle.kinds.experiment.identity import model_name
 from bucle.kinds.experiment.world import World
 from bucle.resources.base import ModelReference
 from bucle.resources.experiment_status import ChampionComparison, Final, Inputs, Trial
-from bucle.workloads.attempts import LONGEST_PAUSE, USER_ATTEMPTS, outcome_of, pause, waited_for
-from bucle.workloads.jobs import Failed, Finished, Lost, Running
+from bucle.workloads import attempt as attempts
+from bucle.workloads.attempt import Attempt
+from bucle.workloads.jobs import Finished, Lost, Running
 from bucle.workloads.platform import Platform
 
 
 def stopped(reason: str, message: str, now: datetime) -> Final:
     """No attempt can help: kept in status, so that it is not decided twice."""
-    return Final(state=records.STOPPED, reason=f"{reason}: {message}", finished_at=now)
+    return Final(state=records.STOPPED, reason=reason, message=message, finished_at=now)
 
 
 def begun(platform: Platform, world: World, inputs: Inputs, best: Trial, now: datetime) -> Final | None:
@@ -73,41 +73,34 @@ def advanced(platform: Platform, world: World, inputs: Inputs, final: Final, now
     if final.state != records.FITTING:
         return final
     job = final.job or ""
-    if job not in world.jobs and not any(
-        (pod["metadata"].get("labels") or {}).get("job-name") == job for pod in world.pods
-    ):
+    found = attempts.harvest(world.live, job, now)
+    if found is None:
         return final
-    found = outcome_of(job, world.jobs, world.pods, now)
     if isinstance(found, Running):
-        trouble = f"{found.trouble.reason}: {found.trouble.message}" if found.trouble else None
-        return final.model_copy(update={"reason": trouble})
+        watched = attempts.watched(_attempt(final), found)
+        return final.model_copy(update={"reason": watched.reason, "message": watched.message or None})
     if isinstance(found, Finished) and found.result.final is not None:
         return _judged(world, final, found.result.final, now)
-    if isinstance(found, Failed):
-        return _after(final, found, now)
-    words = found.message if isinstance(found, Lost) else f"Job {job} left a result of another phase"
-    return _again(final, "ResultLost", words, pause(final.attempt or 0), now)
+    if isinstance(found, Finished):
+        found = Lost(f"Job {job} left a result of another phase")
+    return _after(final, attempts.after(_attempt(final), found, now), now)
 
 
-def _after(final: Final, failed: Failed, now: datetime) -> Final:
-    failed = waited_for(*records.reason_and_message(final.reason), failed)
-    if needs_someone(failed.reason):
-        return _again(final, failed.reason, failed.message, LONGEST_PAUSE, now)
-    failures = (final.failures or 0) + (0 if failed.kind == "Retry" else 1)
-    counted = final.model_copy(update={"failures": failures})
-    if failed.kind == "Fatal" or failures >= USER_ATTEMPTS:
-        text = f"{failed.reason}: {failed.message}"
-        return counted.model_copy(update={"state": records.STOPPED, "reason": text, "finished_at": now})
-    return _again(counted, failed.reason, failed.message, pause(final.attempt or 0), now)
+def _attempt(final: Final) -> Attempt:
+    return Attempt(final.attempt or 0, final.failures or 0, final.reason, final.message or "", final.not_before)
 
 
-def _again(final: Final, reason: str, message: str, wait: timedelta, now: datetime) -> Final:
+def _after(final: Final, told: Attempt, now: datetime) -> Final:
+    over = told.given_up
     return final.model_copy(
         update={
-            "state": records.WAITING,
-            "attempt": (final.attempt or 0) + 1,
-            "reason": f"{reason}: {message}",
-            "not_before": now + wait,
+            "state": records.STOPPED if over else records.WAITING,
+            "attempt": told.number,
+            "failures": told.failures,
+            "reason": told.reason,
+            "message": told.message,
+            "not_before": told.not_before,
+            "finished_at": now if over else None,
         }
     )
 
@@ -133,7 +126,11 @@ def _judged(world: World, final: Final, result: FinalResult, now: datetime) -> F
         scored = scored.model_copy(update={"champion": comparison})
         verdict = judgement.champion(spec.champion, comparison, result.champion)
     if not verdict.passed:
-        return scored.model_copy(update={"state": records.REFUSED, "reason": f"{verdict.reason}: {verdict.message}"})
+        return scored.model_copy(
+            update={"state": records.REFUSED, "reason": verdict.reason, "message": verdict.message}
+        )
     if spec.register_ is None:
-        return scored.model_copy(update={"state": records.KEPT, "reason": "NotRegistered: the spec has no `register`"})
-    return scored.model_copy(update={"state": records.PASSED, "reason": f"GatesPassed: {verdict.message}"})
+        return scored.model_copy(
+            update={"state": records.KEPT, "reason": "NotRegistered", "message": "the spec has no `register`"}
+        )
+    return scored.model_copy(update={"state": records.PASSED, "reason": "GatesPassed", "message": verdict.message})

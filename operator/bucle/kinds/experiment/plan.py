@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bucle.engine.objects import JOB, uid_of
 from bucle.engine.plan import Child, Deletion, Plan
 from bucle.engine.reads import Known, Unavailable
 from bucle.engine.status import ConditionUpdate, is_true
@@ -17,7 +16,7 @@ from bucle.kinds.experiment.world import World
 from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
-from bucle.workloads.attempts import ended, keep_for_a_day, outcome_of
+from bucle.workloads import attempt as attempts
 from bucle.workloads.jobs import Failed, Outcome, Running
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import TaskTooLarge
@@ -40,16 +39,16 @@ def plan(world: World, now: datetime) -> Plan:
     platform, inputs = world.platform, world.status.inputs
     if inputs is None:
         decision = _pinning(platform, world, now)
-        return Plan(decision.status, decision.said, deletions=_unwanted(world, None), wake=decision.again)
+        return Plan(decision.status, decision.said, *_cleared(world, world.status, None), wake=decision.again)
     try:
         decision = _decided(platform, world, inputs, now)
-        children = _children(platform, world, decision.status, inputs, now)
+        children = _children(platform, world, decision.status, inputs)
     except TaskTooLarge as problem:
         return Plan(world.status, conclusions.cannot("TaskTooLarge", str(problem)))
     effects = registration.effects(world, decision.status, inputs)
     again = AT_ONCE if effects else decision.again
-    unwanted = _unwanted(replace(world, status=decision.status), inputs)
-    return Plan(decision.status, decision.said, children, unwanted, effects, again)
+    kept, unwanted = _cleared(world, decision.status, inputs)
+    return Plan(decision.status, decision.said, (*children, *kept), unwanted, effects, again)
 
 
 # --- before it starts ----------------------------------------------------------------------------------------
@@ -162,13 +161,7 @@ def _suggested(world: World, rows: tuple[Trial, ...]) -> tuple[Suggestion, ...]:
 
 def _outcome(world: World, row: Trial, now: datetime) -> Outcome | None:
     """What became of the row's Job; None while it is not created yet or waits for its next attempt."""
-    if row.job is None or (row.job not in world.jobs and not _has_pod(world, row.job)):
-        return None
-    return outcome_of(row.job, world.jobs, world.pods, now)
-
-
-def _has_pod(world: World, job: str) -> bool:
-    return any((pod["metadata"].get("labels") or {}).get("job-name") == job for pod in world.pods)
+    return attempts.harvest(world.live, row.job, now) if row.job is not None else None
 
 
 def _final_begun(
@@ -234,44 +227,39 @@ def _again(status: ExperimentStatus, outage: str | None, now: datetime) -> timed
 # --- children ------------------------------------------------------------------------------------------------
 
 
-def _children(
-    platform: Platform, world: World, status: ExperimentStatus, inputs: Inputs, now: datetime
-) -> tuple[Child, ...]:
+def _children(platform: Platform, world: World, status: ExperimentStatus, inputs: Inputs) -> tuple[Child, ...]:
     rows = [row for row in status.trials if records.is_open(row) and row.job is not None]
     children = [trial_job(platform, world, inputs, row) for row in rows]
     if status.final is not None and status.final.state == records.FITTING:
         children.append(final_job(platform, world, inputs, status.final))
-    active = {child.name for child in children}
-    harvested = (keep_for_a_day(job) for name, job in sorted(world.jobs.items()) if name not in active)
-    return (*children, *(child for child in harvested if child is not None))
+    return tuple(children)
 
 
-def _unwanted(world: World, inputs: Inputs | None) -> tuple[Deletion, ...]:
-    """Running Jobs whose outcome nobody waits for: of an earlier run, an earlier attempt, or a search that ended."""
+def _cleared(
+    world: World, status: ExperimentStatus, inputs: Inputs | None
+) -> tuple[tuple[Child, ...], tuple[Deletion, ...]]:
+    """What is left of attempts that are over, and Jobs whose outcome nobody waits for: of an earlier run, an earlier
+    attempt, or a search that ended."""
     if inputs is None and world.experiment.status.inputs is None:
-        return ()  # status was lost or never written: these Jobs may be just the ones that are about to be planned
-    status = world.status
-    active = {row.job for row in status.trials if records.is_open(row)}
-    if status.final is not None:
+        return (), ()  # status was lost or never written: these Jobs may be just the ones that are about to be planned
+    active = {row.job for row in status.trials if records.is_open(row) and row.job is not None}
+    if status.final is not None and status.final.job is not None and status.final.state == records.FITTING:
         active.add(status.final.job)
-    return tuple(
-        Deletion(JOB, world.owner.namespace, name, uid_of(job))
-        for name, job in sorted(world.jobs.items())
-        # A program that has ended is left to its Job: deleting it in the second before the Job notices would take its log.
-        if name not in active and not ended(job) and _works(world, name) and not _still_to_come(world, inputs, name)
-    )
+    namespace = world.owner.namespace
+
+    def spared(name: str) -> bool:
+        return _still_to_come(world, status, inputs, name)
+
+    kept, dropped = attempts.expired(world.live, namespace, active)
+    return kept, (*dropped, *attempts.superseded(world.live, namespace, active, spared))
 
 
-def _works(world: World, job: str) -> bool:
-    return isinstance(outcome_of(job, world.jobs, world.pods), Running)
-
-
-def _still_to_come(world: World, inputs: Inputs | None, name: str) -> bool:
+def _still_to_come(world: World, status: ExperimentStatus, inputs: Inputs | None, name: str) -> bool:
     found = index_and_attempt(world, inputs, name) if inputs is not None else None
-    if found is None or world.status.final is not None:
+    if found is None or status.final is not None:
         return False
     index, attempt = found
-    if index is None or index >= len(world.status.trials):
+    if index is None or index >= len(status.trials):
         return True
-    row = world.status.trials[index]
+    row = status.trials[index]
     return records.is_open(row) and attempt >= (row.attempt or 0)

@@ -47,9 +47,3 @@ def best(rows: Iterable[Trial], metric: str) -> Trial | None:
 
 def as_best(row: Trial | None) -> Best | None:
     return Best(index=row.index, value=row.value, params=row.params, run_id=row.run_id) if row else None
-
-
-def reason_and_message(text: str | None) -> tuple[str, str]:
-    """`Reason: message` as it is kept in one field of status."""
-    reason, _, message = (text or "Failed").partition(": ")
-    return reason, message

@@ -45,8 +45,8 @@ def remembered(world: World, inputs: Inputs) -> Final | None:
         outcome = run.tag(names.TAG_OUTCOME) if run else None
         if run is not None and outcome is not None and ends_unregistered(outcome):
             state = records.KEPT if outcome == "NotRegistered" else records.REFUSED
-            text = f"{outcome}: recorded on MLflow run {run.run_id}"
-            return Final(state=state, reason=text, run_id=run.run_id)
+            told = f"recorded on MLflow run {run.run_id}"
+            return Final(state=state, reason=outcome, message=told, run_id=run.run_id)
     return None
 
 
@@ -54,7 +54,8 @@ def _of_version(version: ModelVersion) -> Final:
     estimate = json.loads(version.tag(names.TAG_REFERENCE) or "{}")
     return Final(
         state=records.PASSED,
-        reason="GatesPassed: recorded on the registered version",
+        reason="GatesPassed",
+        message="recorded on the registered version",
         out_of_fold=estimate.get("value"),
         out_of_fold_error=estimate.get("standardError"),
         out_of_fold_groups=estimate.get("groups"),
@@ -136,7 +137,9 @@ def _registered(world: World, final: Final) -> Final:
     version = versions.value[0]
     known = final.model_copy(update={"model": _reference(version)})
     if isinstance(alias, Known) and alias.value.version >= version.version:
-        return known.model_copy(update={"state": records.REGISTERED, "reason": f"Registered: {_named(version)}"})
+        return known.model_copy(
+            update={"state": records.REGISTERED, "reason": "Registered", "message": _named(version)}
+        )
     return known
 
 
@@ -200,7 +203,7 @@ def _closed_trial(run: Run, row: Trial, metric: str) -> CloseRun:
 
 
 def _closed_final(run: Run, final: Final) -> CloseRun:
-    outcome, _ = records.reason_and_message(final.reason)
+    outcome = final.reason or "Failed"
     digest = final.model.digest if final.model else None
     tags = {names.TAG_OUTCOME: outcome, names.TAG_MODEL_DIGEST: digest or ""}
     metrics = dict(final.metrics)

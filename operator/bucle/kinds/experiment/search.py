@@ -6,19 +6,20 @@ search repeats exactly, whatever finished first, and a raised `maxTrials` contin
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.metrics import METRICS
-from bucle.contracts.reasons import needs_someone
+from bucle.contracts.reasons import Retry
 from bucle.externals.sampler.values import Algorithm, Past, Suggest, Suggestion
 from bucle.kinds.experiment.identity import space
 from bucle.kinds.experiment.records import FAILED, PLANNED, RUNNING, SUCCEEDED, is_open
 from bucle.resources.base import parse_duration
 from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
-from bucle.workloads.attempts import LONGEST_PAUSE, pause, waited_for
-from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running
+from bucle.workloads import attempt as attempts
+from bucle.workloads.attempt import Attempt
+from bucle.workloads.jobs import Failed, Finished, Outcome, Running
 
 ASKED_AT_ONCE = 4
 """A read has two seconds, and one suggestion takes up to a tenth of one late in a long search. A batch asked for in
@@ -99,25 +100,27 @@ def after(row: Trial, found: Outcome, metric: str, now: datetime) -> Trial:
         if value is not None:
             return _ended(row, SUCCEEDED, now, value=value, reason=None)
         return _ended(row, FAILED, now, reason="UnknownMetric")
-    if isinstance(found, Lost):
-        return again(row, "ResultLost", pause(row.attempt or 0), now)
-    found = waited_for(row.reason, "", found)
-    if needs_someone(found.reason):
-        return again(row, found.reason, LONGEST_PAUSE, now)
-    if found.kind == "Retry":
-        return again(row, found.reason, pause(row.attempt or 0), now)
-    return _ended(row, FAILED, now, reason=found.reason)
+    before = Attempt(row.attempt or 0, row.failures or 0, row.reason)
+    ended = attempts.unmask_deadline(row.reason, "", found)
+    if isinstance(ended, Failed) and not attempts.retried_for_nothing(ended):
+        # A program that fails by itself tells the search something: its parameters are not tried twice.
+        return _ended(row, FAILED, now, reason=ended.reason)
+    told = attempts.after(before, ended, now)
+    if told.given_up:
+        return _ended(row, FAILED, now, reason=told.reason)
+    return _again(row, told)
 
 
-def again(row: Trial, reason: str, wait: timedelta, now: datetime) -> Trial:
+def _again(row: Trial, told: Attempt) -> Trial:
     """The same parameters in a new attempt, not before the pause is over."""
     return row.model_copy(
         update={
             "state": PLANNED,
-            "attempt": (row.attempt or 0) + 1,
+            "attempt": told.number,
+            "failures": told.failures,
             "job": None,
-            "reason": reason,
-            "not_before": now + wait,
+            "reason": told.reason,
+            "not_before": told.not_before,
         }
     )
 
@@ -144,7 +147,7 @@ def exhausted(experiment: Experiment, rows: tuple[Trial, ...]) -> bool:
 
 def is_fatal(found: Outcome) -> bool:
     """No trial of this experiment can work until a person changes something."""
-    return isinstance(found, Failed) and found.kind == "Fatal" and not needs_someone(found.reason)
+    return isinstance(found, Failed) and attempts.policy_of(found) in (Retry.NEVER, Retry.DATA)
 
 
 def _ended(row: Trial, state: str, now: datetime, *, reason: str | None, value: str | None = None) -> Trial:

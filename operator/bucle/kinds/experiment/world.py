@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bucle.contracts.names import TAG_KEY, TAG_OWNER
@@ -17,6 +16,7 @@ from bucle.kinds.experiment.search import request
 from bucle.resources.addresses import DATASET, EXPERIMENT
 from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import ExperimentStatus
+from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner
 
@@ -38,15 +38,14 @@ class Registry:
 
 @dataclass(frozen=True)
 class World:
-    """`status` is what is known of this `run`: that of an earlier one is already set aside. `jobs` by name."""
+    """`status` is what is known of this `run`: that of an earlier one is already set aside."""
 
     platform: Platform
     experiment: Experiment
     status: ExperimentStatus
     owner: Owner
     dataset: Observation[JsonObject]
-    jobs: Mapping[str, JsonObject]
-    pods: tuple[JsonObject, ...]
+    live: Live
     registry: Registry
     suggestions: Observation[tuple[Suggestion, ...]] | None
 
@@ -104,8 +103,7 @@ def world(experiment: Experiment, observations: Observations, platform: Platform
         status=status_of_this_run(experiment),
         owner=Owner.of(EXPERIMENT, experiment.metadata),
         dataset=observations["dataset"],
-        jobs={job["metadata"]["name"]: job for job in known_or(observations["jobs"], ())},
-        pods=tuple(known_or(observations["pods"], ())),
+        live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),
         registry=Registry(*(observations.get(name) for name in ("runs", "versions", "alias", "champion"))),
         suggestions=observations.get("suggestions"),
     )

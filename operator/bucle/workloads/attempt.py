@@ -1,0 +1,226 @@
+"""The life of an attempt, the same for every Job: adopted, harvested, tried again, superseded, expired. Pure.
+
+Knows Jobs, pods and the table of reasons; knows no kind. What a kind adds is which result it waits for.
+
+The order of an attempt: a number and a Job's name are written into status (`adopt` after a lost status), the Job is
+made, `harvest` reads what became of it, `after` says what comes next; `superseded` and `expired` clear away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bucle.contracts import reasons
+from bucle.contracts.names import ANNOTATION_TASK
+from bucle.contracts.reasons import Retry
+from bucle.engine.objects import JOB, JsonObject, labels_of, uid_of
+from bucle.engine.plan import Child, Deletion
+from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running, outcome
+
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=5)
+"""A weekend of a broken store costs some hundred attempts, and a mended one is noticed within this time."""
+BUDGET = 3
+READ_AGAIN_FIRST, READ_AGAIN_LAST = timedelta(minutes=5), timedelta(hours=1)
+"""Sources that were refused are read again by themselves: soon at first, hourly after a while."""
+FINISHED_TTL = timedelta(minutes=10)
+"""Its result is in status: the Job is kept for no more than a look at it."""
+FAILED_TTL = timedelta(hours=24)
+"""Its log is what a person needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What exists of one owner in this run: its Jobs by name, and its pods."""
+
+    jobs: Mapping[str, JsonObject]
+    pods: tuple[JsonObject, ...] = ()
+
+    def outcome(self, job: str, now: datetime | None = None) -> Outcome:
+        return outcome(job, self.jobs.get(job), self.pods, now)
+
+    def made(self, job: str) -> bool:
+        """Whether the Job was made: it, or a pod that outlived it, is there."""
+        return job in self.jobs or any(labels_of(pod).get("job-name") == job for pod in self.pods)
+
+    def works(self, job: str) -> bool:
+        return isinstance(self.outcome(job), Running)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Where the attempts of one piece of work stand. `failures`: how many counted against the budget.
+
+    `reason` and `message`: what the last look saw; None while all is well. `not_before`: when the attempt of this
+    number may begin; None once it did. `given_up`: no further attempt follows.
+    """
+
+    number: int
+    failures: int = 0
+    reason: str | None = None
+    message: str = ""
+    not_before: datetime | None = None
+    given_up: bool = False
+
+    def due(self, now: datetime) -> bool:
+        return not self.given_up and (self.not_before is None or self.not_before <= now)
+
+
+def pause(number: int, first: timedelta = FIRST_PAUSE, longest: timedelta = LONGEST_PAUSE) -> timedelta:
+    """How long to wait after attempt `number` (from 0): doubled each time, up to the longest."""
+    return min(first * (1 << min(number, 12)), longest)
+
+
+def policy_of(failed: Failed | Lost) -> Retry:
+    """What another attempt can do. A program that asks for one gets it; that nothing helps is believed unless what
+    it names can be mended by others."""
+    if isinstance(failed, Lost):
+        return reasons.known("ResultLost").retry
+    listed = reasons.known(failed.reason).retry
+    if listed in (Retry.WAIT, Retry.MENDED):
+        return listed
+    if listed is Retry.DATA and failed.kind == "Fatal":
+        return listed
+    return {"Retry": Retry.WAIT, "Fatal": Retry.NEVER, "User": Retry.BUDGET, "Parameters": Retry.BUDGET}[failed.kind]
+
+
+def retried_for_nothing(failed: Failed) -> bool:
+    """Whether another attempt follows that is counted against nothing: what failed was not the program."""
+    return policy_of(failed) in (Retry.WAIT, Retry.MENDED)
+
+
+def unmask_deadline(reason: str | None, message: str, failed: Failed | Lost) -> Failed | Lost:
+    """The true failure. The Job takes a pod that never began away at its deadline, and with it what the pod was
+    waiting for; the reason that was seen last, in its words, is then the one to tell."""
+    masked = isinstance(failed, Failed) and failed.reason == "DeadlineExceeded"
+    if masked and reason is not None and reasons.heals(reason):
+        return Failed("Retry", reason, message)
+    return failed
+
+
+def harvest(live: Live, job: str, now: datetime) -> Outcome | None:
+    """What became of the attempt with that Job name; None while it is written down but not made."""
+    return live.outcome(job, now) if live.made(job) else None
+
+
+def watched(attempt: Attempt, running: Running) -> Attempt:
+    """The attempt while its Job works: with what keeps its pod, if something does."""
+    trouble = running.trouble
+    if trouble is None:
+        return replace(attempt, reason=None, message="", not_before=None)
+    return replace(attempt, reason=trouble.reason, message=trouble.message, not_before=None)
+
+
+def after(
+    attempt: Attempt, ended: Failed | Lost, now: datetime, *, budget: int = BUDGET, data_changes: bool = False
+) -> Attempt:
+    """The next attempt with its pause, or the end. An external fault costs nothing of the budget.
+
+    `data_changes`: what is read may be another thing at the next attempt, so that a fault of the data is no end.
+    """
+    ended = unmask_deadline(attempt.reason, attempt.message, ended)
+    told = replace(
+        attempt,
+        reason=ended.reason if isinstance(ended, Failed) else "ResultLost",
+        message=ended.message,
+        not_before=None,
+    )
+    policy = policy_of(ended)
+    if policy is Retry.BUDGET:
+        told = replace(told, failures=attempt.failures + 1)
+    if policy is Retry.DATA and data_changes:
+        wait = pause(attempt.number, READ_AGAIN_FIRST, READ_AGAIN_LAST)
+        return replace(told, number=attempt.number + 1, not_before=now + wait)
+    if policy in (Retry.NEVER, Retry.DATA) or told.failures >= budget:
+        return replace(told, given_up=True)
+    return replace(told, number=attempt.number + 1, not_before=now + pause(attempt.number))
+
+
+def adopt(numbered: Mapping[int, JsonObject], least: int, same: Callable[[JsonObject], bool]) -> tuple[int, bool]:
+    """The number to go on with, from `least`, and whether a Job of that number runs just this work (lost status).
+
+    Otherwise a number that no Job that is still there ever had, so that a harvested one is never met again.
+    """
+    later = {number: job for number, job in numbered.items() if number >= least}
+    mine = [number for number, job in later.items() if same(job)]
+    return (min(mine), True) if mine else (max(later, default=least - 1) + 1, False)
+
+
+def task_text(job: Mapping[str, object]) -> str | None:
+    """The task document of a live Job, as its pods read it."""
+    spec: JsonObject = job.get("spec") or {}  # type: ignore[assignment]
+    annotations = spec.get("template", {}).get("metadata", {}).get("annotations") or {}
+    return annotations.get(ANNOTATION_TASK)
+
+
+def by_name(objects: Sequence[JsonObject]) -> dict[str, JsonObject]:
+    return {str(item["metadata"]["name"]): item for item in objects}
+
+
+def ended(job: JsonObject) -> bool:
+    """Whether the Job will start no more pods."""
+    conditions = job.get("status", {}).get("conditions") or ()
+    return any(c.get("type") in ("Complete", "Failed") and c.get("status") == "True" for c in conditions)
+
+
+def superseded(
+    live: Live, namespace: str, active: Collection[str], spared: Callable[[str], bool] = lambda _: False
+) -> tuple[Deletion, ...]:
+    """Jobs that still work although nobody waits for them: of an edited spec, an earlier attempt, a search that ended.
+
+    A program that has ended is left to its Job: deleting it in the second before the Job notices would take its log.
+    """
+    return tuple(
+        Deletion(JOB, namespace, name, uid_of(job))
+        for name, job in sorted(live.jobs.items())
+        if name not in active and not ended(job) and live.works(name) and not spared(name)
+    )
+
+
+def expired(live: Live, namespace: str, active: Collection[str]) -> tuple[tuple[Child, ...], tuple[Deletion, ...]]:
+    """What remains of attempts that are over: each gets a time to live, by its outcome.
+
+    Of those that failed for something external only the newest is kept: a broken store over a weekend must not leave
+    thousands of Jobs that every look has to list.
+    """
+    over = {name: job for name, job in sorted(live.jobs.items()) if name not in active and ended(job)}
+    external = [name for name in over if _external(live.outcome(name))]
+    newest = max(external, key=lambda name: (_made_at(over[name]), name), default=None)
+    dropped = [name for name in external if name != newest]
+    kept = (_with_ttl(job, _ttl(live.outcome(name))) for name, job in over.items() if name not in dropped)
+    return (
+        tuple(child for child in kept if child is not None),
+        tuple(Deletion(JOB, namespace, name, uid_of(over[name])) for name in dropped),
+    )
+
+
+def _external(found: Outcome) -> bool:
+    return isinstance(found, Failed) and retried_for_nothing(found)
+
+
+def _made_at(job: JsonObject) -> str:
+    return str(job["metadata"].get("creationTimestamp") or "")
+
+
+def _ttl(found: Outcome) -> timedelta:
+    return FINISHED_TTL if isinstance(found, Finished) else FAILED_TTL
+
+
+def _with_ttl(job: JsonObject, ttl: timedelta) -> Child | None:
+    """The Job with a time to live; None when it has one.
+
+    Built from the live object: what it ran is history, and re-rendering it from an edited spec would not be true.
+    """
+    if job["spec"].get("ttlSecondsAfterFinished") is not None:
+        return None
+    metadata = job["metadata"]
+    carried = ("name", "namespace", "labels", "ownerReferences")
+    manifest: JsonObject = {
+        "apiVersion": JOB.api_version,
+        "kind": JOB.kind,
+        "metadata": {key: metadata[key] for key in carried if key in metadata},
+        "spec": {key: value for key, value in job["spec"].items() if key != "selector"},
+    }
+    return Child(JOB, manifest, {"spec": {"ttlSecondsAfterFinished": int(ttl.total_seconds())}})
