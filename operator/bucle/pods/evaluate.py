@@ -31,6 +31,8 @@ from bucle.podkit.tables import LABELLED, labelled_rows
 from bucle.pods.judging import SETTLED
 
 MOST_WINDOWS = 20
+KNOWN = f"{capture.PREFIX}known"
+"""When a row got its mature label. Columns that are ours alone have the prefix that no schema may use."""
 
 
 def run(task: EvaluateTask) -> Part:
@@ -75,8 +77,8 @@ def by_arrival(rows: pa.Table, maturity_seconds: int) -> pa.Table:
     mature = pc.add(rows.column(capture.RECEIVED), pa.scalar(timedelta(seconds=maturity_seconds), pa.duration("us")))
     labelled = rows.column(LABELLED)
     known = pc.if_else(pc.greater(mature, labelled), mature, labelled)
-    order = [("known", "ascending"), *((name, "ascending") for name in (capture.RECEIVED, capture.ID, capture.ROW))]
-    return rows.append_column("known", known).sort_by(order).drop_columns(["known"])
+    order = [(KNOWN, "ascending"), *((name, "ascending") for name in (capture.RECEIVED, capture.ID, capture.ROW))]
+    return rows.append_column(KNOWN, known).sort_by(order).drop_columns([KNOWN])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from bucle.contracts.table import Column, Labels, TableSchema, Target
 from bucle.podkit import store
 from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri, hour_of
 from bucle.podkit.program import ProgramError
-from bucle.podkit.tables import FileCache, labelled_rows
+from bucle.podkit.tables import FileCache, Span, dropped_rows, labelled_rows, served_rows
+from bucle.pods.serve.compaction import merged_table
 
 BY_ID = Labels()
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -175,3 +176,21 @@ def test_the_order_of_files_does_not_matter(tmp_path_factory: pytest.TempPathFac
     for n in reversed(order):
         deployment.label(10 + n, id=f"f{n}", label=str(n % 2))
     assert deployment.rows() == [(f"u{n}", 0, str(n % 2)) for n in range(6)]
+
+
+def test_a_merged_file_stands_for_those_it_was_made_of(deployment: Deployment) -> None:
+    """Both are there for some minutes: rows come once, and what was dropped counts once."""
+    entries = [
+        Captured(f"u{n}", None, at(n), "stable", "r1", 1.0, 1, {"hour": [1], "flight_id": [f"f{n}"]}, labels=["1"])
+        for n in range(3)
+    ]
+    tables = [capture_table([entry], TABLE.columns, dropped=2) for entry in entries]
+    merged = merged_table(tables[:2])
+    for stem, table in (("pod-000000", tables[0]), ("pod-000001", tables[1]), ("pod-000000_000001", merged)):
+        store.write_bytes(capture_uri(deployment.location, "r1", NOON, stem), store.parquet_bytes(table))
+    store.write_bytes(capture_uri(deployment.location, "r1", NOON, "pod-000002"), store.parquet_bytes(tables[2]))
+    cache = FileCache()
+    span = Span(NOON, at(100))
+    served = served_rows(deployment.location, TABLE, span, revisions=("r1",), cache=cache)
+    assert served.column("flight_id").to_pylist() == ["f0", "f1", "f2"]
+    assert dropped_rows(deployment.location, "r1", span, cache) == 6

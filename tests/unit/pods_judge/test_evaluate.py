@@ -7,9 +7,10 @@ from math import log
 from pathlib import Path
 
 import pytest
-from tests.unit.pods_judge.story import START, Traffic, evaluation
+from tests.fakes.small_model import TABLE
+from tests.unit.pods_judge.story import START, Traffic, answering, evaluation
 
-from bucle.contracts.table import GroupBy, Labels
+from bucle.contracts.table import Column, GroupBy, Labels
 from bucle.podkit.program import ProgramError
 
 
@@ -112,3 +113,13 @@ def test_no_more_than_twenty_windows_are_told_at_once(traffic: Traffic) -> None:
         traffic.row(1 + n % 20, 0.5, None, "1")
     found = evaluation(traffic.written(), 2)
     assert (len(found.windows), found.more) == (20, True)
+
+
+def test_a_feature_may_be_called_as_we_call_things(tmp_path: Path) -> None:
+    columns = (*TABLE.columns, Column(name="known", type="Number", nullable="Allowed"))
+    model = answering("Binary", "0", "1")
+    model = model.model_copy(update={"table": model.table.model_copy(update={"columns": columns})})
+    traffic = Traffic(f"file://{tmp_path}", models={"old": model, "new": model})
+    for day in (1, 2, 3, 4):
+        traffic.row(day, 0.5, None, "1")
+    assert len(evaluation(traffic.written(), 2).windows) == 2

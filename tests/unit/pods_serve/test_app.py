@@ -15,7 +15,8 @@ import pytest
 from tests.fakes.asgi import Answer, call
 from tests.fakes.small_model import FOREST, LOGISTIC, ONE_HOT, StoredModel, flights, reference, stored_model, v2_body
 
-from bucle.contracts.task import Model, ServeTask
+from bucle.contracts.reference import Reference
+from bucle.contracts.task import Capture, Model, ServeTask
 from bucle.podkit.door import Features
 from bucle.podkit.model import LoadedModel, Prediction, load_model
 from bucle.podkit.program import ProgramError
@@ -221,6 +222,16 @@ def test_warm_up_rows_fit_the_schema(model: LoadedModel) -> None:
         ("distance", "null"),
         ("carrier", "unknown"),
     ]
+
+
+def test_values_of_a_dropped_column_are_not_written_down_in_the_reference(stored: StoredModel, tmp_path: Path) -> None:
+    model = Model(uri=stored.uri, digest=stored.digest)
+    capture = Capture(drop=("carrier", "distance"))
+    location = f"file://{tmp_path}/d"
+    assert loaded(ServeTask(name="flights", revision="r1", model=model, location=location, capture=capture)).categories
+    written = Reference.from_json((tmp_path / "d/references/r1.json").read_text())
+    assert ([profile.name for profile in written.features], written.categories) == (["hour"], {})
+    assert written.table == reference().table
 
 
 @pytest.mark.parametrize("scores", [[[0.5, 0.5, 0.0]], [[0.9, 0.9]], [[float("nan"), 1.0]]])

@@ -28,8 +28,19 @@ def loaded(task: ServeTask) -> LoadedModel:
     """The verified, warm model; its reference is put beside what it will answer. Raises ProgramError."""
     model = load_model(task.model.uri, task.model.digest)
     warm(model, task.model.uri)
-    store.write_bytes(capture.reference_path(task.location, task.revision), model.reference.canonical().encode("ascii"))
+    told = without_dropped(model.reference, task.capture.drop)
+    store.write_bytes(capture.reference_path(task.location, task.revision), told.canonical().encode("ascii"))
     return model
+
+
+def without_dropped(reference: Reference, drop: Sequence[str]) -> Reference:
+    """The reference without values of columns that are never to be written down where answers are kept."""
+    return reference.model_copy(
+        update={
+            "features": tuple(profile for profile in reference.features if profile.name not in drop),
+            "categories": {name: values for name, values in reference.categories.items() if name not in drop},
+        }
+    )
 
 
 def warm(model: LoadedModel, uri: str) -> None:
