@@ -19,9 +19,10 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tests.fakes.envoy import Envoy, free_port
-from tests.fakes.small_model import TABLE, StoredModel, flights, stored_model, v2_body
+from tests.fakes.small_model import FOREST, TABLE, StoredModel, flights, stored_model, v2_body
 
 from bucle.contracts import exits
 from bucle.contracts.result import Result
@@ -235,6 +236,29 @@ async def test_a_model_that_cannot_be_served_ends_the_pod_with_its_reason(
     assert result.task_sha256 == server.task.content_hash()
 
 
+async def test_twenty_requests_that_the_model_cannot_answer_cost_no_other_its_answer(
+    start: Starter, tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    server = start(stored_model(tmp_path / "forest", estimator=FOREST))
+    await server.ready(session)
+
+    async def call(n: int) -> int:
+        asked = flights(n, 1) | ({"distance": [1e39]} if n % 20 == 0 else {})
+        return (await post(session, f"{server.url}/invocations", {"inputs": asked}))[0]
+
+    statuses = await asyncio.gather(*(call(n) for n in range(400)))
+    assert [n for n, status in enumerate(statuses) if status != 200] == list(range(0, 400, 20))
+    assert {status for status in statuses if status != 200} == {422}
+    async with session.get(f"{server.url}/metrics") as answer:
+        text = await answer.text()
+    assert 'bucle_refused_requests_total{reason="unanswerable"} 20.0' in text
+    assert 'code="500"' not in text
+    server.process.send_signal(signal.SIGTERM)
+    assert await server.ended() == exits.OK
+    assert sum(pq.read_metadata(file).num_rows for file in start.captured()) == 380
+    assert len(start.captured()) <= 3, "a file a roll, not one for every few rows"
+
+
 async def test_an_outage_of_the_store_costs_no_prediction_and_tells_the_sender_of_labels(
     start: Starter, model: StoredModel, session: aiohttp.ClientSession
 ) -> None:
@@ -270,8 +294,6 @@ async def test_dropped_columns_and_unsampled_requests_are_not_stored(
         await post(session, f"{server.url}/v2/models/flights/infer", v2_body(flights(n, 1)), x_bucle_id=f"id-{n}")
     server.process.send_signal(signal.SIGTERM)
     await server.ended()
-    import pyarrow.parquet as pq
-
     files = start.captured()
     names = {name for file in files for name in pq.read_schema(file).names}
     rows = sum(pq.read_metadata(file).num_rows for file in files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import threading
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -356,6 +357,23 @@ async def test_instances_in_the_order_of_the_signature_are_answered(bench: Bench
     theirs = await bench.post("/v1/models/flights:predict", {"instances": rows})
     named = {"carrier": ["AA", "UA"], "hour": [7, 8], "distance": [100.0, None]}
     assert theirs.json() == (await bench.post("/invocations", {"inputs": named})).json()
+
+
+async def test_a_large_body_is_read_beside_the_event_loop(bench: Bench) -> None:
+    """A legal body of 8 MB held up everybody for most of a second."""
+    places = [
+        await bench.server.aside(threading.current_thread, large=large) is threading.main_thread()
+        for large in (False, True)
+    ]
+    assert places == [True, False]
+    asked = flights(0, 10_000)
+    asked["carrier"] = ["AA" + "x" * 650] * 10_000
+    answering = asyncio.create_task(bench.post("/invocations", {"inputs": asked}))
+    turns = 0
+    while not answering.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert answering.result().status == 200 and turns > 100
 
 
 async def test_too_many_large_bodies_at_once_are_told_to_come_again(bench: Bench) -> None:

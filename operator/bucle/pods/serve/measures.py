@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from bucle.contracts.rows import Fault
 from bucle.pods.serve.recorder import Tally
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+FAULTS = tuple(fault.value for fault in Fault)
+REFUSALS = ("busy", "encoding", "malformed", "not_json", "too_large", "unanswerable")
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 10_000)
 
 
@@ -44,6 +47,12 @@ class Measures:
         Gauge("bucle_model_info", "The served revision.", ["model", "revision"], registry=place).labels(
             model, revision
         ).set(1)
+
+        # From the start, so that the first refusal is an increase and not a series that was never seen.
+        for reason in (*REFUSALS, *FAULTS):
+            self.refused.labels(reason)
+        for reason in ("store", "malformed", *FAULTS):
+            self.feedback_refused.labels(reason)
 
     def tally(self) -> Tally:
         """What the recorder counts."""
