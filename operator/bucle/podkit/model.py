@@ -48,6 +48,13 @@ def feature_columns(table: TableSchema) -> tuple[Column, ...]:
     return table.with_role("Feature")
 
 
+def without_null_texts(frame: pd.DataFrame, table: TableSchema) -> pd.DataFrame:
+    """The frame with a null Text as the empty text: what reads texts, in scikit-learn, takes no nulls."""
+    texts = [column.name for column in feature_columns(table) if column.type == "Text"]
+    holed = {name: frame[name].fillna("") for name in texts if frame[name].isna().any()}
+    return frame.assign(**holed) if holed else frame
+
+
 def decide(scores: NDArray[np.float64], threshold: float | None) -> NDArray[np.int64]:
     """Class codes n from scores n × k: of two classes the last when its score reaches the threshold, else the greatest."""
     if threshold is not None and scores.shape[1] == 2:
@@ -90,7 +97,7 @@ class LoadedModel:
 
     def answers(self, frame: pd.DataFrame) -> Answers:
         """Class codes and scores, or numbers, for a frame of features."""
-        known = without_unknown(frame, self.categories)
+        known = without_null_texts(without_unknown(frame, self.categories), self.reference.table)
         return answers_of(self.pipeline, known, self.reference.classes, self.reference.threshold)
 
     def predict(self, frame: pd.DataFrame) -> Prediction:

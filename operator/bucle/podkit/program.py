@@ -90,11 +90,19 @@ def read_task(program: str) -> tuple[Any, str]:
 
 
 def failure_of(error: BaseException) -> tuple[int, Failure]:
-    """Exit code and failure for an exception: ours say themselves, of others only type and text leave the pod."""
+    """Exit code and failure for an exception: ours say themselves. Of others only the type and our line leave the pod:
+    a library's text quotes values of rows; the pod's log, which stays in the cluster, has it."""
     if isinstance(error, ProgramError):
         return error.exit_code, Failure(reason=error.reason, message=_cut(error.message))
-    text = " ".join(str(error).split())
-    return USER_ERROR, Failure(reason="ProgramFailed", message=_cut(f"{type(error).__name__}: {text}"))
+    message = f"{type(error).__name__}{_place(error)}: the pod's log has the whole text; read it and report the mistake"
+    return USER_ERROR, Failure(reason="ProgramFailed", message=_cut(message))
+
+
+def _place(error: BaseException) -> str:
+    """` at module:line` of the innermost line of this project."""
+    frames = [f for f, _ in traceback.walk_tb(error.__traceback__) if f.f_globals.get("__name__", "").startswith("bucle.")]
+    lines = [line for f, line in traceback.walk_tb(error.__traceback__) if f in frames]
+    return f" at {frames[-1].f_globals['__name__']}:{lines[-1]}" if frames else ""
 
 
 def termination_message(result: Result) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from tests.unit.pods_train.story import FEATURES, dataset, final_task, rows
+from tests.unit.pods_train.story import FEATURES, TARGETS, dataset, final_task, rows
 
 from bucle.contracts.result import DataResult, FinalResult
 from bucle.podkit.model import load_model
@@ -143,14 +143,16 @@ def test_a_champion_whose_dataset_is_gone_is_incompatible_and_fails_nothing(tmp_
 
 def test_a_champion_that_fails_on_new_rows_is_incompatible_and_fails_nothing(tmp_path: Path) -> None:
     given = rows(days=20)
-    whole = given.set_column(1, "size", pc.fill_null(given.column("size"), 0.0))
-    old = dataset(tmp_path, whole)
+    given = given.set_column(1, "size", pc.fill_null(given.column("size"), 0.0))
+    given = given.set_column(0, "colour", pc.fill_null(given.column("colour"), "red"))
+    never = {"target": TARGETS["Binary"], "columns": [{**column, "nullable": "Never"} for column in FEATURES]}
     needs_all = {"estimator": {"class": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 500}}}
+    old = dataset(tmp_path, given, table=never)
     model = run_final(final_task(tmp_path, old, trainer=needs_all))
     new = dataset(tmp_path, rows(days=30))
     found = run_final(final_task(tmp_path, new, champion=champion(model, old))).champion
     assert found is not None and found.state == "Incompatible"
-    assert "cannot answer these rows: " in found.message and "NaN" in found.message
+    assert "cannot answer these rows: ValueError" in found.message and "size" in found.message
 
 
 def test_a_champion_metric_that_cannot_be_paired_is_refused(tmp_path: Path) -> None:

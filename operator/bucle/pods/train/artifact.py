@@ -1,6 +1,6 @@
 """A fitted pipeline as the files of an MLflow model, the same bytes for the same model, and into the store.
 
-May know mlflow and skops, both imported here and nowhere else in training: a trial needs neither.
+May know mlflow and skops, both imported here and nowhere else in training: a trial stores nothing and needs no mlflow.
 """
 
 from __future__ import annotations
@@ -44,10 +44,49 @@ def trusted_types(archive: bytes) -> tuple[str, ...]:
 
 
 def dumped(pipeline: Any) -> bytes:
-    """The pipeline in skops' format, the same bytes for the same pipeline."""
+    """The pipeline in skops' format, the same bytes for the same pipeline; raises EstimatorNotAllowed (78)."""
     import skops.io
 
-    return canonical_archive(skops.io.dumps(pipeline))
+    try:
+        return canonical_archive(skops.io.dumps(pipeline))
+    except Exception as error:
+        raise bad_configuration(
+            "EstimatorNotAllowed",
+            f"{_unstorable(pipeline)} cannot be stored in the form that servers load ({type(error).__name__}): use "
+            "another class of scikit-learn",
+        ) from error
+
+
+def read_back(archive: bytes) -> Any:
+    """What a server would load; raises UntrustedType or EstimatorNotAllowed (78)."""
+    import skops.io
+
+    trusted = trusted_types(archive)
+    try:
+        return skops.io.loads(archive, trusted=list(trusted))
+    except Exception as error:
+        raise bad_configuration(
+            "EstimatorNotAllowed",
+            f"the fitted model was stored but cannot be loaded again ({type(error).__name__}): use another class of "
+            "scikit-learn",
+        ) from error
+
+
+def _unstorable(pipeline: Any) -> str:
+    """The innermost estimator that cannot be stored, by its class."""
+    import skops.io
+
+    for part in _parts(pipeline):
+        try:
+            skops.io.dumps(part)
+        except Exception:  # noqa: BLE001 whatever it is, this part is the one that cannot be stored
+            return _unstorable(part)
+    return f"{type(pipeline).__module__.split('._')[0]}.{type(pipeline).__name__}"
+
+
+def _parts(pipeline: Any) -> list[Any]:
+    steps = getattr(pipeline, "steps", None) or getattr(pipeline, "transformers_", None) or []
+    return [part for step in steps for part in step if hasattr(part, "get_params")]
 
 
 def canonical_archive(archive: bytes) -> bytes:

@@ -6,6 +6,7 @@ the test split, whose groups stay in it from version to version (`Test`).
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,9 @@ from bucle.podkit.model import LoadedModel, feature_columns, load_model
 from bucle.podkit.program import ProgramError
 from bucle.podkit.versions import read_manifest
 from bucle.pods.train.rows import Groups, Loaded, require_metric
+from bucle.pods.train.wording import about_rows
+
+log = logging.getLogger("bucle.train")
 
 FEWEST_GROUPS = 5
 """Fewer groups cannot carry a standard error (DESIGN §2.5)."""
@@ -65,10 +69,13 @@ def compare(task: ChampionModel, challenger: Challenger) -> ChampionResult:
     frame = model_frame(rows.table.take(asked), feature_columns(champion.reference.table))
     try:
         answers = champion.answers(frame)
-    except (ValueError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         # What it learnt from had no such value, for instance no null in this column.
-        text = " ".join(str(error).split())
-        return _result(task, "Incompatible", f"the champion cannot answer these rows: {text}", on)
+        log.exception("the champion cannot answer")
+        said = about_rows(error, frame, champion.reference.table)
+        return _result(task, "Incompatible", f"the champion cannot answer these rows: {said}", on)
     answers = answers.by_classes(champion.reference.classes, rows.classes)
     theirs = per_row(metric.name, rows.truth[asked], answers)
     ours = per_row(metric.name, rows.truth[asked], challenger.answers.take(chosen))

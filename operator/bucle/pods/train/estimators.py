@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
+from sklearn.utils import get_tags
 
-from bucle.contracts.table import Column, TableSchema
+from bucle.contracts.table import Column, TableSchema, Target
 from bucle.contracts.task import ParameterValue, Preprocessing, SklearnTrainer, Step
 from bucle.podkit.model import feature_columns
 from bucle.podkit.program import bad_configuration
+from bucle.pods.train.arguments import CLASS_WEIGHT, argument, weights_by_code
 
 ALLOWED_PREFIX = "sklearn."
 DENIED_CLASSES = frozenset({"FunctionTransformer"})
 DENIED_PARAMETERS = frozenset({"memory", "func", "inverse_func", "input"})
 """They take code, or read and write files."""
+EMPTY = "empty"
+_LENIENT: dict[str, dict[str, ParameterValue]] = {
+    "OneHotEncoder": {"handle_unknown": "ignore"},
+    "OrdinalEncoder": {"handle_unknown": "use_encoded_value", "unknown_value": -1, "encoded_missing_value": -1},
+}
 
 
 def resolve(path: str) -> type[Any]:
@@ -56,19 +63,20 @@ def with_params(trainer: SklearnTrainer, params: Mapping[str, ParameterValue]) -
     return trainer
 
 
-def build_pipeline(trainer: SklearnTrainer, table: TableSchema, seed: int) -> Pipeline:
+def build_pipeline(trainer: SklearnTrainer, table: TableSchema, seed: int, empty: Collection[str] = ()) -> Pipeline:
     """Preprocessing by column, then the estimator, every `random_state` set; raises ProgramError (78).
 
-    Category columns that no step names become ordinal codes with −1 for unknown and null; others pass through.
+    Category columns that no step names become ordinal codes with −1 for unknown and null; others pass through. Encoders
+    let unknown categories through unless `handle_unknown` is written. Features in `empty` have no value in any row:
+    nothing is learnt from them, and most classes fail of them.
     """
     features = feature_columns(table)
-    chosen: list[tuple[str, Any, list[str]]] = []
+    chosen: list[tuple[str, Any, Any]] = [(EMPTY, "drop", sorted(empty))] if empty else []
+    named: set[str] = set(empty)
     for index, entry in enumerate(trainer.preprocessing):
-        columns = _columns(entry, features)
-        if columns:
-            steps = [(str(position), construct(step)) for position, step in enumerate(entry.steps)]
-            chosen.append((str(index), Pipeline(steps), columns))
-    named = {column for _, _, columns in chosen for column in columns}
+        columns = [name for name in _columns(entry, features) if name not in empty]
+        chosen += _transformers(str(index), entry, columns)
+        named |= set(columns)
     texts = [column.name for column in features if column.type == "Text" and column.name not in named]
     if texts:
         raise bad_configuration(
@@ -83,6 +91,39 @@ def build_pipeline(trainer: SklearnTrainer, table: TableSchema, seed: int) -> Pi
     pipeline = Pipeline([*steps, ("estimator", _final(trainer.estimator, table))])
     pipeline.set_params(**{name: seed for name in pipeline.get_params() if name.endswith("random_state")})
     return pipeline
+
+
+def _transformers(name: str, entry: Preprocessing, columns: list[str]) -> list[tuple[str, Any, Any]]:
+    """One transformer for all the columns, or one for each where the first step reads texts, one column at a time."""
+
+    def steps() -> Pipeline:
+        return Pipeline([(str(position), construct(_lenient(step))) for position, step in enumerate(entry.steps)])
+
+    if not columns:
+        return []
+    reads = get_tags(steps()[0]).input_tags
+    if reads.string and not reads.two_d_array:
+        return [(f"{name}-{column}", steps(), column) for column in columns]
+    return [(name, steps(), columns)]
+
+
+def _lenient(step: Step) -> Step:
+    """An encoder that meets a null or a category that training never saw answers all the same, unless told otherwise:
+    a column says by `unknown` and `nullable` what callers may send."""
+    module, _, name = step.class_.rpartition(".")
+    defaults = _LENIENT.get(name, {}) if module.startswith("sklearn.preprocessing") else {}
+    return step if "handle_unknown" in step.params else step.model_copy(update={"params": {**defaults, **step.params}})
+
+
+def with_class_codes(
+    trainer: SklearnTrainer, target: Target, classes: tuple[str, ...], there: Collection[int]
+) -> SklearnTrainer:
+    """The trainer with a `class_weight` that is written by label said by class code; see `weights_by_code`."""
+    weights = trainer.estimator.params.get(CLASS_WEIGHT)
+    if not isinstance(weights, dict) or not classes:
+        return trainer
+    codes = weights_by_code(weights, target, classes, there)
+    return trainer.model_copy(update={"estimator": _with_argument(trainer.estimator, CLASS_WEIGHT, codes)})
 
 
 def construct(step: Step) -> Any:
@@ -103,7 +144,7 @@ def construct(step: Step) -> Any:
     ]
     if required:
         raise _unknown(required[0], f"is an argument that {step.class_} cannot do without; set it in `params`")
-    return class_(**step.params)
+    return class_(**{name: argument(class_, name, value) for name, value in step.params.items()})
 
 
 def _final(step: Step, table: TableSchema) -> Any:

@@ -26,8 +26,9 @@ from bucle.podkit.program import bad_configuration
 from bucle.pods.train.artifact import dumped, model_files, trusted_types, upload
 from bucle.pods.train.compare import Challenger, compare
 from bucle.pods.train.fit import Fitted, Recipe, out_of_fold, threshold
+from bucle.pods.train.preflight import require_servable
 from bucle.pods.train.profile import feature_profiles, prior, score_quantiles
-from bucle.pods.train.rows import Groups, Loaded, Rows, fold_codes, grouped, load, require_metric, ungrouped
+from bucle.pods.train.rows import Loaded, Rows, fold_codes, load, require_metric, together
 from bucle.pods.train.trial import finite
 
 log = logging.getLogger("bucle.train")
@@ -43,6 +44,7 @@ def run_final(task: FinalTask) -> FinalResult:
     recipe = Recipe(task.trainer, task.params, table, task.seed, exits.BAD_CONFIGURATION)
     learnt = loaded.of("train", "validation")
     fitted = recipe.fit(learnt)
+    require_servable(fitted, learnt)
     log.info("fitted on %d rows", len(learnt))
     test = loaded.of("test")
     metrics = summary(table.target.task, test.truth, fitted.answers(test.frame)) if len(test) else {}
@@ -68,10 +70,7 @@ def run_final(task: FinalTask) -> FinalResult:
 
 def _challenger(task: FinalTask, recipe: Recipe, loaded: Loaded) -> Challenger:
     """Out-of-fold answers to all rows that have a group, folds of whole groups."""
-    group_by = task.group_by or loaded.manifest.group_by
-    groups: Groups | None = grouped(loaded.rows.table, group_by) if group_by is not None else None
-    if groups is None or len(groups.names) < 2:
-        group_by, groups = None, ungrouped(loaded.rows.table, loaded.manifest.table)
+    groups, group_by = together(loaded, task.group_by)
     folds = fold_codes(groups, task.folds, task.seed)
     asked: NDArray[np.int64] = np.flatnonzero(folds >= 0)
     if len(np.unique(folds[asked])) < 2:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bucle.contracts.manifest import DatasetManifest, SplitName
@@ -69,7 +70,8 @@ def rows_of(table: pa.Table, schema: TableSchema) -> Rows:
     """Rows of a typed table with the schema's columns and target."""
     target = table.column(schema.target.name)
     weight = schema.with_role("Weight")
-    weights = table.column(weight[0].name).cast(pa.float64()).to_numpy() if weight else None
+    # A row that says no weight counts as one row.
+    weights = pc.fill_null(table.column(weight[0].name).cast(pa.float64()), 1.0).to_numpy() if weight else None
     frame = model_frame(table, feature_columns(schema))
     if schema.target.task == "Regression":
         return Rows(table, frame, target.to_numpy(), (), weights)
@@ -128,6 +130,15 @@ def ungrouped(table: pa.Table, schema: TableSchema) -> Groups:
     ids = schema.with_role("Id")
     names = table.column(ids[0].name).cast(pa.string()).to_pylist() if ids else range(table.num_rows)
     return Groups(np.arange(table.num_rows, dtype=np.int64), tuple(f"{name}" for name in names))
+
+
+def together(loaded: Loaded, group_by: GroupBy | None) -> tuple[Groups, GroupBy | None]:
+    """The groups by which rows hang together: as asked, else as the version was split, else each row for itself."""
+    group_by = group_by or loaded.manifest.group_by
+    groups = grouped(loaded.rows.table, group_by) if group_by is not None else None
+    if groups is None or len(groups.names) < 2:
+        return ungrouped(loaded.rows.table, loaded.manifest.table), None
+    return groups, group_by
 
 
 def fold_codes(groups: Groups, folds: int, seed: int) -> NDArray[np.int64]:

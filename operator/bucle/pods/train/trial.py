@@ -1,8 +1,10 @@
-"""One trial: fit on train, score on validation, answer by message alone."""
+"""One trial: fit on train, prove that it can be stored, loaded and asked, score on validation, answer by message alone."""
 
 from __future__ import annotations
 
 import time
+
+import numpy as np
 
 from bucle.contracts import exits
 from bucle.contracts.base import decimal_text
@@ -10,8 +12,9 @@ from bucle.contracts.result import TrialResult
 from bucle.contracts.task import TrialTask
 from bucle.podkit.metrics import summary
 from bucle.podkit.program import ProgramError, bad_configuration
-from bucle.pods.train.fit import Recipe
-from bucle.pods.train.rows import load, require_metric
+from bucle.pods.train.fit import Fitted, Recipe
+from bucle.pods.train.preflight import SAMPLE_ROWS, blamed, require_foldable, require_servable, sample
+from bucle.pods.train.rows import Loaded, Rows, load, require_metric, together
 
 
 def run_trial(task: TrialTask) -> TrialResult:
@@ -26,13 +29,50 @@ def run_trial(task: TrialTask) -> TrialResult:
             "SourceEmpty",
             f"{task.dataset.name} has {len(train)} rows to fit and {len(validation)} to score: give it more rows or splits",
         )
+    if train.classes and len(np.unique(train.truth)) < 2:
+        raise bad_configuration(
+            "WrongType",
+            f"the train split of {task.dataset.name} has rows of one class only: give it more groups or rows",
+        )
     recipe = Recipe(task.trainer, task.params, table, task.seed, exits.BAD_PARAMETERS)
-    values = summary(table.target.task, validation.truth, recipe.fit(train).answers(validation.frame))
+    fitted = _checked(task, recipe, loaded)
+    values = summary(table.target.task, validation.truth, fitted.answers(validation.frame))
     return TrialResult(
         metrics=finite(values, metric.name, exits.BAD_PARAMETERS),
         rows=len(validation),
         seconds=decimal_text(time.perf_counter() - started, 4),
     )
+
+
+def _checked(task: TrialTask, recipe: Recipe, loaded: Loaded) -> Fitted:
+    """The model of the train split, after all that has to work later has worked: the first trial says for all what is
+    wrong with the trainer, every trial what is wrong with its parameters."""
+    train = loaded.of("train")
+
+    def check(asked: Recipe) -> Fitted:
+        if len(train) > 2 * SAMPLE_ROWS:
+            small = _fitted_or_none(asked, train.take(sample(train)))
+            if small is not None:
+                require_servable(small, train)
+        fitted = asked.fit(train)
+        require_servable(fitted, train)
+        if task.index == 0:
+            groups, _ = together(loaded, None)
+            require_foldable(asked, loaded.rows, groups)
+        return fitted
+
+    try:
+        return check(recipe)
+    except ProgramError as error:
+        raise blamed(recipe, error, check) from error
+
+
+def _fitted_or_none(recipe: Recipe, rows: Rows) -> Fitted | None:
+    """A sample may be too small for what the whole split is enough for, such as very many neighbours."""
+    try:
+        return recipe.fit(rows)
+    except ProgramError:
+        return None
 
 
 def finite(values: dict[str, float], wanted: str, exit_code: int) -> dict[str, str]:
