@@ -26,6 +26,7 @@ ENV_TASK_PATH = "BUCLE_TASK_PATH"
 ENV_TERMINATION_PATH = "BUCLE_TERMINATION_PATH"
 USER_ERROR = 1
 MESSAGE_LIMIT = 1000
+OURS = "bucle."
 TERMINATED = 128 + signal.SIGTERM
 
 log = logging.getLogger("bucle")
@@ -90,19 +91,16 @@ def read_task(program: str) -> tuple[Any, str]:
 
 
 def failure_of(error: BaseException) -> tuple[int, Failure]:
-    """Exit code and failure for an exception: ours say themselves. Of others only the type and our line leave the pod:
-    a library's text quotes values of rows; the pod's log, which stays in the cluster, has it."""
+    """Exit code and failure for an exception: ours say themselves. Of one that was raised by what our programs call,
+    only the type and our line leave the pod: its text quotes values of rows. The pod's log has the whole text."""
     if isinstance(error, ProgramError):
         return error.exit_code, Failure(reason=error.reason, message=_cut(error.message))
-    message = f"{type(error).__name__}{_place(error)}: the pod's log has the whole text; read it and report the mistake"
-    return USER_ERROR, Failure(reason="ProgramFailed", message=_cut(message))
-
-
-def _place(error: BaseException) -> str:
-    """` at module:line` of the innermost line of this project."""
-    frames = [f for f, _ in traceback.walk_tb(error.__traceback__) if f.f_globals.get("__name__", "").startswith("bucle.")]
-    lines = [line for f, line in traceback.walk_tb(error.__traceback__) if f in frames]
-    return f" at {frames[-1].f_globals['__name__']}:{lines[-1]}" if frames else ""
+    frames = [(frame.f_globals.get("__name__", ""), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    text = " ".join(str(error).split())
+    if frames and frames[-1][0] != "__main__":
+        places = [f" at {module}:{line}" for module, line in frames if module.startswith(OURS)]
+        text = f"raised{places[-1] if places else ''}; the pod's log has its text and how it came about"
+    return USER_ERROR, Failure(reason="ProgramFailed", message=_cut(f"{type(error).__name__}: {text}"))
 
 
 def termination_message(result: Result) -> str:

@@ -56,7 +56,11 @@ class SklearnClass(Model):
     """A scikit-learn class and its constructor's arguments."""
 
     class_: ClassPath = Field(description="Import path, such as sklearn.linear_model.LogisticRegression.")
-    params: Arguments = Field(default={}, description="Arguments: each a JSON literal, else a plain string.")
+    params: Arguments = Field(
+        default={},
+        description='Arguments: each a JSON literal, else a plain string. {"tuple": [1, 2]} is a tuple, {"number": "NaN"} '
+        'is NaN; `class_weight` goes by label: {"late": 3}.',
+    )
 
 
 class Preprocessing(Model):

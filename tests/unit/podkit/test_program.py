@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bucle.contracts.names import RESULT_LIMIT_BYTES
 from bucle.contracts.result import ChampionResult, DataResult, Estimate, FailedExpectation, Failure, FinalResult, Result
+from bucle.contracts.table import Column
+from bucle.podkit.frames import model_frame
 from bucle.podkit.program import ProgramError, failure_of, termination_message
 
 OPERATOR = Path(__file__).parents[3] / "operator"
@@ -122,6 +125,14 @@ def test_long_texts_are_cut_to_fit() -> None:
     assert len(termination_message(Result(program="train", task_sha256="", final=final))) <= RESULT_LIMIT_BYTES
     failure = Failure(reason="ProgramFailed", message="é" * 3000)
     assert len(termination_message(Result(program="train", task_sha256="", failure=failure))) <= RESULT_LIMIT_BYTES
+
+
+def test_of_an_error_inside_our_programs_no_value_leaves_the_pod() -> None:
+    column = Column(name="mail", type="Number")
+    with pytest.raises(Exception, match=r"anna@example\.org") as caught:
+        model_frame(pa.table({"mail": ["anna@example.org"]}), [column])
+    code, failure = failure_of(caught.value)
+    assert code == 1 and "anna" not in failure.message and " at bucle.podkit.frames:" in failure.message
 
 
 def test_of_a_foreign_error_one_line_leaves_the_pod() -> None:
