@@ -1,4 +1,5 @@
-"""The CRDs on a real API server: every CEL rule accepts what it should and refuses what it should.
+"""The CRDs on a real API server: every CEL rule accepts what it should and refuses what it should, and what Git holds
+is what the server stores.
 
 Needs a cluster: KUBECONFIG in BUCLE_TEST_KUBECONFIG and kubectl in BUCLE_TEST_KUBECTL, or both where `hack/cluster`
 puts them. Without a cluster these tests fail: a skipped rule is an untested rule.
@@ -15,16 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.unit.resources.objects import example_in_the_reference, valid
 from tests.unit.resources.rule_case import RuleCase
 from tests.unit.resources.rule_cases import RULE_CASES
 
 from bucle.resources import KINDS
-from bucle.resources.crd import crd_name, schema_hash
+from bucle.resources.crd import crd_document, crd_name, schema_hash
 
 pytestmark = pytest.mark.cluster
 
 CRDS = Path(__file__).parents[2] / "crds"
+SAMPLES = Path(__file__).parents[2] / "manifests/samples/flights"
 HOME = Path.home() / ".cache" / "bucle"
 PATIENCE_SECONDS = 120
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
@@ -171,3 +174,110 @@ def test_the_served_crd_is_structural_and_carries_the_schema_hash(installed: Kub
     assert conditions["Established"] == "True"
     assert conditions["NamesAccepted"] == "True"
     assert "NonStructuralSchema" not in conditions
+
+
+# --- Git sees no difference -----------------------------------------------------------------------------------
+
+
+def copied(kind: str) -> dict[str, Any]:
+    """The kind's CRD under names of its own: what another tool manages on this cluster stays as it is."""
+    crd: dict[str, Any] = json.loads(json.dumps(crd_document(KINDS[kind])))
+    plural = f"{KINDS[kind].plural}copies"
+    crd["metadata"]["name"] = f"{plural}.bucletest.example.com"
+    names = {"kind": f"{kind}Copy", "listKind": f"{kind}CopyList", "plural": plural, "singular": plural}
+    crd["spec"] |= {"group": "bucletest.example.com", "names": names}
+    return crd
+
+
+def shown_to_people(kind: str) -> dict[str, dict[str, Any]]:
+    """The objects of that kind that a person copies into Git: the sample, and the example of the reference."""
+    sample = yaml.safe_load((SAMPLES / f"{kind.lower()}.yaml").read_text())
+    example = example_in_the_reference(kind)
+    return {
+        "sample": {**sample, "metadata": {"name": "sample"}},
+        "example": {**example, "metadata": {"name": "example-2"}},
+    }
+
+
+@pytest.fixture
+def files(installed: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], tuple[str, ...]]]:
+    """Writes an object to a file and says how kubectl is told of it; what was applied is deleted in the end."""
+    told: list[tuple[str, ...]] = []
+
+    def write(obj: dict[str, Any]) -> tuple[str, ...]:
+        path = tmp_path / f"{len(told)}.yaml"
+        path.write_text(yaml.safe_dump(obj, sort_keys=False))
+        told.append(("-n", namespace, "-f", str(path)))
+        return told[-1]
+
+    yield write
+    for file in told:
+        done(installed("delete", *file, "--ignore-not-found", "--timeout=60s"))
+
+
+OBJECTS = [(kind, name) for kind in sorted(KINDS) for name in ("sample", "example")]
+
+
+@pytest.mark.parametrize(("kind", "name"), [*OBJECTS, *((kind, "crd") for kind in sorted(KINDS))])
+def test_git_sees_no_difference(installed: Kubectl, files: Any, kind: str, name: str) -> None:
+    file = files(copied(kind) if name == "crd" else shown_to_people(kind)[name])
+    done(installed("apply", *file))
+    if name == "crd":  # its status, which a diff shows as well, comes by and by
+        done(installed("wait", "--for=condition=Established", "--timeout=30s", *file))
+    assert done(installed("apply", *file)).strip().endswith(" unchanged")
+    assert done(installed("diff", *file)) == ""
+    # A tool that applies server-side takes the identical file over: a field that is stored otherwise would conflict.
+    done(installed("apply", "--server-side", "--field-manager=second", *file))
+
+
+@pytest.mark.parametrize(("kind", "name"), [*OBJECTS, *((kind, "crd") for kind in sorted(KINDS))])
+def test_git_sees_no_difference_server_side(installed: Kubectl, files: Any, kind: str, name: str) -> None:
+    file = files(copied(kind) if name == "crd" else shown_to_people(kind)[name])
+    done(installed("apply", "--server-side", *file))
+    if name == "crd":  # its status, which a diff shows as well, comes by and by
+        done(installed("wait", "--for=condition=Established", "--timeout=30s", *file))
+    assert done(installed("diff", "--server-side", *file)) == ""
+    done(installed("apply", "--server-side", "--field-manager=second", *file))
+    assert done(installed("diff", "--server-side", "--field-manager=second", *file)) == ""
+
+
+@pytest.mark.parametrize(("kind", "name"), OBJECTS)
+def test_what_is_applied_server_side_is_stored_as_written(
+    installed: Kubectl, files: Any, namespace: str, kind: str, name: str
+) -> None:
+    """Below a list nothing is stored that nobody wrote: a tool that compares fields finds exactly those of the file."""
+    obj = shown_to_people(kind)[name]
+    done(installed("apply", "--server-side", *files(obj)))
+    stored = json.loads(
+        done(installed("get", KINDS[kind].plural, obj["metadata"]["name"], "-n", namespace, "-o", "json"))
+    )
+    assert lists(stored["spec"]) == lists(obj["spec"])
+
+
+def lists(node: Any, path: str = "") -> dict[str, Any]:
+    """Every list of a spec by its path, whole."""
+    if isinstance(node, list):
+        return {path: node}
+    if not isinstance(node, dict):
+        return {}
+    return {where: found for key, value in node.items() for where, found in lists(value, f"{path}.{key}").items()}
+
+
+@pytest.mark.parametrize(
+    ("amount", "taken"),
+    [
+        (0.5, True),
+        (2, True),
+        ("500m", True),
+        ("1e3", True),
+        ("half", False),
+        (-1, False),
+        (["1"], False),
+        ({"a": 1}, False),
+    ],
+)
+def test_an_amount_is_taken_as_kubernetes_takes_it(
+    installed: Kubectl, namespace: str, amount: Any, taken: bool
+) -> None:
+    obj = valid("Dataset", {"metadata.name": "amount", "spec.pod": {"resources": {"requests": {"cpu": amount}}}})
+    assert (dry_run(installed, "create", namespace, obj).returncode == 0) is taken
