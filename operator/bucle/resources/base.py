@@ -51,13 +51,15 @@ def wire_name(field: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One CEL rule (`x-kubernetes-validations`). `message` says what must hold."""
+    """One CEL rule (`x-kubernetes-validations`). `message` says what must hold; `field` where the server says it is
+    wrong, if not where the rule stands (of a rule on the whole object it would say `<nil>`)."""
 
     rule: str
     message: str
+    field: str | None = None
 
     def as_schema(self) -> dict[str, str]:
-        return {"rule": self.rule, "message": self.message}
+        return {"rule": self.rule, "message": self.message} | ({"fieldPath": self.field} if self.field else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,6 +261,7 @@ class ExperimentSpec(Model):
 
 _MUTABLE = ("limits", "run")
 _STARTED = "!has(oldSelf.status) || !has(oldSelf.status.inputs)"
+_RAISED = "self.spec.run > oldSelf.spec.run"
 
 
 def _unchanged(name: str, *, optional: bool) -> str:
@@ -291,16 +292,20 @@ class Experiment(Resource):
     rules: ClassVar = (
         named_rule(),
         Rule(
-            f"{_STARTED} || ({_SAME} && {_SAME_LIMITS})",
-            "a started Experiment must not change, but for raising `limits.maxTrials` or `run`",
+            f"{_STARTED} || {_RAISED} || ({_SAME} && {_SAME_LIMITS})",
+            "a started Experiment must not change unless `run` is raised in the same edit; "
+            "`limits.maxTrials` alone may be raised",
+            ".spec",
         ),
         Rule(
-            f"{_STARTED} || self.spec.limits.maxTrials >= oldSelf.spec.limits.maxTrials",
-            "`limits.maxTrials` must not be lowered once the Experiment has started",
+            f"{_STARTED} || {_RAISED} || self.spec.limits.maxTrials >= oldSelf.spec.limits.maxTrials",
+            "`limits.maxTrials` must not be lowered once the Experiment has started, unless `run` is raised",
+            ".spec.limits.maxTrials",
         ),
         Rule(
             f"{_STARTED} || self.spec.run >= oldSelf.spec.run",
             "`run` must not be lowered once the Experiment has started",
+            ".spec.run",
         ),
     )
     columns: ClassVar = (

@@ -26,7 +26,7 @@ ALL = [command for page in PAGES for command in commands(page)]
 OWN_FILES = re.compile(r"^(my-|@?request|@?labels)")
 CHOICES = {"CLUSTER", "KUBECONFIG", "REGISTRY"}
 
-BUILTIN = {"pods", "jobs", "secret", "namespace", "deployment", "service", "job", "crd", "events"}
+BUILTIN = {"pods", "jobs", "secret", "namespace", "deployment", "service", "job", "crd", "events", "configmap"}
 NAMESPACED = {"--namespace", "-n"}
 VERBS: Mapping[str, set[str]] = {
     "get": {"--all-namespaces", "-o", "-l"},
@@ -37,10 +37,26 @@ VERBS: Mapping[str, set[str]] = {
     "delete": {"-f", "--all-namespaces", "--field-selector"},
     "create": {"--from-literal"},
     "label": set(),
+    "diff": set(),
+    "wait": {"--for"},
+    "scale": set(),
+    "patch": {"--patch-file"},
     "logs": {"--tail", "-l"},
     "port-forward": set(),
 }
-WITH_VALUE = {"--namespace", "-n", "-o", "-l", "--for", "-f", "-k", "--field-selector", "--from-literal", "--tail"}
+WITH_VALUE = {
+    "--namespace",
+    "-n",
+    "-o",
+    "-l",
+    "--for",
+    "-f",
+    "-k",
+    "--field-selector",
+    "--from-literal",
+    "--tail",
+    "--patch-file",
+}
 
 
 def of(program: str) -> list[Command]:
@@ -139,7 +155,7 @@ def test_kubectl(command: Command) -> None:
     assert verb in VERBS, f"teach this test what `kubectl {verb}` takes"
     assert {flag for flag, _ in flags} <= VERBS[verb] | NAMESPACED
     for flag, value in flags:
-        if flag in ("-f", "-k"):
+        if flag in ("-f", "-k", "--patch-file"):
             assert value == "-" or OWN_FILES.match(value) or (ROOT / value).exists(), value
         if flag == "-o" and value.startswith("jsonpath="):
             assert field_exists(kinds_by_word()[objects[0]], value), value

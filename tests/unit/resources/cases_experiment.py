@@ -9,11 +9,13 @@ STARTED = [
     RuleCase(
         "Experiment",
         "",
-        "a started Experiment must not change, but for raising `limits.maxTrials` or `run`",
-        {"spec.limits.maxTrials": 5, "spec.run": 2},
+        "a started Experiment must not change unless `run` is raised in the same edit; "
+        "`limits.maxTrials` alone may be raised",
+        accepted,
         {field: value},
         started=True,
     )
+    for accepted in ({"spec.limits.maxTrials": 5}, {"spec.run": 2, "spec.objective.metric": "brier"})
     for field, value in (
         ("spec.objective.metric", "brier"),
         ("spec.trainer.sklearn.estimator.params.max_iter", "300"),
@@ -25,12 +27,15 @@ STARTED = [
     RuleCase(
         "Experiment",
         "",
-        f"`{field}` must not be lowered once the Experiment has started",
+        f"`{field}` must not be lowered once the Experiment has started" + unless,
         {f"spec.{field}": accepted},
         {f"spec.{field}": refused},
         started=True,
     )
-    for field, accepted, refused in (("limits.maxTrials", 5, 3), ("run", 2, 0))
+    for field, accepted, refused, unless in (
+        ("limits.maxTrials", 5, 3, ", unless `run` is raised"),
+        ("run", 2, 0, ""),
+    )
 ]
 
 _PARAMETER = "spec.parameters.0."

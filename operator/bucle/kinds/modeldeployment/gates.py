@@ -2,7 +2,7 @@
 
 Both tests are anytime-valid: every look may decide, no look has to be remembered, and looking more often does not
 raise the share of wrong verdicts. What they cannot do (strong skew, groups that follow each other's lead) is in the
-docs on judging.
+page docs/judging.md.
 """
 
 from __future__ import annotations
