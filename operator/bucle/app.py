@@ -72,6 +72,7 @@ def platform_of(settings: Settings) -> Platform:
         image_serve=settings.image_serve,
         image_router=settings.image_router,
         image_pull_policy=settings.image_pull_policy,
+        image_pull_secrets=settings.image_pull_secrets,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from tests.sim.training import (
     task_of,
 )
 
-from bucle.engine.objects import JOB, JsonObject
+from bucle.engine.objects import CONFIG_MAP, JOB, JsonObject
 from bucle.resources.addresses import DATASET, MODEL_DEPLOYMENT
 
 
@@ -295,6 +296,47 @@ async def test_a_lost_status_is_read_off_the_job_that_is_still_there() -> None:
     await sim.settle()
     assert sim.status(DATASET, "flights")["current"]["digest"] == DIGEST
     assert len(sim.jobs()) == 1
+
+
+def wide(columns: int) -> JsonObject:
+    made = copy.deepcopy(FLIGHTS)
+    made["spec"]["schema"]["columns"] += [
+        {"name": f"measurement_number_{index:04}", "type": "Number", "minimum": "0", "maximum": "1000"}
+        for index in range(columns)
+    ]
+    return made
+
+
+@pytest.mark.parametrize("columns", [400, 1998])
+async def test_a_wide_table_is_built_and_leaves_no_document_behind(columns: int) -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(wide(columns))
+    await sim.settle()
+    (told,) = sim.kube.all(CONFIG_MAP)
+    (job,) = sim.jobs(open_only=True)
+    (volume,) = [v for v in job["spec"]["template"]["spec"]["volumes"] if v["name"] == "task"]
+    assert volume["configMap"]["name"] == told["metadata"]["name"]
+    assert len(json.loads(told["data"]["task.json"])["table"]["columns"]) == columns + 2
+    assert told["immutable"] is True
+    sim.edit(DATASET, "flights", widen)
+    await sim.settle()
+    (again,) = sim.kube.all(CONFIG_MAP)
+    assert again["metadata"]["name"] != told["metadata"]["name"]
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    assert sim.reason(DATASET, "flights") == "VersionReady"
+    assert sim.kube.all(CONFIG_MAP) == []
+
+
+async def test_a_lost_status_of_a_wide_table_goes_on_with_its_job() -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(wide(400))
+    await sim.settle()
+    job = only_job(sim)
+    sim.edit(DATASET, "flights", lambda obj: obj.pop("status"))
+    sim.restart()
+    await sim.settle()
+    assert only_job(sim) == job
 
 
 FLIGHTS_SERVED: JsonObject = {

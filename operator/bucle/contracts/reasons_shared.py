@@ -110,7 +110,7 @@ SHARED: dict[str, Reason] = {
         retry=Retry.BUDGET,
     ),
     "TaskTooLarge": Reason(
-        "The task does not fit into a pod annotation.",
+        "A task is longer than one MiB, or that of a server longer than a pod annotation.",
         "Describe fewer or shorter columns and expectations.",
         Fault.USER,
     ),

@@ -1,4 +1,6 @@
-"""What the operator tells a pod to do: one JSON document of at most 16 KiB, mounted at /bucle/task.json.
+"""What the operator tells a pod to do: one JSON document, mounted at /bucle/task.json.
+
+Up to 16 KiB it stands in the pod's own annotation, beyond that in an immutable ConfigMap; the pod sees no difference.
 
 The pod checks the document's sha256 against BUCLE_TASK_SHA256 before it believes it.
 """
@@ -169,7 +171,6 @@ class EvaluateTask(Document):
     metric: str
     group_by: GroupBy | None = None
     labels: Labels = Labels()
-    table: TableSchema | None = None
     result_location: str
 
 

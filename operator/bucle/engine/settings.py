@@ -29,6 +29,8 @@ class Settings:
     image_serve: str
     image_router: str
     image_pull_policy: str
+    image_pull_secrets: tuple[str, ...]
+    """Given to every pod that is made; each namespace with objects needs Secrets of these names."""
     watch_namespaces: tuple[str, ...]
     namespace: str
     """Where the operator itself runs: home of its Lease."""
@@ -65,6 +67,7 @@ class Settings:
             image_serve=environment["BUCLE_IMAGE_SERVE"],
             image_router=environment["BUCLE_IMAGE_ROUTER"],
             image_pull_policy=environment.get("BUCLE_IMAGE_PULL_POLICY", "IfNotPresent"),
+            image_pull_secrets=tuple(n for n in environment.get("BUCLE_IMAGE_PULL_SECRETS", "").split(",") if n),
             watch_namespaces=tuple(n for n in environment.get("BUCLE_WATCH_NAMESPACES", "").split(",") if n),
             namespace=environment.get("BUCLE_NAMESPACE", "default"),
             pod_name=environment.get("BUCLE_POD_NAME", "operator"),

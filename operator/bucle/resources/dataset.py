@@ -190,7 +190,7 @@ class TableSchema(Model):
     )
 
     target: Target = Field(description="The column to predict.")
-    columns: Annotated[tuple[TableColumn, ...], ListType("map", ("name",)), Field(min_length=1, max_length=1000)] = (
+    columns: Annotated[tuple[TableColumn, ...], ListType("map", ("name",)), Field(min_length=1, max_length=2000)] = (
         Field(description="All other columns, in the order of the signature.")
     )
 

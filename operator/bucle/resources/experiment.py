@@ -79,7 +79,7 @@ class Preprocessing(Model):
     columns: Annotated[
         tuple[Annotated[ColumnName, Field(description="A column's name.")], ...],
         ListType("set"),
-        Field(max_length=1000),
+        Field(max_length=2000),
     ] = Field(default=(), description="Feature columns of these names.")
     steps: Annotated[tuple[SklearnClass, ...], ListType(), Field(min_length=1, max_length=8)] = Field(
         description="Transformers, applied in order."

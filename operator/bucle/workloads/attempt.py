@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from bucle.contracts import reasons
 from bucle.contracts.names import ANNOTATION_TASK
 from bucle.contracts.reasons import Retry
+from bucle.contracts.task import Task
 from bucle.engine.objects import JOB, JsonObject, labels_of, uid_of
 from bucle.engine.plan import Child, Deletion
-from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running, outcome
+from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running, outcome, task_sha256
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -148,8 +149,13 @@ def adopt(numbered: Mapping[int, JsonObject], least: int, same: Callable[[JsonOb
     return (min(mine), True) if mine else (max(later, default=least - 1) + 1, False)
 
 
+def runs(job: JsonObject, task: Task) -> bool:
+    """Whether that Job's pods were told exactly this task."""
+    return task_sha256(job["spec"]["template"]["spec"]) == task.content_hash()
+
+
 def task_text(job: Mapping[str, object]) -> str | None:
-    """The task document of a live Job, as its pods read it."""
+    """The task document of a live Job, where its pods carry it themselves."""
     spec: JsonObject = job.get("spec") or {}  # type: ignore[assignment]
     annotations = spec.get("template", {}).get("metadata", {}).get("annotations") or {}
     return annotations.get(ANNOTATION_TASK)

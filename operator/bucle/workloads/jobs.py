@@ -18,6 +18,7 @@ from bucle.contracts.result import Failure, Result
 from bucle.contracts.task import Task
 from bucle.engine.objects import JOB, JsonObject
 from bucle.engine.plan import Child
+from bucle.workloads.document import document
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner, PodSettings, task_pod
 from bucle.workloads.trouble import job_trouble, pod_trouble
@@ -35,10 +36,10 @@ class JobSpec:
     settings: PodSettings = PodSettings()
 
 
-def task_job(platform: Platform, owner: Owner, job: JobSpec) -> Child:
-    """The child for this attempt. A Job is never patched but for a time to live once it was harvested (`attempt`)."""
+def task_job(platform: Platform, owner: Owner, job: JobSpec) -> tuple[Child, ...]:
+    """The Job of this attempt, after the document of its task if that is a long one. Raises TaskTooLarge. A Job is never patched but for a time to live once it was harvested (`attempt`)."""
     labels = owner.labels(job.component)
-    template = task_pod(platform, job.task, job.image, job.settings, labels)
+    template = task_pod(platform, owner, job.task, job.image, job.settings, labels, with_document=True)
     template["spec"]["restartPolicy"] = "Never"
     template["spec"]["terminationGracePeriodSeconds"] = 10
     manifest: JsonObject = {
@@ -54,7 +55,9 @@ def task_job(platform: Platform, owner: Owner, job: JobSpec) -> Child:
             "template": template,
         },
     }
-    return Child(JOB, manifest)
+    long = document(owner, job.task)
+    made = Child(JOB, manifest)
+    return (made,) if long is None else (long, made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,11 @@ def outcome(
     that outlives its Job still counts, and by nothing else: without a Job there is no pod that could be anybody's.
     """
     mine = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("job-name") == name]
-    wanted = _task_sha256(job["spec"]["template"]["spec"]) if job else None
+    wanted = task_sha256(job["spec"]["template"]["spec"]) if job else None
     for pod in mine:
         ended = _terminated(pod)
         if ended is not None:
-            told = _from_container(pod, ended, wanted or _task_sha256(pod.get("spec") or {}))
+            told = _from_container(pod, ended, wanted or task_sha256(pod.get("spec") or {}))
             if told is not None:
                 return told
     if job is None:
@@ -129,8 +132,8 @@ def outcome(
     return Running(trouble, started=any(pod.get("status", {}).get("phase") == "Running" for pod in mine))
 
 
-def _task_sha256(pod_spec: Mapping[str, Any]) -> str | None:
-    """Of which task these pods were told: a result of any other is not theirs."""
+def task_sha256(pod_spec: Mapping[str, Any]) -> str | None:
+    """Which task the pods with that spec were told: a result of any other is not theirs."""
     for container in pod_spec.get("containers") or ():
         for variable in container.get("env") or ():
             if variable.get("name") == names.ENV_TASK_SHA256:

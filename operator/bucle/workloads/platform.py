@@ -16,3 +16,5 @@ class Platform:
     image_serve: str
     image_router: str
     image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets looked for in the namespace of each object, as the pods are."""

@@ -159,7 +159,7 @@ def rights_by_use() -> set[tuple[str, str, str]]:
         ("batch", ("jobs",)): ("get", *look, "create", "patch", "delete"),
         ("apps", ("deployments",)): ("get", *look, "create", "patch", "delete"),
         ("", ("services",)): ("get", *look, "create", "patch", "delete"),
-        ("", ("configmaps",)): ("get", *look, "create", "patch"),
+        ("", ("configmaps",)): ("get", *look, "create", "patch", "delete"),
         ("", ("pods",)): (*look, "patch"),
         ("", ("events",)): ("create",),
         ("coordination.k8s.io", ("leases",)): ("get", "create", "update"),

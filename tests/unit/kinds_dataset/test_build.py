@@ -26,7 +26,7 @@ def world(change: Callable[[JsonObject], object] = lambda obj: None, labels: Lab
     change(manifest)
     found = parse(Dataset, manifest)
     owner = Owner.of(DATASET, found.metadata)
-    return World(PLATFORM, found, owner, {"flights": labels or Labels()}, None, Live({}))
+    return World(PLATFORM, found, owner, {"flights": labels or Labels()}, None, Live({}), {})
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bucle.engine.objects import JOB
+from bucle.engine.objects import CONFIG_MAP, JOB
 from bucle.engine.room import Room
 from bucle.kinds.dataset.plan import plan
 from bucle.kinds.dataset.world import World, reads, refs, world
@@ -23,5 +23,5 @@ def room(platform: Platform) -> Room[Dataset, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
-        children=(JOB,),
+        children=(JOB, CONFIG_MAP),
     )

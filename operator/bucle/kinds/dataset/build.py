@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bucle.contracts import names
 from bucle.engine.objects import JsonObject
@@ -18,6 +18,8 @@ from bucle.kinds.dataset.world import World
 from bucle.workloads import attempt as attempts
 from bucle.workloads.attempt import Attempt
 from bucle.workloads.jobs import Failed, Lost, Running
+
+NEVER = datetime(1970, 1, 1, 1, tzinfo=UTC)
 
 
 def begun(world: World, spec_hash: str, now: datetime, *, fresh: bool = False) -> Build:
@@ -84,6 +86,8 @@ def _jobs_for(world: World, spec_hash: str) -> dict[int, JsonObject]:
 
 
 def _usable(world: World, job: JsonObject) -> bool:
+    if bounds_at(world, NEVER) is not None and attempts.task_text(job) is None:
+        return False  # the bounds it was made with stand in a document that nobody reads
     return not isinstance(world.live.outcome(job["metadata"]["name"]), Failed | Lost)
 
 

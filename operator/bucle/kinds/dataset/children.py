@@ -59,8 +59,8 @@ def data_task(world: World, build: Build) -> DataTask:
     )
 
 
-def build_job(world: World, build: Build) -> Child:
-    """The Job of this attempt. Raises TaskTooLarge when the schema does not fit a pod annotation."""
+def build_job(world: World, build: Build) -> tuple[Child, ...]:
+    """The Job of this attempt, and the document of its task when the table is a wide one."""
     job = JobSpec(
         name=build.job,
         component=COMPONENT,

@@ -15,6 +15,7 @@ from bucle.kinds.dataset.children import build_job, spec_hash, written_hash
 from bucle.kinds.dataset.state import Build, BuildState, State, UnknownState, decoded, encoded
 from bucle.kinds.dataset.world import COMPONENT, World
 from bucle.workloads import attempt as attempts
+from bucle.workloads import document
 from bucle.workloads.attempt import Live
 from bucle.workloads.jobs import Finished, Lost, Running
 from bucle.workloads.pods import TaskTooLarge
@@ -40,7 +41,8 @@ def plan(world: World, now: datetime) -> Plan:
         return Plan(encoded(replace(state, build=None)), stalled("TaskTooLarge", str(problem)))
     expiring, unwanted = _cleared(world, state)
     said = conditions.building(state, state.build) if state.build is not None else conditions.settled(state, wanted)
-    return Plan(encoded(state), said, (*made, *expiring), unwanted, wake=_again(state, wanted, now))
+    unused = document.unused(world.owner.namespace, world.documents, made)
+    return Plan(encoded(state), said, (*made, *expiring), (*unwanted, *unused), wake=_again(state, wanted, now))
 
 
 def _advanced(world: World, state: State, wanted: str, now: datetime) -> State:
@@ -101,7 +103,7 @@ def _again(state: State, wanted: str, now: datetime) -> timedelta | None:
 
 
 def _made(world: World, build: Build | None) -> tuple[Child, ...]:
-    return (build_job(world, build),) if build is not None and build.state is BuildState.RUNNING else ()
+    return build_job(world, build) if build is not None and build.state is BuildState.RUNNING else ()
 
 
 def _cleared(world: World, state: State) -> tuple[tuple[Child, ...], tuple[Deletion, ...]]:

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bucle.contracts.table import Labels
-from bucle.engine.objects import JOB, POD, Ref, object_ref
+from bucle.engine.objects import CONFIG_MAP, JOB, POD, JsonObject, Ref, object_ref
 from bucle.engine.reads import GetObject, Known, ListObjects, Observations, Read, Reads, known_or
 from bucle.engine.room import Unreadable, unreadable
 from bucle.resources.addresses import DATASET, MODEL_DEPLOYMENT
 from bucle.resources.base import parse_duration
 from bucle.resources.dataset import Dataset
-from bucle.resources.documents import InvalidResource, parse
+from bucle.resources.documents import InvalidResource, parse, written
 from bucle.resources.modeldeployment import ModelDeployment
+from bucle.workloads import document
 from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner
@@ -32,6 +33,7 @@ class World:
     labels: Mapping[str, Labels]
     not_joined: str | None
     live: Live
+    documents: Mapping[str, JsonObject]
 
 
 def deployments_of(dataset: Dataset) -> tuple[str, ...]:
@@ -49,6 +51,8 @@ def reads(dataset: Dataset) -> Reads:
         "jobs": ListObjects(JOB, owner.namespace, owner.selector(), owner.uid),
         "pods": ListObjects(POD, owner.namespace, owner.selector()),
     }
+    if document.is_wide(written(dataset.spec)):
+        asked["documents"] = ListObjects(CONFIG_MAP, owner.namespace, owner.selector(document.COMPONENT), owner.uid)
     for name in deployments_of(dataset):
         asked[_DEPLOYMENT + name] = GetObject(MODEL_DEPLOYMENT, owner.namespace, name)
     return asked
@@ -66,6 +70,7 @@ def world(dataset: Dataset, observations: Observations, platform: Platform) -> W
         labels={name: labels for name, labels in joined.items() if isinstance(labels, Labels)},
         not_joined=next((why for why in joined.values() if isinstance(why, str)), None),
         live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),
+        documents=by_name(known_or(observations.get("documents"), ())),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bucle.contracts import names
 from bucle.contracts.canonical import short_hash
-from bucle.contracts.table import GroupBy, Labels, TableSchema
+from bucle.contracts.table import GroupBy, Labels
 from bucle.contracts.task import EvaluateTask, Windows
 from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
@@ -38,7 +38,7 @@ def retrain_name(policy: DriftPolicy, served_digest: str, window_end: str) -> st
     return f"{meta.name[: NAME_LIMIT - HASH_LENGTH - 1].rstrip('-')}-{mark}"
 
 
-def evaluate_job(world: World, served: Served, signal: PerformanceSignal, look: EvaluationJob) -> Child:
+def evaluate_job(world: World, served: Served, signal: PerformanceSignal, look: EvaluationJob) -> tuple[Child, ...]:
     """The Job of one look: closes all full windows since the promotion, skipping those already judged."""
     policy, meta = world.policy, world.policy.metadata
     deployment = world.deployment
@@ -62,7 +62,6 @@ def evaluate_job(world: World, served: Served, signal: PerformanceSignal, look: 
         )
         if feedback
         else Labels(),
-        table=TableSchema.model_validate(to_dict(world.base.spec.schema_)) if world.base else None,
         result_location=names.policy_location(store, meta.namespace, meta.name),
     )
     spec = JobSpec(

@@ -48,7 +48,7 @@ def _children(world: World, status: Status, now: datetime) -> tuple[Child, ...]:
     look = status.evaluation
     made: list[Child] = list(_cleared(world, status)[0])
     if look is not None and look.job is not None and _wanted_now(look, now):
-        made.append(evaluate_job(world, served, signal, look))
+        made.extend(evaluate_job(world, served, signal, look))
     open_one = status.retrains.in_flight if status.retrains else None
     if open_one is not None and open_one.state in ("Started", "Retraining"):
         made += retrain_children(world, served, open_one)

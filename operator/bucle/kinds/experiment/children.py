@@ -82,14 +82,12 @@ def final_task(platform: Platform, world: World, inputs: Inputs, final: Final) -
     )
 
 
-def trial_job(platform: Platform, world: World, inputs: Inputs, row: Trial) -> Child:
-    """Raises TaskTooLarge when the trainer does not fit a pod annotation."""
+def trial_job(platform: Platform, world: World, inputs: Inputs, row: Trial) -> tuple[Child, ...]:
     job = _job(world, row.job, TRIAL, row.image or platform.image_worker, trial_task(world, inputs, row), fits=1)
     return task_job(platform, world.owner, job)
 
 
-def final_job(platform: Platform, world: World, inputs: Inputs, final: Final) -> Child:
-    """Raises TaskTooLarge when the trainer does not fit a pod annotation."""
+def final_job(platform: Platform, world: World, inputs: Inputs, final: Final) -> tuple[Child, ...]:
     task = final_task(platform, world, inputs, final)
     # Once on train and validation, and once for each fold that is predicted.
     job = _job(world, final.job, FINAL, final.image or platform.image_worker, task, fits=1 + task.folds)
@@ -126,8 +124,7 @@ def _free_or_same(world: World, inputs: Inputs, index: int | None, attempt: int,
         found = index_and_attempt(world, inputs, name)
         if found is not None and found[0] == index:
             numbered[found[1]] = job
-    document = task.canonical()
-    number, _ = attempts.adopt(numbered, attempt, lambda job: attempts.task_text(job) == document)
+    number, _ = attempts.adopt(numbered, attempt, lambda job: attempts.runs(job, task))
     return number
 
 

@@ -17,6 +17,7 @@ from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
 from bucle.workloads import attempt as attempts
+from bucle.workloads import document
 from bucle.workloads.jobs import Failed, Outcome, Running
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import TaskTooLarge
@@ -48,7 +49,8 @@ def plan(world: World, now: datetime) -> Plan:
     effects = registration.effects(world, decision.status, inputs)
     again = AT_ONCE if effects else decision.again
     kept, unwanted = _cleared(world, decision.status, inputs)
-    return Plan(decision.status, decision.said, (*children, *kept), unwanted, effects, again)
+    unused = document.unused(world.owner.namespace, world.documents, children)
+    return Plan(decision.status, decision.said, (*children, *kept), (*unwanted, *unused), effects, again)
 
 
 # --- before it starts ----------------------------------------------------------------------------------------
@@ -229,9 +231,9 @@ def _again(status: ExperimentStatus, outage: str | None, now: datetime) -> timed
 
 def _children(platform: Platform, world: World, status: ExperimentStatus, inputs: Inputs) -> tuple[Child, ...]:
     rows = [row for row in status.trials if records.is_open(row) and row.job is not None]
-    children = [trial_job(platform, world, inputs, row) for row in rows]
+    children = [child for row in rows for child in trial_job(platform, world, inputs, row)]
     if status.final is not None and status.final.state == records.FITTING:
-        children.append(final_job(platform, world, inputs, status.final))
+        children.extend(final_job(platform, world, inputs, status.final))
     return tuple(children)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bucle.contracts.names import TAG_KEY, TAG_OWNER
-from bucle.engine.objects import JOB, POD, JsonObject, Ref, object_ref
+from bucle.engine.objects import CONFIG_MAP, JOB, POD, JsonObject, Ref, object_ref
 from bucle.engine.reads import GetObject, ListObjects, Observation, Observations, Read, Reads, Unavailable, known_or
 from bucle.engine.room import Unreadable, unreadable
 from bucle.externals.registry.values import ModelVersion, Run, RunsByTag, VersionByAlias, VersionsByTag
@@ -14,8 +15,10 @@ from bucle.kinds.experiment import records
 from bucle.kinds.experiment.identity import model_name, tracking_name
 from bucle.kinds.experiment.search import request
 from bucle.resources.addresses import DATASET, EXPERIMENT
+from bucle.resources.documents import written
 from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import ExperimentStatus
+from bucle.workloads import document
 from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner
@@ -46,6 +49,7 @@ class World:
     owner: Owner
     dataset: Observation[JsonObject]
     live: Live
+    documents: Mapping[str, JsonObject]
     registry: Registry
     suggestions: Observation[tuple[Suggestion, ...]] | None
 
@@ -70,6 +74,8 @@ def reads(experiment: Experiment) -> Reads:
         "jobs": ListObjects(JOB, owner.namespace, owner.selector(), owner.uid),
         "pods": ListObjects(POD, owner.namespace, owner.selector()),
     }
+    if document.is_wide(written(experiment.spec)):
+        asked["documents"] = ListObjects(CONFIG_MAP, owner.namespace, owner.selector(document.COMPONENT), owner.uid)
     if status.inputs is not None:
         asked |= _registry_reads(experiment, status)
         suggest = request(experiment, status)
@@ -104,6 +110,7 @@ def world(experiment: Experiment, observations: Observations, platform: Platform
         owner=Owner.of(EXPERIMENT, experiment.metadata),
         dataset=observations["dataset"],
         live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),
+        documents=by_name(known_or(observations.get("documents"), ())),
         registry=Registry(*(observations.get(name) for name in ("runs", "versions", "alias", "champion"))),
         suggestions=observations.get("suggestions"),
     )

@@ -19,7 +19,7 @@ from bucle.resources.addresses import MODEL_DEPLOYMENT
 from bucle.resources.base import parse_duration
 from bucle.resources.modeldeployment import ModelDeployment, QualityGate
 from bucle.workloads.platform import Platform
-from bucle.workloads.pods import CONTAINER_SECURITY, POD_SECURITY, Owner, PodSettings, task_pod
+from bucle.workloads.pods import CONTAINER_SECURITY, Owner, PodSettings, pod_template, task_pod
 
 SERVE_GRACE_SECONDS = 30
 ROUTER_GRACE_SECONDS = 30
@@ -107,7 +107,7 @@ def revision_children(deployment: ModelDeployment, platform: Platform, revision:
         max_batch=spec.serving.builtin.batching.max_size,
         capture=Capture(sample_percent=spec.capture.sample_percent, drop=spec.capture.drop),
     )
-    template = task_pod(platform, task, revision.image, _settings(spec.serving), labels)
+    template = task_pod(platform, owner, task, revision.image, _settings(spec.serving), labels)
     template["spec"]["terminationGracePeriodSeconds"] = SERVE_GRACE_SECONDS
     container = template["spec"]["containers"][0]
     container["ports"] = [{"name": "http", "containerPort": names.PORT_HTTP, "protocol": "TCP"}]
@@ -162,22 +162,9 @@ def router_children(deployment: ModelDeployment, platform: Platform) -> Child:
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
-    pod: JsonObject = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": POD_SECURITY,
-        "terminationGracePeriodSeconds": ROUTER_GRACE_SECONDS,
-        "containers": [container],
-        "volumes": [
-            {"name": "routes", "configMap": {"name": names.router_name(owner.name)}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
-    }
-    if settings.node_selector:
-        pod["nodeSelector"] = settings.node_selector
-    if settings.tolerations:
-        pod["tolerations"] = list(settings.tolerations)
-    template = {"metadata": {"labels": labels}, "spec": pod}
+    routes: JsonObject = {"name": "routes", "configMap": {"name": names.router_name(owner.name)}}
+    template = pod_template(platform, labels, [container], [routes], settings)
+    template["spec"]["terminationGracePeriodSeconds"] = ROUTER_GRACE_SECONDS
     workload = _workload(owner, names.router_name(owner.name), labels, template, replicas)
     image = {"containers": [{"name": "router", "image": platform.image_router}]}
     return Child(DEPLOYMENT, workload, adjust={"spec": {"replicas": replicas, "template": {"spec": image}}})
@@ -232,7 +219,7 @@ def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGa
     )
     serving = _settings(deployment.spec.serving)
     settings = PodSettings({}, serving.node_selector, serving.tolerations, serving.service_account)
-    template = task_pod(platform, task, platform.image_worker, settings, labels)
+    template = task_pod(platform, owner, task, platform.image_worker, settings, labels)
     container = template["spec"]["containers"][0]
     container["ports"] = [{"name": "http", "containerPort": names.PORT_JUDGE, "protocol": "TCP"}]
     container["readinessProbe"] = _probe("/ready", periodSeconds=2, timeoutSeconds=2, failureThreshold=3)
