@@ -63,8 +63,11 @@ BOOSTED = {
 FOREST = {"class": "sklearn.ensemble.RandomForestClassifier", "params": {"n_estimators": 5, "max_depth": 4}}
 """Computes in 32 bits: a number above 3.4e38, which the schema allows, is more than it can hold."""
 LOGISTIC = {"class": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 1000}}
-ONE_HOT = {"types": ["Category"], "steps": [{"class": "sklearn.preprocessing.OneHotEncoder", "params": {}}]}
-"""As it comes: a category never seen is an error to it."""
+ONE_HOT = {
+    "types": ["Category"],
+    "steps": [{"class": "sklearn.preprocessing.OneHotEncoder", "params": {"handle_unknown": "error"}}],
+}
+"""A category never seen is an error to it."""
 
 
 def stored_model(

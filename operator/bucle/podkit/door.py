@@ -18,6 +18,7 @@ import pandas as pd
 
 from bucle.contracts.rows import INTEGER_HIGHEST, INTEGER_LOWEST, Cell, Fault, Refused, cell_of, required
 from bucle.contracts.table import Column
+from bucle.podkit.array_path import Arrays
 from bucle.podkit.frames import is_text
 
 FEW = 8
@@ -104,13 +105,18 @@ class Door:
                 raise InvalidRequest(column.name, problem, Fault.UNKNOWN_CATEGORY)
 
 
-def frame_of(parts: Sequence[Features], columns: Sequence[Column]) -> pd.DataFrame:
+def arrays_of(parts: Sequence[Features], columns: Sequence[Column]) -> Arrays:
     """The rows of all parts as the model is given them: dtypes follow from the schema alone, as in `model_frame`."""
     data: dict[str, Any] = {}
     for column in columns:
         values = list(chain.from_iterable(part.columns[column.name] for part in parts))
         data[column.name] = np.array(values, dtype=object if is_text(column) else np.float64)
-    return pd.DataFrame(data, copy=False)
+    return Arrays(data, sum(part.rows for part in parts))
+
+
+def frame_of(parts: Sequence[Features], columns: Sequence[Column]) -> pd.DataFrame:
+    """`arrays_of` as a data frame."""
+    return pd.DataFrame(dict(arrays_of(parts, columns).columns), copy=False)
 
 
 def cells_of(column: Column, values: Sequence[Any]) -> Sequence[Cell | None]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from bucle.contracts.rows import category_text
 from bucle.contracts.table import Column, ColumnType, TableSchema, Target
@@ -26,6 +27,7 @@ __all__ = [
     "columns_by_name",
     "exact_frame",
     "is_text",
+    "known_only",
     "label_text",
     "model_frame",
     "target_type",
@@ -142,13 +144,18 @@ def without_unknown(frame: pd.DataFrame, categories: Mapping[str, Collection[str
     """The frame with every category that training never saw made null: looked up by hash, never read through."""
     changed: dict[str, Any] = {}
     for name, seen in categories.items():
-        known = seen if isinstance(seen, frozenset) else frozenset(seen)
         values = frame[name].to_numpy(dtype=object)
-        # A null is unlike itself.
-        kept = [value in known or value != value for value in values]
-        if not all(kept):
-            changed[name] = np.where(kept, values, np.nan)
+        kept = known_only(values, seen if isinstance(seen, frozenset) else frozenset(seen))
+        if kept is not values:
+            changed[name] = kept
     return frame.assign(**changed) if changed else frame
+
+
+def known_only(values: NDArray[Any], seen: frozenset[str]) -> NDArray[Any]:
+    """The values, null in place of those never seen; themselves when there is none."""
+    # A null is unlike itself.
+    kept = [value in seen or value != value for value in values]
+    return values if all(kept) else np.where(kept, values, np.nan)
 
 
 def is_text(column: Column) -> bool:

@@ -23,8 +23,9 @@ from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.reference import MODEL_REFERENCE_PATH, Reference
 from bucle.contracts.table import Column, TableSchema
 from bucle.podkit import store
+from bucle.podkit.array_path import ArrayPipeline, Arrays, array_pipeline
 from bucle.podkit.door import Door, frame_of
-from bucle.podkit.frames import without_unknown
+from bucle.podkit.frames import known_only, without_unknown
 from bucle.podkit.metrics import Answers
 from bucle.podkit.program import ProgramError, bad_configuration
 from bucle.podkit.trusted_types import untrusted
@@ -62,7 +63,7 @@ def decide(scores: NDArray[np.float64], threshold: float | None) -> NDArray[np.i
     return np.asarray(scores.argmax(axis=1), dtype=np.int64)
 
 
-def answers_of(pipeline: Any, frame: pd.DataFrame, classes: Sequence[str], threshold: float | None) -> Answers:
+def answers_of(pipeline: Any, frame: pd.DataFrame | Arrays, classes: Sequence[str], threshold: float | None) -> Answers:
     """What a fitted pipeline says. It was fitted on class codes; a class that its rows lacked has score 0."""
     if not classes:
         return Answers(numbers=np.asarray(pipeline.predict(frame), dtype=np.float64).ravel())
@@ -102,7 +103,20 @@ class LoadedModel:
 
     def predict(self, frame: pd.DataFrame) -> Prediction:
         """What callers are told about each row of a frame of features."""
-        answers = self.answers(frame)
+        return self.told(self.answers(frame))
+
+    def quick(self, proof: pd.DataFrame) -> ArrayPipeline | None:
+        """The model for arrays, if it says exactly the same of the rows of `proof`."""
+        return array_pipeline(self.pipeline, self.features, proof)
+
+    def quick_answers(self, quick: ArrayPipeline, rows: Arrays) -> Answers:
+        """`answers`, for arrays."""
+        known = {name: known_only(rows.columns[name], seen) for name, seen in self.categories.items()}
+        rows = Arrays({**rows.columns, **known}, rows.rows)
+        return answers_of(quick, rows, self.reference.classes, self.reference.threshold)
+
+    def told(self, answers: Answers) -> Prediction:
+        """The answers with the names of the classes."""
         if answers.labels is None:
             return Prediction(numbers=answers.numbers)
         names = np.asarray(self.reference.classes, dtype=object)
