@@ -6,10 +6,10 @@ Knows apt, venv, pip and uv. uv itself is installed by hash into the cache folde
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hack.cluster.layout import Layout, from_environment
 from hack.cluster.parts import install_packages, read
@@ -21,6 +21,11 @@ OLDEST_PYTHON = (3, 11)
 LOCK = ROOT / "requirements" / "dev.txt"
 UV_LOCK = ROOT / "requirements" / "uv.txt"
 ENVIRONMENT = ROOT / ".venv"
+
+
+def with_sources() -> dict[str, str]:
+    """The environment of what is started: our sources are importable, as pytest has them."""
+    return {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
 
 
 def stamp_of(*files: Path) -> str:
@@ -75,7 +80,7 @@ def ensure_environment(layout: Layout, steps: Steps) -> None:
         stamp.write_text(wanted)
 
 
-def main() -> int:
+def main(_: Sequence[str]) -> int:
     """Refresh the environment; a failure is words and exit code 1."""
     if sys.version_info < OLDEST_PYTHON:
         print(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]} ({sys.executable})", file=sys.stderr)
@@ -86,7 +91,3 @@ def main() -> int:
         print(f"\nfailed: {failure}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -87,7 +87,7 @@ def check(folder: Path) -> list[str]:
         if path.is_file():
             found += disagreements(name, parse(path.read_text()), everything)
         else:
-            found.append(f"requirements/{name}.txt is missing; run: python hack/lock.py")
+            found.append(f"requirements/{name}.txt is missing; run: python -m hack lock")
     return found
 
 
@@ -140,7 +140,3 @@ def main(argv: Sequence[str]) -> int:
     found = check(folder)
     print("\n".join(found) if found else f"requirements: {len(SUBSETS)} subsets agree with all.txt")
     return 1 if found else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

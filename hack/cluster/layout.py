@@ -6,6 +6,7 @@ One cluster per machine: bridge, addresses, ports and the cgroup `/kubepods` are
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,14 @@ class Layout:
     def binary(self, name: str) -> str:
         """Full path of one of our programs, so that another one on PATH is never taken."""
         return str(self.binaries / name)
+
+    def program(self, name: str) -> str:
+        """The kubectl or helm to call: what $KUBECTL or $HELM names, else ours, else the one on PATH."""
+        own = self.binaries / name
+        found = os.environ.get(name.upper()) or (str(own) if own.exists() else shutil.which(name))
+        if not found:
+            raise Failure(f"{name} is not in ${name.upper()}, at {own} or on PATH: run `make tools`, then try again")
+        return found
 
 
 def from_environment() -> Layout:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import socket
 import sys
 from collections.abc import Mapping
@@ -13,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hack.cluster import layout, provider
+from hack.cluster import provider
+from hack.cluster.layout import Layout, from_environment
 from hack.demo import flights
 from hack.shell import Failure, Logged, run, run_logged, succeeds
 from hack.steps import Steps
@@ -39,7 +39,7 @@ class Installation:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Installation:
-        chosen, cache = provider.from_environment(environment), layout.from_environment().cache
+        chosen, cache = provider.from_environment(environment), from_environment().cache
         if isinstance(chosen, provider.Existing):
             return cls(cache, chosen.kubeconfig, True, chosen.registry)
         # Loaded into the cluster, not pulled: a REGISTRY that happens to be exported names other images.
@@ -48,12 +48,8 @@ class Installation:
     # ---- programs
 
     def program(self, name: str) -> str:
-        """The one we built, else the one on PATH (an existing cluster comes with its own kubectl)."""
-        own = self.cache / "bin" / name
-        found = str(own) if own.exists() else shutil.which(name)
-        if not found:
-            raise Failure(f"cannot find {name}: run `make tools`")
-        return found
+        """The command of kubectl or helm."""
+        return Layout(self.cache).program(name)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         command = [self.program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
@@ -69,12 +65,13 @@ class Installation:
         return run(command, f"run helm {' '.join(arguments[:3])}")
 
     def script(self, steps: Steps, name: str, *arguments: str) -> None:
-        """One of our other scripts, its words in a log file."""
+        """Another room of hack, its words in a log file."""
         log = self.cache / "log" / f"demo-{name}-{arguments[0]}.log"
         run_logged(
-            [sys.executable, str(ROOT / "hack" / name), *arguments],
+            [sys.executable, "-m", "hack", name, *arguments],
             f"{arguments[0]} {name}",
             Logged(log, steps.note),
+            cwd=ROOT,
         )
 
     # ---- steps

@@ -128,7 +128,7 @@ def required_id(images: Images, target: str) -> str:
     identity = image_id(images, images.name(target)) if shutil.which("buildah") else None
     if identity is None:
         raise Failure(
-            f"the image {images.name(target)} is not built; build it with: python3 hack/images build {target}"
+            f"the image {images.name(target)} is not built; build it with: python3 -m hack images build {target}"
         )
     return identity
 

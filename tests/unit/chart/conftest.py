@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from manifests.render import find_helm
+from hack.cluster.layout import from_environment
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,7 +30,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    return find_helm()
+    return from_environment().program("helm")
 
 
 @pytest.fixture(scope="session")

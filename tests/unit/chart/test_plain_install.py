@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from manifests import render as plain
+from hack import plain_install as plain
 
 KEYS = ("--set", "storage.credentials.accessKey=test-access", "--set", "storage.credentials.secretKey=test-secret")
 

@@ -33,7 +33,7 @@ def test_a_disagreement_is_named(entry: str, complaint: str | None) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "all.txt").write_text(HASHED)
-    assert "requirements/store.txt is missing; run: python hack/lock.py" in lock.check(tmp_path)
+    assert "requirements/store.txt is missing; run: python -m hack lock" in lock.check(tmp_path)
 
 
 def test_what_a_subset_asks_for_is_in_its_file(root: Path) -> None:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, cast
 
 import pytest
-from manifests.render import find_helm
+from hack.cluster.layout import from_environment
 from tests.unit.docs.pages import PAGES, PROGRAMS, ROOT, Block, Command, blocks, commands, is_console, lines_of
 
 from bucle.pods.serve.app import Server, application
@@ -93,7 +93,9 @@ def test_make(command: Command) -> None:
 
 @cache
 def helm_help(verb: str) -> str:
-    return subprocess.run([find_helm(), verb, "--help"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [from_environment().program("helm"), verb, "--help"], capture_output=True, text=True, check=True
+    ).stdout
 
 
 @pytest.mark.parametrize("command", of("helm"), ids=str)
@@ -106,7 +108,16 @@ def test_helm(command: Command) -> None:
     values = [word for at, word in enumerate(rest) if word == "--set" or (at and rest[at - 1] == "--set")]
     # Whoever installs has a cluster, where the store's keys are looked up; here they are given.
     keys = () if verb == "template" else ("--set", "storage.credentials.accessKey=a,storage.credentials.secretKey=b")
-    rendering = [find_helm(), "template", "bucle", str(ROOT), "--namespace", "bucle-system", *keys, *values]
+    rendering = [
+        from_environment().program("helm"),
+        "template",
+        "bucle",
+        str(ROOT),
+        "--namespace",
+        "bucle-system",
+        *keys,
+        *values,
+    ]
     done = subprocess.run(rendering, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hack.demo import __main__ as command
+from hack.demo import commands as command
 from hack.demo.install import MARK, NAMESPACE, RELEASE, ROOT, SYSTEM, Installation
 from hack.shell import Failure
 from hack.steps import Steps
@@ -74,8 +74,7 @@ def test_a_wrong_choice_is_words_and_not_a_traceback(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("sys.argv", ["hack/demo", "down"])
-    assert command.main() == 1
+    assert command.main(["down"]) == 1
     assert f"CLUSTER={environment['CLUSTER']}" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""`python3 hack/cluster up | down | status | kubeconfig | tools | helm`: a one-node Kubernetes made of its parts.
+"""`python3 -m hack cluster up | down | status | kubeconfig | tools | helm`: a one-node Kubernetes made of its parts.
 
 CLUSTER=existing (with KUBECONFIG) makes `up` check that cluster instead, and `down` leave it alone.
 """
@@ -11,10 +11,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-
-# Started as `python3 hack/cluster`, which puts only this folder on sys.path.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hack.cluster import config, kube, parts, processes, provider, teardown
 from hack.cluster.layout import Layout, from_environment
@@ -120,7 +116,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; a failure is words on standard error and exit code 1."""
-    parser = argparse.ArgumentParser(prog="python3 hack/cluster", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m hack cluster", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     chosen = parser.parse_args(arguments).command
     try:
@@ -130,11 +126,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "\nstopped; run the same command again to go on, or `python3 hack/cluster down` to clean up",
+            "\nstopped; run the same command again to go on, or `python3 -m hack cluster down` to clean up",
             file=sys.stderr,
         )
         return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""`python3 hack/images build | load | names [NAME…]`: the images of Bucle, without a Docker engine.
+"""`python3 -m hack images build | load | names [NAME…]`: the images of Bucle, without a Docker engine.
 
 BUCLE_TAG sets the tag (default dev). With CLUSTER=existing KUBECONFIG=… REGISTRY=host/path, `load` pushes to that registry
 (REGISTRY_INSECURE=1: without TLS). BUCLE_BASE_IMAGE names a base image to pull instead of making one.
@@ -11,10 +11,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-
-# Started as `python3 hack/images`: see hack/cluster/__main__.py.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hack.cluster import layout as cluster_layout
 from hack.cluster import provider
@@ -52,7 +48,7 @@ def perform(command: str, wanted: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, run, and turn a failure into words and exit code 1."""
-    parser = argparse.ArgumentParser(prog="python3 hack/images", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m hack images", description=__doc__)
     parser.add_argument("command", choices=("build", "load", "names"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(store.TARGETS))
     given = parser.parse_args(arguments)
@@ -65,7 +61,3 @@ def main(arguments: Sequence[str]) -> int:
         print("\nstopped; run the same command again to go on", file=sys.stderr)
         return 130
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
-"""`python hack/demo up | down`: the flights story on a real cluster, from nothing to a promoted second version.
+"""`python -m hack demo up | down`: the flights story on a real cluster, from nothing to a promoted second version.
 
-Runs inside the project's virtual environment (`make demo` sees to that).
+Runs inside the project's virtual environment with operator/ on PYTHONPATH (`make demo` sees to both).
 """
 
 from __future__ import annotations
@@ -8,10 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "operator"))
+from collections.abc import Sequence
 
 from hack.demo.install import Installation
 from hack.demo.report import Report
@@ -23,15 +20,15 @@ from hack.steps import Steps, table
 PARTS = 14
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Exit code 0 when the story ended as told; 1 with one clear sentence when it did not."""
-    parser = argparse.ArgumentParser(prog="hack/demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hack demo", description=__doc__)
     parser.add_argument("command", choices=["up", "down"])
-    arguments = parser.parse_args()
-    steps = Steps(total=PARTS if arguments.command == "up" else 1)
+    command = parser.parse_args(arguments).command
+    steps = Steps(total=PARTS if command == "up" else 1)
     try:
         installation = Installation.from_environment()
-        if arguments.command == "down":
+        if command == "down":
             installation.remove(steps)
         else:
             up(installation, steps)
@@ -56,7 +53,3 @@ def up(installation: Installation, steps: Steps) -> None:
     print(report.text())
     print(table(steps.records))
     print(installation.how_to_look())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
