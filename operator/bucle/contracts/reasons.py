@@ -18,6 +18,7 @@ __all__ = [
     "Reason",
     "Retry",
     "condemns",
+    "differs_by_value",
     "ends_unregistered",
     "event_of",
     "heals",
@@ -59,6 +60,11 @@ def needs_someone(reason: str) -> bool:
 def ends_unregistered(reason: str) -> bool:
     """An Experiment that ended so has decided, and no version of the registry will come of it."""
     return known(reason).unregistered
+
+
+def differs_by_value(reason: str) -> bool:
+    """One value of a parameter may fail so and another not: it speaks of the trial, not of the search."""
+    return known(reason).by_value
 
 
 def event_of(reason: str) -> Event:

@@ -29,9 +29,10 @@ SERVING: dict[str, Reason] = {
         "The model holds a type that is not on the list of trusted types.",
         "Use estimators of scikit-learn.",
         Fault.MODEL,
+        by_value=True,
     ),
     "SignatureMismatch": Reason(
-        "The model does not answer as its schema says.", "Retrain; see the message.", Fault.MODEL
+        "The model does not answer as its schema says.", "Retrain; see the message.", Fault.MODEL, by_value=True
     ),
     "ModelMissing": Reason(
         "The artifact is not in the store.", "Restore it or register another version.", Fault.MODEL, retry=Retry.MENDED

@@ -109,11 +109,13 @@ TRAINING: dict[str, Reason] = {
         "The estimator refuses the parameters of a trial.",
         "Correct `parameters` and raise `run` in one edit.",
         Fault.USER,
+        by_value=True,
     ),
     "EstimatorNotAllowed": Reason(
         "The estimator or a step is outside the allowed prefixes, or takes code.",
         "Use a class of scikit-learn that is allowed and raise `run` in one edit.",
         Fault.USER,
+        by_value=True,
     ),
     "UnknownParameter": Reason(
         "The estimator has no such parameter.",

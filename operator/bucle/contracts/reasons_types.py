@@ -45,7 +45,8 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """`unregistered`: an Experiment that ends with it has decided, and no version will come of it."""
+    """`unregistered`: an Experiment that ends with it has decided, and no version will come of it. `by_value`: one value of
+    a parameter may fail with it and another not."""
 
     cause: str
     cure: str
@@ -53,3 +54,4 @@ class Reason:
     retry: Retry = Retry.NEVER
     event: Event = Event.NORMAL
     unregistered: bool = False
+    by_value: bool = False

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bucle.contracts import exits
+from bucle.contracts.reasons import differs_by_value
 from bucle.contracts.table import Column
 from bucle.podkit.metrics import Answers
 from bucle.podkit.model import feature_columns
@@ -27,8 +28,6 @@ SAMPLE_ROWS = 1000
 RARE = 20
 """Classes with fewer rows are sampled whole."""
 NULLS = 3
-VALUES_DECIDE = ("BadParameters", "SignatureMismatch", "UntrustedType", "EstimatorNotAllowed")
-"""Failures that one value of a parameter may have and another not."""
 FOLDS = 5
 PROBABILITY_TOLERANCE = 1e-6
 
@@ -89,7 +88,7 @@ def sample(rows: Rows) -> NDArray[np.int64]:
 def blamed(recipe: Recipe, error: ProgramError, check: Callable[[Recipe], object]) -> ProgramError:
     """The failure of `check(recipe)` with its exit code. A trainer that fails alike without the trial's parameters fails
     in every trial (78); else the parameters are to blame, and the search is told (3)."""
-    if error.reason not in VALUES_DECIDE:
+    if not differs_by_value(error.reason):
         return error
     if recipe.params:
         try:
