@@ -26,6 +26,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from bucle.resources.columns import Column
+
 GROUP: Final = "bucle.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
@@ -98,17 +100,6 @@ class Schema:
 
     def __hash__(self) -> int:
         return hash(tuple(sorted(self.words)))
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One printer column of `kubectl get`; `wide` ones show only with `-o wide`."""
-
-    name: str
-    path: str
-    type: Literal["string", "integer", "date"] = "string"
-    wide: bool = False
-    description: str = ""
 
 
 class Model(BaseModel):
@@ -396,8 +387,3 @@ def exactly_one(*members: str) -> Rule:
     """The rule of a union: one of the sibling objects is set, and no other."""
     total = " + ".join(f"(has(self.{member}) ? 1 : 0)" for member in members)
     return Rule(f"{total} == 1", "exactly one of " + ", ".join(f"`{m}`" for m in members) + " must be set")
-
-
-READY_COLUMN = Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Does what the spec says.")
-REASON_COLUMN = Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', description="Why, in one word.")
-AGE_COLUMN = Column("Age", ".metadata.creationTimestamp", "date", description="Time since creation.")

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from bucle.contracts.names import ANNOTATION_SCHEMA_HASH
-from bucle.resources.base import CATEGORY, GROUP, VERSION, Column, Resource
+from bucle.resources.base import CATEGORY, GROUP, VERSION, Resource
+from bucle.resources.columns import Column
 from bucle.resources.documents import KINDS
 
 JsonObject = dict[str, Any]

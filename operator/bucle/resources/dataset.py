@@ -7,10 +7,6 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bucle.resources.base import (
-    AGE_COLUMN,
-    READY_COLUMN,
-    REASON_COLUMN,
-    Column,
     ColumnName,
     Count,
     Digest,
@@ -29,6 +25,7 @@ from bucle.resources.base import (
     named_rule,
     or_default,
 )
+from bucle.resources.columns import AGE_COLUMN, READY_COLUMN, REASON_COLUMN, Column
 from bucle.resources.dataset_status import DatasetStatus
 from bucle.resources.pod import PodSettings
 

@@ -7,10 +7,6 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bucle.resources.base import (
-    AGE_COLUMN,
-    READY_COLUMN,
-    REASON_COLUMN,
-    Column,
     Duration,
     GroupBy,
     ListType,
@@ -24,6 +20,7 @@ from bucle.resources.base import (
     TimeLimit,
     named_rule,
 )
+from bucle.resources.columns import AGE_COLUMN, READY_COLUMN, REASON_COLUMN, Column
 from bucle.resources.driftpolicy_status import DriftPolicyStatus
 from bucle.resources.pod import PodSettings
 

@@ -7,13 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bucle.resources.base import (
-    AGE_COLUMN,
-    READY_COLUMN,
-    REASON_COLUMN,
     AliasName,
     Arguments,
     ClassPath,
-    Column,
     ColumnName,
     ListType,
     MetricName,
@@ -31,6 +27,7 @@ from bucle.resources.base import (
     named_rule,
     or_default,
 )
+from bucle.resources.columns import AGE_COLUMN, READY_COLUMN, REASON_COLUMN, Column
 from bucle.resources.experiment_status import ExperimentStatus
 from bucle.resources.pod import PodSettings
 

@@ -7,11 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bucle.resources.base import (
-    AGE_COLUMN,
-    READY_COLUMN,
-    REASON_COLUMN,
     AliasName,
-    Column,
     ColumnName,
     Digest,
     Duration,
@@ -32,6 +28,7 @@ from bucle.resources.base import (
     named_rule,
     or_default,
 )
+from bucle.resources.columns import AGE_COLUMN, READY_COLUMN, REASON_COLUMN, Column
 from bucle.resources.modeldeployment_status import ModelDeploymentStatus
 from bucle.resources.pod import PodSettings
 
