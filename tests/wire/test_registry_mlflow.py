@@ -21,7 +21,7 @@ from bucle.engine.plan import EffectFailed
 from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.externals.registry.client import MlflowClient
 from bucle.externals.registry.executors import executors
-from bucle.externals.registry.sources import sources
+from bucle.externals.registry.sources import PAGE, sources
 from bucle.externals.registry.values import (
     CloseRun,
     EnsureRun,
@@ -147,6 +147,18 @@ async def test_a_run_is_created_once_and_closed_with_what_it_learned(registry: R
     await registry.tell(TagRun(run.run_id, TAG_OUTCOME, "Registered"))
     (tagged,) = await registry.value(RunsByTag("ns/flights", TAG_KEY, "k/t0"))
     assert tagged.tag(TAG_OUTCOME) == "Registered"
+
+
+async def test_more_runs_than_one_page_holds_are_all_found(registry: Registry) -> None:
+    await registry.tell(EnsureRun("ns/long", key="l/t0", name="t0", tags=((TAG_OWNER, "l"),)))
+    (first,) = await registry.value(RunsByTag("ns/long", TAG_OWNER, "l"))
+    info = (await registry.client.get("runs/get", {"run_id": first.run_id}))["run"]["info"]
+    tags = [{"key": TAG_OWNER, "value": "l"}]
+    for index in range(1, PAGE + 5):
+        body = {"experiment_id": info["experiment_id"], "run_name": f"t{index}", "start_time": index, "tags": tags}
+        await registry.client.post("runs/create", body)
+    found = await registry.value(RunsByTag("ns/long", TAG_OWNER, "l"))
+    assert len({run.run_id for run in found}) == PAGE + 5
 
 
 async def test_more_parameters_than_one_request_takes(registry: Registry) -> None:

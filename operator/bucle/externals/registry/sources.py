@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from bucle.engine.reads import Absent, Known, Observation, Source, Unavailable
+from bucle.externals.kept import Kept
 from bucle.externals.registry.client import MISSING, MlflowClient, RegistryError
 from bucle.externals.registry.values import (
     ModelVersion,
@@ -18,7 +20,9 @@ from bucle.externals.registry.values import (
     pairs,
 )
 
-PAGE = 1000
+PAGE = 100
+"""Each page has its own two seconds: 501 runs of 20 parameters in one answer never came in time."""
+PAGES = 50
 
 
 def quoted(value: str) -> str:
@@ -67,14 +71,13 @@ async def find_runs(client: MlflowClient, read: RunsByTag) -> tuple[Run, ...]:
         if error.missing:
             return ()
         raise
-    body = {
+    body: dict[str, Any] = {
         "experiment_ids": ids,
         "filter": f"tags.`{read.key}` = {quoted(read.value)}",
         "max_results": PAGE,
         "order_by": ["attributes.start_time ASC", "attributes.run_id ASC"],
     }
-    found = await client.post("runs/search", body, seconds=2.0)
-    return tuple(run_of(raw) for raw in found.get("runs") or ())
+    return tuple(run_of(raw) for raw in await _pages(partial(client.post, "runs/search", seconds=2.0), body, "runs"))
 
 
 async def find_versions(client: MlflowClient, read: VersionsByTag) -> tuple[ModelVersion, ...]:
@@ -82,9 +85,25 @@ async def find_versions(client: MlflowClient, read: VersionsByTag) -> tuple[Mode
         "filter": f"name = {quoted(read.model)} and tags.`{read.key}` = {quoted(read.value)}",
         "max_results": str(PAGE),
     }
-    found = await client.get("model-versions/search", query)
-    versions = [version_of(raw) for raw in found.get("model_versions") or ()]
+    versions = [
+        version_of(raw) for raw in await _pages(partial(client.get, "model-versions/search"), query, "model_versions")
+    ]
     return tuple(sorted(versions, key=lambda version: version.version))
+
+
+async def _pages(
+    ask: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], question: dict[str, Any], part: str
+) -> list[dict[str, Any]]:
+    """All items of an answer that MLflow gives page by page."""
+    items: list[dict[str, Any]] = []
+    for _ in range(PAGES):
+        found = await ask(question)
+        items += found.get(part) or ()
+        token = found.get("next_page_token")
+        if not token:
+            return items
+        question = {**question, "page_token": token}
+    raise RegistryError(f"MLflow has more than {PAGE * PAGES} {part} for one question: delete old ones there")
 
 
 async def version_by_alias(client: MlflowClient, read: VersionByAlias) -> ModelVersion:
@@ -110,11 +129,25 @@ class RegistrySource:
         self._client = client
         self._answer = answer
 
+    async def _found(self, read: Any) -> Any:
+        return await self._answer(self._client, read)
+
     async def read(self, read: Any) -> Observation[Any]:
         try:
-            return Known(await self._answer(self._client, read), datetime.now(UTC))
+            return Known(await self._found(read), datetime.now(UTC))
         except RegistryError as error:
             return Absent(datetime.now(UTC)) if error.missing else Unavailable(str(error))
+
+
+class PagedSource(RegistrySource):
+    """An answer of many pages takes longer than a look: it is kept for the look after the one that asked."""
+
+    def __init__(self, client: MlflowClient, answer: Callable[[MlflowClient, Any], Awaitable[Any]]) -> None:
+        super().__init__(client, answer)
+        self._kept: Kept[Any] = Kept()
+
+    async def _found(self, read: Any) -> Any:
+        return await self._kept.answer(read, partial(super()._found, read))
 
 
 def sources(client: MlflowClient) -> dict[type, Source]:
@@ -122,6 +155,6 @@ def sources(client: MlflowClient) -> dict[type, Source]:
     return {
         VersionByAlias: RegistrySource(client, version_by_alias),
         VersionByNumber: RegistrySource(client, version_by_number),
-        VersionsByTag: RegistrySource(client, find_versions),
-        RunsByTag: RegistrySource(client, find_runs),
+        VersionsByTag: PagedSource(client, find_versions),
+        RunsByTag: PagedSource(client, find_runs),
     }

@@ -96,7 +96,7 @@ class VersionsByTag:
 
 @dataclass(frozen=True, slots=True)
 class RunsByTag:
-    """Answers a tuple of Run, oldest first (at most 1000); empty when there is none, also without the experiment."""
+    """Answers a tuple of Run, oldest first; empty when there is none, also without the experiment."""
 
     experiment: str
     key: str

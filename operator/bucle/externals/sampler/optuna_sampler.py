@@ -1,4 +1,4 @@
-"""Answers `Suggest` with a stateless Optuna sampler, rebuilt from the history each time, in a worker thread.
+"""Answers `Suggest` with a stateless Optuna sampler, rebuilt from the history each time, in one worker thread.
 
 Optuna (and with it numpy) is imported on first use, so an operator that never searches never loads it.
 """
@@ -7,23 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 from bucle.contracts.base import decimal_text
 from bucle.engine.reads import Known, Observation, Source, Unavailable
+from bucle.externals.kept import Kept
 from bucle.externals.sampler.values import Algorithm, Dimension, IntDimension, Pairs, Past, Suggest, Suggestion
 
 SIGNIFICANT_DIGITS = 12
 
 
 class OptunaSampler:
-    """A `Source` for `Suggest`."""
+    """A `Source` for `Suggest`. Late in a long search one answer takes longer than a look waits: it is kept, and one
+    thread computes all of them, one after the other, so that they cannot take the processor from everything else."""
+
+    def __init__(self, compute: Callable[[Suggest], tuple[Suggestion, ...]] | None = None) -> None:
+        self._compute = compute or suggest
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        self._kept: Kept[tuple[Suggestion, ...]] = Kept()
 
     async def read(self, read: Suggest) -> Observation[tuple[Suggestion, ...]]:
+        async def computed() -> tuple[Suggestion, ...]:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._compute, read)
+
         try:
-            suggestions = await asyncio.to_thread(suggest, read)
+            suggestions = await self._kept.answer(read, computed)
         except ValueError as error:
             return Unavailable(f"the sampler cannot use the recorded trials: {error}")
         return Known(suggestions, datetime.now(UTC))
