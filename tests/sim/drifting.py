@@ -60,9 +60,15 @@ class DriftWorld:
 
     def serve(self, version: int, **status: Any) -> None:
         """What the ModelDeployment reports."""
+        self.deployment_says(stable=self.stable(version), **status)
+
+    def serve_at(self, deployment: str, version: int) -> None:
+        stable = self.stable(version)
+        self.sim.edit(MODEL_DEPLOYMENT, deployment, lambda obj: obj.update(status={"stable": stable}))
+
+    def stable(self, version: int) -> JsonObject:
         model = {"name": MODEL, "version": version, "uri": f"s3://bucle/m{version}", "digest": f"sha256:m{version}"}
-        stable = {"revision": f"rev{version}", "model": model, "image": "i", "since": timestamp(self.sim.clock.now())}
-        self.deployment_says(stable=stable, **status)
+        return {"revision": f"rev{version}", "model": model, "image": "i", "since": timestamp(self.sim.clock.now())}
 
     def deployment_says(self, **status: Any) -> None:
         def change(obj: JsonObject) -> None:
@@ -113,10 +119,11 @@ class DriftWorld:
 
     def experiment_says(self, name: str, *conditions: tuple[str, str, str], version: int | None = None) -> None:
         def change(obj: JsonObject) -> None:
-            said = [{"type": t, "status": s, "reason": r} for t, s, r in conditions]
+            moment = timestamp(self.sim.clock.now())
+            said = [{"type": t, "status": s, "reason": r, "lastTransitionTime": moment} for t, s, r in conditions]
             obj["status"] = {"observedGeneration": 1, "conditions": said}
             if version is not None:
-                obj["status"]["final"] = {"model": {"name": MODEL, "version": version}}
+                obj["status"]["final"] = {"model": {"name": MODEL, "version": version, "digest": f"sha256:m{version}"}}
 
         self.sim.edit(EXPERIMENT, name, change)
 

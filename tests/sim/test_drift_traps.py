@@ -17,6 +17,7 @@ from tests.sim.drifting import (
     dataset_spec,
     deployment_spec,
     drifted,
+    experiment_spec,
     look,
     policy_spec,
     reason,
@@ -25,6 +26,7 @@ from tests.sim.drifting import (
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import Failure, Result
+from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
 
 
@@ -170,6 +172,14 @@ async def test_no_more_retrains_than_the_budget_allows() -> None:
     assert action(world) == ("Suppressed", "BudgetSpent") and len(world.children()) == 1
 
 
+EARLIER, LATER = "2025-12-31T00:00:00Z", "2027-01-01T00:00:00Z"
+
+
+def refused(version: int, at: str | None = None) -> JsonObject:
+    told = {"version": version, "digest": f"sha256:m{version}", "reason": "GateNotPassed", "at": at}
+    return {key: value for key, value in told.items() if value is not None}
+
+
 async def registered(world: DriftWorld, version: int) -> None:
     """A retrain was started, and its model has that version."""
     await drifted(world)
@@ -183,11 +193,13 @@ async def registered(world: DriftWorld, version: int) -> None:
 @pytest.mark.parametrize(
     ("told", "outcome"),
     [
-        ({"rejected": {"version": 2, "reason": "GateNotPassed"}}, "Refused"),
-        ({"rejected": {"version": 3, "reason": "GateNotPassed"}}, "Refused"),
-        ({"history": [{"model": {"version": 2}, "outcome": "Superseded", "reason": "Replaced"}]}, "Refused"),
-        ({"history": [{"model": {"version": 2}, "outcome": "Superseded", "reason": "PlanChanged"}]}, None),
-        ({"candidate": {"model": {"version": 2}}, "rejected": {"version": 2, "reason": "GateNotPassed"}}, None),
+        ({"rejected": refused(2)}, "Refused"),
+        ({"rejected": refused(3, at=LATER)}, "Refused"),
+        ({"rejected": refused(3, at=EARLIER)}, None),
+        ({"history": [{"model": {"digest": "sha256:m2"}, "outcome": "Superseded", "reason": "Replaced"}]}, "Refused"),
+        ({"history": [{"model": {"digest": "sha256:m2"}, "outcome": "Superseded", "reason": "PlanChanged"}]}, None),
+        ({"candidate": {"model": {"digest": "sha256:m2"}}, "rejected": refused(2)}, None),
+        ({"rejected": refused(2) | {"digest": "sha256:of-another-registry"}}, None),
     ],
 )
 async def test_a_retrain_ends_with_what_became_of_its_version(told: dict[str, Any], outcome: str | None) -> None:
@@ -202,9 +214,9 @@ async def test_a_retrain_ends_with_what_became_of_its_version(told: dict[str, An
 async def test_a_refused_retrain_is_not_opened_again_by_what_is_refused_later() -> None:
     world = DriftWorld()
     await registered(world, 2)
-    world.deployment_says(rejected={"version": 2, "reason": "GateNotPassed"})
+    world.deployment_says(rejected=refused(2))
     await world.sim.pass_time(timedelta(minutes=1))
-    world.deployment_says(rejected={"version": 1, "reason": "GateNotPassed"})
+    world.deployment_says(rejected=refused(1))
     await world.sim.pass_time(timedelta(minutes=1))
     assert "inFlight" not in world.status["retrains"]
 
@@ -246,8 +258,8 @@ async def test_two_deployments_of_one_model_have_one_open_retrain() -> None:
     spec = policy_spec() | {"target": {"modelDeployment": "elsewhere"}}
     world.sim.create({"kind": "DriftPolicy", "metadata": {"name": "other"}, "spec": spec})
     await world.sim.settle()
-    in_flight = {"name": "other-1", "state": "Retraining"}
-    world.sim.edit(DRIFT_POLICY, "other", lambda obj: obj["status"].update(retrains={"inFlight": in_flight}))
+    claim = {"name": "other-1", "state": "Claimed"}
+    world.sim.edit(DRIFT_POLICY, "other", lambda obj: obj["status"].update(retrains={"inFlight": claim}))
     for _ in range(2):
         await world.window("0.60")
     assert action(world) == ("Suppressed", "OwnedByOtherPolicy") and world.children() == []
@@ -271,3 +283,142 @@ async def test_another_object_that_cannot_be_read_is_named_and_is_not_the_policy
     said = next(c for c in world.status["conditions"] if c["type"] == type_)
     assert f"{resource.kind} {name} cannot be read: spec" in said["message"]
     assert world.sim.condition(DRIFT_POLICY, NAME, "Stalled") == "False"
+
+
+async def test_two_policies_that_drift_in_the_same_moment_make_one_model() -> None:
+    world = DriftWorld()
+    world.put(MODEL_DEPLOYMENT, "elsewhere", deployment_spec())
+    world.serve_at("elsewhere", 1)
+    spec = policy_spec() | {"target": {"modelDeployment": "elsewhere"}}
+    world.sim.create({"kind": "DriftPolicy", "metadata": {"name": "other"}, "spec": spec})
+    for _ in range(2):
+        world.windows.append(("0.60", 7))
+        world.rows += ROWS
+        await world.sim.pass_time(timedelta(minutes=61))
+        for job in world.sim.jobs(open_only=True):
+            world.sim.finish_job(job["metadata"]["name"], world.result(job))
+        await world.sim.settle()
+    await world.sim.pass_time(timedelta(minutes=2))
+    made = [e for e in world.sim.kube.all(EXPERIMENT) if e["metadata"]["name"] != "flights"]
+    assert len(made) == 1, [e["metadata"]["name"] for e in made]
+    told = [world.sim.status(DRIFT_POLICY, name)["action"]["reason"] for name in (NAME, "other")]
+    assert sorted(told) == ["OwnedByOtherPolicy", "Retraining"]
+
+
+async def test_a_policy_that_could_retrain_nothing_keeps_nobody_from_it() -> None:
+    world = DriftWorld()
+    await world.sim.settle()
+    world.put(EXPERIMENT, "astray", experiment_spec(alias="nowhere"))
+    spec = policy_spec()
+    spec["retrain"] = spec["retrain"] | {"experiment": "astray"}
+    world.sim.create({"kind": "DriftPolicy", "metadata": {"name": "older"}, "spec": spec})
+    older = {"creationTimestamp": "2020-01-01T00:00:00Z"}
+    world.sim.edit(DRIFT_POLICY, "older", lambda obj: obj["metadata"].update(older))
+    await world.sim.settle()
+    assert world.sim.condition(DRIFT_POLICY, "older", "LoopClosed") == "False"
+    for _ in range(2):
+        world.windows.append(("0.60", 7))
+        world.rows += ROWS
+        await world.sim.pass_time(timedelta(minutes=61))
+        for job in world.sim.jobs(open_only=True):
+            world.sim.finish_job(job["metadata"]["name"], world.result(job))
+        await world.sim.settle()
+    await world.sim.pass_time(timedelta(minutes=2))
+    assert len(world.children()) == 1
+
+
+async def test_a_retrain_is_cancelled_by_taking_it_out_of_the_policy() -> None:
+    world = DriftWorld()
+    await drifted(world)
+    assert len(world.children()) == 1
+
+    def reports_only(obj: JsonObject) -> None:
+        obj["spec"]["actions"] = [{"when": ["performance"], "do": "Alert"}]
+        del obj["spec"]["retrain"]
+
+    world.sim.edit(DRIFT_POLICY, NAME, reports_only)
+    await world.sim.pass_time(timedelta(minutes=1))
+    assert world.children() == [] and "inFlight" not in world.status["retrains"]
+    (line,) = world.status["retrains"]["recent"]
+    assert (line["outcome"], line["reason"]) == ("Cancelled", "RetrainCancelled")
+    assert reason(world) == "Watching" and action(world) == ("Done", "Breached")
+
+
+async def test_a_retrain_is_cancelled_by_deleting_its_experiment() -> None:
+    world = DriftWorld()
+    await drifted(world)
+    (child,) = world.children()
+    await world.sim.pass_time(timedelta(minutes=1))
+    world.sim.delete(EXPERIMENT, child["metadata"]["name"])
+    await world.sim.pass_time(timedelta(minutes=1))
+    assert world.children() == [] and "inFlight" not in world.status["retrains"]
+    assert world.status["retrains"]["recent"][0]["outcome"] == "Cancelled"
+
+
+async def test_a_cancelled_retrain_does_not_count_as_failed() -> None:
+    world = DriftWorld(policy={"limits": {"cooldown": "1s", "maxRetrains": 9, "per": "168h", "stopAfterFailed": 1}})
+    await drifted(world)
+    (child,) = world.children()
+    await world.sim.pass_time(timedelta(minutes=1))
+    world.sim.delete(EXPERIMENT, child["metadata"]["name"])
+    await world.sim.pass_time(timedelta(minutes=1))
+    await world.window("0.62")
+    assert action(world) == ("Done", "Retraining")
+
+
+async def test_a_retrain_whose_template_is_gone_before_it_began_ends_with_the_reason() -> None:
+    world = DriftWorld()
+    await drifted(world)
+    name = world.children()[0]["metadata"]["name"]
+
+    def claimed(obj: JsonObject) -> None:
+        obj["status"]["retrains"]["inFlight"]["state"] = "Claimed"
+
+    world.sim.delete(EXPERIMENT, "flights")
+    world.sim.delete(EXPERIMENT, name)
+    world.sim.delete(DATASET, name)
+    world.sim.edit(DRIFT_POLICY, NAME, claimed)
+    await world.sim.pass_time(timedelta(minutes=1))
+    assert "inFlight" not in world.status["retrains"]
+    assert world.status["retrains"]["recent"][0]["reason"] in ("LoopOpen", "RetrainCancelled")
+    assert reason(world, "LoopClosed") == "LoopOpen"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("evaluation", "state"), "Dreaming"),
+        (("action", "outcome"), "Perhaps"),
+        (("lastEvaluation", "verdict"), "So-so"),
+    ],
+)
+async def test_a_status_that_a_newer_release_wrote_is_left_as_it_is_and_said(path: tuple[str, str], value: str) -> None:
+    world = DriftWorld()
+    await world.window("0.51")
+    world.sim.edit(DRIFT_POLICY, NAME, lambda obj: obj["status"][path[0]].update({path[1]: value}))
+    before = {key: kept for key, kept in world.status.items() if key not in ("conditions", "observedGeneration")}
+    await world.sim.pass_time(timedelta(minutes=2))
+    assert reason(world) == "StatusUnknown" and world.sim.condition(DRIFT_POLICY, NAME, "Stalled") == "True"
+    after = {key: kept for key, kept in world.status.items() if key not in ("conditions", "observedGeneration")}
+    assert after == before
+    message = next(c["message"] for c in world.status["conditions"] if c["type"] == "Stalled")
+    assert f"status.{path[0]}.{path[1]} is '{value}'" in message
+
+
+async def test_a_policy_that_cannot_look_for_hours_does_not_say_that_all_is_well() -> None:
+    world = DriftWorld()
+    await world.window("0.51")
+    assert world.sim.condition(DRIFT_POLICY, NAME, "DriftDetected") == "False"
+    down = Failure(reason="StoreUnavailable", message="the store does not answer")
+    world.windows.append(("0.51", 7))
+    world.rows += ROWS
+    await world.sim.pass_time(timedelta(minutes=61))
+    for _ in range(30):
+        for job in world.sim.jobs(open_only=True):
+            world.sim.fail_job(
+                job["metadata"]["name"], 75, Result(program="evaluate", task_sha256="0" * 64, failure=down)
+            )
+        await world.sim.pass_time(timedelta(minutes=6))
+    assert reason(world) == "StoreUnavailable" and reason(world, "DriftDetected") == "StoreUnavailable"
+    assert world.sim.condition(DRIFT_POLICY, NAME, "DriftDetected") == "Unknown"
+    assert len(world.sim.jobs()) <= 3, "one kept attempt, not one for each hour"

@@ -112,6 +112,11 @@ SERVING: dict[str, Reason] = {
     "DatasetStalled": Reason(
         "The Dataset of a retrain cannot be built.", "See the conditions of the Dataset it names.", Fault.USER
     ),
+    "RetrainCancelled": Reason(
+        "A person took the action Retrain or `retrain` out of the policy, or deleted a child of the retrain.",
+        "Nothing: what was made so far stays in the store; the next breached window may start another.",
+        Fault.USER,
+    ),
     "LoopOpen": Reason(
         "A retrained model could never arrive at this deployment.",
         "See the message: alias, model name or schema differ.",

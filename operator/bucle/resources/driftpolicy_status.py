@@ -87,6 +87,7 @@ class Evaluation(Model):
     labels: int | None = Field(default=None, description="Its labelled rows.")
     groups: int | None = Field(default=None, description="Its groups.")
     verdict: Short | None = Field(default=None, description="Healthy, Breached, Inconclusive, NoData or Error.")
+    reason: Short | None = Field(default=None, description="Why there is no verdict, in one word.")
     message: Text | None = Field(default=None, description="The verdict in words.")
     signals: Annotated[tuple[SignalStatus, ...], ListType(), Field(max_length=16)] = Field(
         default=(), description="Its signals."
@@ -100,8 +101,11 @@ class EvaluationJob(Model):
 
     job: Short | None = Field(default=None, description="Name of the Job.")
     attempt: int | None = Field(default=None, description="Which attempt, from 0.")
-    state: Short | None = Field(default=None, description="What is known of it.")
-    reason: Text | None = Field(default=None, description="Why it failed or waits.")
+    failures: int | None = Field(default=None, description="Attempts that failed by their own fault.")
+    state: Short | None = Field(default=None, description="Planned, Running, Succeeded or Failed.")
+    reason: Short | None = Field(default=None, description="Why it failed or waits, in one word.")
+    message: Text | None = Field(default=None, description="What was tried, on what, and what to do next.")
+    not_before: Timestamp | None = Field(default=None, description="The attempt waits until then.")
     image: Uri | None = Field(default=None, description="Image of the Job, pinned.")
     version: Short | None = Field(default=None, description="The served version it looks at.")
     window: int | None = Field(default=None, description="Index of the first window it looks for.")
@@ -135,9 +139,10 @@ class OpenRetrain(Model):
     dataset: Short | None = Field(default=None, description="Its Dataset.")
     experiment: Short | None = Field(default=None, description="Its Experiment.")
     window: int | None = Field(default=None, description="The window that started it.")
+    digest: Short | None = Field(default=None, description="Digest of the model it made.")
     model_version: int | None = Field(default=None, description="The version it registered.")
     feedback_bounds: FeedbackBounds | None = Field(default=None, description="The rows it adds.")
-    state: Short | None = Field(default=None, description="What is known of it.")
+    state: Short | None = Field(default=None, description="Claimed, Retraining or RollingOut.")
     started_at: Timestamp | None = Field(default=None, description="When it was decided.")
 
 
@@ -149,7 +154,7 @@ class PastRetrain(Model):
     experiment: Short | None = Field(default=None, description="Its Experiment.")
     window: int | None = Field(default=None, description="The window that started it.")
     model_version: int | None = Field(default=None, description="The version it registered.")
-    outcome: Short | None = Field(default=None, description="Promoted, Refused or Failed.")
+    outcome: Short | None = Field(default=None, description="Promoted, Refused, Failed or Cancelled.")
     reason: Short | None = Field(default=None, description="Why.")
     started_at: Timestamp | None = Field(default=None, description="When it was decided.")
     finished_at: Timestamp | None = Field(default=None, description="When it ended.")

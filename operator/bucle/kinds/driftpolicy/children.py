@@ -11,12 +11,12 @@ from bucle.contracts.task import EvaluateTask, Windows
 from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
 from bucle.engine.status import timestamp
+from bucle.kinds.driftpolicy.state import Evaluation, OpenRetrain
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
 from bucle.resources.base import parse_duration
 from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy import DriftPolicy, PerformanceSignal
-from bucle.resources.driftpolicy_status import EvaluationJob, OpenRetrain
 from bucle.workloads.jobs import JobSpec, task_job
 from bucle.workloads.pods import Owner, PodSettings
 
@@ -38,20 +38,18 @@ def retrain_name(policy: DriftPolicy, served_digest: str, window_end: str) -> st
     return f"{meta.name[: NAME_LIMIT - HASH_LENGTH - 1].rstrip('-')}-{mark}"
 
 
-def evaluate_job(world: World, served: Served, signal: PerformanceSignal, look: EvaluationJob) -> tuple[Child, ...]:
+def evaluate_job(world: World, served: Served, signal: PerformanceSignal, evaluation: Evaluation) -> tuple[Child, ...]:
     """The Job of one look: closes all full windows since the promotion, skipping those already judged."""
     policy, meta = world.policy, world.policy.metadata
-    deployment = world.deployment
-    feedback = deployment.spec.feedback if deployment else None
-    group = signal.group_by
-    store = world.platform.store_uri
+    feedback = world.deployment.spec.feedback if world.deployment else None
+    group, store = signal.group_by, world.platform.store_uri
     task = EvaluateTask(
         name=meta.name,
         location=names.deployment_location(store, meta.namespace, policy.spec.target.model_deployment),
         version=served.revision,
         since=timestamp(served.since),
-        closed=(look.window or 0) * policy.spec.windows.rows,
-        until=timestamp(look.until) if look.until else "",
+        closed=evaluation.window * policy.spec.windows.rows,
+        until=timestamp(evaluation.until),
         windows=Windows(rows=policy.spec.windows.rows),
         metric=signal.metric,
         group_by=GroupBy(column=group.column, unit=group.unit, time_zone=group.time_zone) if group else None,
@@ -65,9 +63,9 @@ def evaluate_job(world: World, served: Served, signal: PerformanceSignal, look: 
         result_location=names.policy_location(store, meta.namespace, meta.name),
     )
     spec = JobSpec(
-        name=look.job or "",
+        name=evaluation.job,
         component=COMPONENT,
-        image=look.image or world.platform.image_worker,
+        image=evaluation.image,
         task=task,
         deadline=EVALUATE_DEADLINE,
         settings=PodSettings.of(_pod(policy)),
@@ -86,14 +84,14 @@ def retrain_children(world: World, served: Served, retrain: OpenRetrain) -> tupl
 
     Nothing is made while the served version's data is not known: a retrain on half of it would look like a worse model.
     """
-    template, base, bounds = world.template, world.base, retrain.feedback_bounds
+    template, base, bounds = world.template, world.base, retrain.bounds
     data, digest = served.tags.get(names.TAG_DATASET_NAME), served.tags.get(names.TAG_DATASET_DIGEST)
     policy = world.policy
     if template is None or base is None or bounds is None or data is None or digest is None:
         return ()
-    if policy.spec.retrain is None or bounds.received_before is None or bounds.labels_received_before is None:
+    if policy.spec.retrain is None:
         return ()
-    name = retrain.dataset or ""
+    name = retrain.name
     window = {
         "rows": policy.spec.retrain.training.feedback.rows,
         "receivedBefore": timestamp(bounds.received_before),
@@ -118,7 +116,7 @@ def _manifest(api_version: str, kind: str, owner: Owner, name: str, spec: JsonOb
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def look_name(policy: DriftPolicy, served: Served, window: int, until: datetime, attempt: int) -> str:
+def evaluation_name(policy: DriftPolicy, served: Served, window: int, until: datetime, attempt: int) -> str:
     """The Job's name, from what it looks at."""
     meta = policy.metadata
     look = short_hash([meta.uid, served.revision, window, timestamp(until)], HASH_LENGTH)

@@ -34,6 +34,7 @@ from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.driftpolicy import DriftPolicy
 from bucle.resources.experiment import Experiment
 from bucle.resources.modeldeployment import ModelDeployment
+from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
 
 
@@ -73,8 +74,7 @@ class World:
     served: Served | None
     version: Observation[ModelVersion] | None
     watermark: Observation[Watermarks]
-    jobs: Mapping[str, JsonObject]
-    pods: tuple[JsonObject, ...]
+    live: Live
     template: Experiment | None
     base: Dataset | None
     retrains: tuple[Retrained, ...]
@@ -147,8 +147,7 @@ def world(policy: DriftPolicy, observations: Observations, platform: Platform) -
         served=_served(deployment, version, policy),
         version=version,
         watermark=observations["watermark"],
-        jobs={job["metadata"]["name"]: job for job in known_or(observations["jobs"], ())},
-        pods=tuple(known_or(observations["pods"], ())),
+        live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),
         template=template,
         base=base,
         retrains=_retrains(policy, datasets, experiments),

@@ -1,0 +1,108 @@
+"""Looking for full windows: when a Job is due, what became of it, when the next one follows. Pure.
+
+Which attempt follows which failure is the attempt machine's; this file adds what an evaluation fixes beside it: up to
+when it reads, and how many labels there were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bucle.engine.reads import Known
+from bucle.kinds.driftpolicy import windows
+from bucle.kinds.driftpolicy.children import evaluation_name
+from bucle.kinds.driftpolicy.state import Evaluation, EvaluationState, State
+from bucle.kinds.driftpolicy.world import Served, World, reference_of
+from bucle.resources.base import parse_duration
+from bucle.resources.driftpolicy import PerformanceSignal
+from bucle.workloads import attempt as attempts
+from bucle.workloads.attempt import Attempt
+from bucle.workloads.jobs import Failed, Finished, Lost, Running
+
+SETTLED = timedelta(seconds=10)
+"""Two roll intervals of the servers: what was received before that long ago is in the store. A Job is made so long
+after the end of what it reads."""
+
+
+def evaluated(world: World, served: Served, state: State, now: datetime) -> State:
+    """One move: harvest the running Job, try it again, or decide on the next one, which is written before it is made."""
+    signal = world.policy.spec.signals.performance
+    if signal is None or reference_of(served, signal.metric) is None:
+        return state
+    evaluation = state.evaluation
+    if evaluation is not None and evaluation.open:
+        return _harvested(world, served, signal, state, evaluation, now)
+    if not _due(world, state, now):
+        return state
+    return replace(state, evaluation=_planned(world, served, state, Attempt(0), now))
+
+
+def made_at(evaluation: Evaluation) -> datetime:
+    """When its Job is made: everything that it reads is in the store, and the pause of a failed attempt is over."""
+    stored = evaluation.until + SETTLED
+    waits = evaluation.attempt.not_before
+    return max(stored, waits) if waits is not None else stored
+
+
+def _planned(world: World, served: Served, state: State, attempt: Attempt, now: datetime) -> Evaluation:
+    window = state.cursor.window if state.cursor else 0
+    # The count was read before `until`, so it never counts a label that the Job leaves for the next look.
+    until = now.replace(microsecond=0) + timedelta(seconds=1)
+    if attempt.not_before is not None:
+        until = max(until, attempt.not_before.replace(microsecond=0))
+    mark = world.watermark
+    return Evaluation(
+        job=evaluation_name(world.policy, served, window, until, attempt.number),
+        image=world.platform.image_worker,
+        state=EvaluationState.PLANNED,
+        attempt=attempt,
+        revision=served.revision,
+        window=window,
+        until=until,
+        feedback_rows=mark.value.feedback_rows if isinstance(mark, Known) else None,
+        started_at=now.replace(microsecond=0),
+    )
+
+
+def _due(world: World, state: State, now: datetime) -> bool:
+    """Earliest after `every`, and only if enough new labels may have come since; a count that fell means new servers."""
+    if not isinstance(world.watermark, Known):
+        return False
+    evaluation, cursor = state.evaluation, state.cursor
+    if evaluation is not None and now - evaluation.started_at < parse_duration(world.policy.spec.schedule.every):
+        return False
+    rows = world.watermark.value.feedback_rows
+    if cursor is None or cursor.feedback_rows is None:
+        return rows > 0
+    return rows < cursor.feedback_rows or rows - cursor.feedback_rows >= world.policy.spec.windows.rows
+
+
+def _harvested(
+    world: World, served: Served, signal: PerformanceSignal, state: State, evaluation: Evaluation, now: datetime
+) -> State:
+    found = attempts.harvest(world.live, evaluation.job, now)
+    if found is None and evaluation.state is EvaluationState.PLANNED:
+        return state
+    if isinstance(found, Running):
+        attempt = attempts.watched(evaluation.attempt, found)
+        if attempt.reason is None and evaluation.attempt.number:
+            # What an earlier attempt failed of stands until this one has ended, unless it has a trouble of its own.
+            attempt = replace(attempt, reason=evaluation.attempt.reason, message=evaluation.attempt.message)
+        return replace(state, evaluation=replace(evaluation, state=EvaluationState.RUNNING, attempt=attempt))
+    if isinstance(found, Finished) and found.result.evaluate is not None:
+        attempt = replace(evaluation.attempt, reason=None, message="", not_before=None)
+        done = replace(evaluation, state=EvaluationState.SUCCEEDED, attempt=attempt, finished_at=_moment(now))
+        return windows.with_windows(world, served, signal, replace(state, evaluation=done), found.result.evaluate, now)
+    ended = found if isinstance(found, Failed | Lost) else Lost(f"Job {evaluation.job} left no windows")
+    attempt = attempts.after(evaluation.attempt, ended, now)
+    if not attempt.given_up:
+        return replace(state, evaluation=_planned(world, served, state, attempt, now))
+    # The next look comes after `every`, over the same rows.
+    over = replace(evaluation, state=EvaluationState.FAILED, attempt=attempt, finished_at=_moment(now))
+    told = windows.failed(state, evaluation.job, attempt.reason or "ResultLost", attempt.message, now)
+    return replace(told, evaluation=over)
+
+
+def _moment(now: datetime) -> datetime:
+    return now.replace(microsecond=0)
