@@ -37,9 +37,10 @@ class Asked:
 
 @dataclass
 class ObjectStore:
-    """`asked`: all requests since the last `forget`; `before` is called with each before it is passed on."""
+    """`direct`: past the proxy, for what a test needs to be there. `asked`: all requests since the last `forget`; `before` is called with each before it is passed on."""
 
     url: str
+    direct: str
     asked: list[Asked] = field(default_factory=list)
     before: Callable[[Asked], None] = lambda asked: None
 
@@ -64,7 +65,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     """Started with one bucket, `bucket`."""
     port = free_port()
     process = _weed(folder, port)
-    store = ObjectStore("")
+    store = ObjectStore("", f"http://127.0.0.1:{port}")
     proxy = _proxy(store, port)
     store.url = f"http://127.0.0.1:{proxy.server_address[1]}"
     try:
@@ -73,7 +74,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
     finally:
         proxy.shutdown()
         proxy.server_close()
-        process.terminate()
+        process.kill()  # nothing of it is needed again, and its own end takes half a minute
         process.wait()
 
 

@@ -35,7 +35,8 @@ class FailedExpectation(Document):
 class DataResult(Document):
     """`accepted` is false when an expectation of severity Error failed; the files are written all the same.
 
-    `failed_more` counts failed expectations that did not fit the message.
+    `failed_more` counts failed expectations that did not fit the message. `set_aside`: rows and files that were read
+    and left out, by reason, such as `hour out_of_range` or `late null`.
     """
 
     digest: str
@@ -48,6 +49,7 @@ class DataResult(Document):
     source_revision: str
     failed: tuple[FailedExpectation, ...] = ()
     failed_more: int = 0
+    set_aside: dict[str, int] = {}
 
 
 class TrialResult(Document):

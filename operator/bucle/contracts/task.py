@@ -39,13 +39,18 @@ class UriSource(Document):
 
 
 class FeedbackSource(Document):
-    """Served rows joined with their labels: the newest `rows` of them within both bounds (RFC 3339)."""
+    """Served rows joined with their labels: the newest usable `rows` of them within both bounds (RFC 3339).
+
+    Rows and labels that break the contract of rows are left out and counted; the build fails only when they are more
+    than `max_set_aside_percent` of what was read.
+    """
 
     location: str
     rows: int
     received_before: str
     labels_received_before: str
     labels: Labels = Labels()
+    max_set_aside_percent: int = 20
 
 
 class DatasetSource(Document):

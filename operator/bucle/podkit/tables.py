@@ -1,13 +1,15 @@
 """Reading what servers wrote: captured answers joined with the labels that came later.
 
-May know the store, the capture contract and pyarrow/pandas. Files are immutable, so what was read once is kept.
+May know the capture contract and pyarrow/pandas; where files are is `capture_listing`'s matter. What is read grows
+with the span that is asked for: whoever wants the newest rows goes back in time until there are enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -16,38 +18,37 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bucle.contracts import capture, names
-from bucle.contracts.table import Labels, TableSchema
-from bucle.podkit import store
-from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW
-from bucle.podkit.frames import ARROW, target_type
-from bucle.podkit.program import bad_configuration
+from bucle.contracts.rows import LabelContract
+from bucle.contracts.table import Column, Labels, TableSchema
+from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW, lenient
+from bucle.podkit.capture_listing import FileCache, Span, capture_files, feedback_files, first_day
+from bucle.podkit.frames import ARROW, WrongValues, target_type, typed
+from bucle.podkit.row_check import usable_labels
+
+__all__ = [
+    "ANSWERED",
+    "EARLY",
+    "LABELLED",
+    "Asked",
+    "FileCache",
+    "LabelRule",
+    "Span",
+    "dropped_rows",
+    "feedback_rows",
+    "in_order",
+    "labelled_rows",
+    "labelled_rows_back",
+    "newly_labelled_rows",
+    "served_rows",
+    "with_labels",
+]
 
 ANSWERED = (names.ROLE_STABLE, names.ROLE_CANDIDATE)
 LABELLED = "bucle_labelled"
 """When the first label of a row was received: from then on it is a labelled row, whatever labels follow."""
-DAYS_LISTED_ONE_BY_ONE = 60
-"""A bounded range of so many days is listed by its date folders; a longer one by one listing of all."""
-
-
-@dataclass
-class FileCache:
-    """Tables by URI, as far as they were read."""
-
-    tables: dict[str, pa.Table] = field(default_factory=dict)
-
-    def table(self, uri: str) -> pa.Table:
-        found = self.tables.get(uri)
-        if found is None:
-            found = self.tables[uri] = store.read_parquet(uri)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Received times `since` ≤ t < `before`; None is no bound."""
-
-    since: datetime | None = None
-    before: datetime | None = None
+EARLY = timedelta(hours=1)
+"""A label may look so much older than its row, since clocks differ; an older one is of another row of that id."""
+FIRST_LOOK_BACK = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,24 @@ class LabelRule:
 
     labels: Labels
     received_before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which labelled rows of a deployment: of this span, role and revision (None: all), by this rule.
+
+    With a `contract` a label that is none counts for nothing, so that it replaces no good one; `aside` counts those of
+    the last look.
+    """
+
+    location: str
+    table: TableSchema
+    span: Span
+    rule: LabelRule
+    role: str = names.ROLE_STABLE
+    revision: str | None = None
+    contract: LabelContract | None = None
+    aside: Counter[str] = field(default_factory=Counter)
 
 
 def labelled_rows(
@@ -79,46 +98,100 @@ def labelled_rows(
     number, scores and `bucle_labelled`. Raises what the store raises.
     """
     cache = cache or FileCache()
-    span = Span(since, received_before)
-    served = served_rows(location, table, span, revisions=(revision,) if revision else None, cache=cache)
-    wanted = ANSWERED if role == names.ROLE_STABLE else (role,)
-    served = in_order(served.filter(pc.is_in(served.column(capture.ROLE), pa.array(wanted))))
     rule = LabelRule(labels, labels_received_before)
-    joined = with_labels(served, feedback_rows(location, labels_received_before, cache), rule, table)
-    joined = joined if newest is None else joined.slice(max(0, joined.num_rows - newest))
+    asked = Asked(location, table, Span(since, received_before), rule, role, revision)
+    if newest is None:
+        found = _joined(asked, cache)
+    else:
+        found = next(rows for rows, whole in labelled_rows_back(asked, cache) if whole or rows.num_rows >= newest)
+        found = found.slice(max(0, found.num_rows - newest))
+    return found.select(_kept(table, answers))
+
+
+def labelled_rows_back(asked: Asked, cache: FileCache) -> Iterator[tuple[pa.Table, bool]]:
+    """The labelled rows of the last day, of the last three, and so on; True with the last, which are all of the span.
+
+    Each look reads only the files that the one before had not. Columns as with `answers`.
+    """
+    before = asked.span.before
+    start = asked.span.since or first_day(asked.location)
+    back = FIRST_LOOK_BACK
+    while before is not None and start is not None and before - back > start:
+        yield _joined(replace(asked, span=Span(before - back, before)), cache), False
+        back = 2 * back + FIRST_LOOK_BACK
+    yield _joined(replace(asked, span=Span(start, before)), cache), True
+
+
+def newly_labelled_rows(asked: Asked, known_since: datetime, cache: FileCache) -> pa.Table:
+    """The rows of the span that became labelled rows at `known_since` or later: by their label, or by its maturity.
+
+    Goes back in time until each label that came since has found its row. Columns as with `answers`.
+    """
+    since, before = asked.span.since, asked.span.before
+    maturity = timedelta(seconds=asked.rule.labels.maturity_seconds)
+    told = feedback_rows(asked.location, asked.rule.received_before, cache, since=known_since)
+    back = timedelta(hours=1)
+    while True:
+        start = known_since - maturity - back
+        whole = since is None or start <= since
+        served = _served(replace(asked, span=Span(since if whole else start, before)), cache)
+        if whole or _pairs(served, told, asked.rule.labels, asked.table)["label"].nunique() == told.num_rows:
+            break
+        back *= 2
+    found = _labelled(served, replace(asked, span=Span(since if whole else start, before)), cache)
+    labelled, matured = (pa.scalar(time, ARROW["Timestamp"]) for time in (known_since, known_since - maturity))
+    by_label = pc.greater_equal(found.column(LABELLED), labelled)
+    return found.filter(pc.or_(by_label, pc.greater_equal(found.column(capture.RECEIVED), matured)))
+
+
+def _joined(asked: Asked, cache: FileCache) -> pa.Table:
+    return _labelled(_served(asked, cache), asked, cache)
+
+
+def _served(asked: Asked, cache: FileCache) -> pa.Table:
+    revisions = (asked.revision,) if asked.revision else None
+    served = served_rows(asked.location, asked.table, asked.span, revisions=revisions, cache=cache)
+    wanted = ANSWERED if asked.role == names.ROLE_STABLE else (asked.role,)
+    return in_order(served.filter(pc.is_in(served.column(capture.ROLE), pa.array(wanted))))
+
+
+def _labelled(served: pa.Table, asked: Asked, cache: FileCache) -> pa.Table:
+    since = None if asked.span.since is None else asked.span.since - EARLY
+    feedback = feedback_rows(asked.location, asked.rule.received_before, cache, since=since)
+    if asked.contract is not None:
+        texts, refused = usable_labels(feedback.column("label"), asked.contract)
+        asked.aside.clear()
+        asked.aside.update({f"{column} {fault}": count for (column, fault), count in refused.counts.items()})
+        at = feedback.schema.get_field_index("label")
+        feedback = feedback.set_column(at, "label", texts).filter(pc.is_valid(texts))
+    return with_labels(served, feedback, asked.rule, asked.table).select(_kept(asked.table, answers=True))
+
+
+def _kept(table: TableSchema, answers: bool) -> list[str]:
     kept = [column.name for column in table.columns] + [table.target.name, capture.ID, capture.ROW, capture.RECEIVED]
-    if answers:
-        kept += [capture.REVISION, capture.LABEL, capture.NUMBER, capture.SCORES, LABELLED]
-    return joined.select(kept)
+    return [*kept, capture.REVISION, capture.LABEL, capture.NUMBER, capture.SCORES, LABELLED] if answers else kept
 
 
 def served_rows(
     location: str, table: TableSchema, span: Span, *, revisions: tuple[str, ...] | None, cache: FileCache
 ) -> pa.Table:
     """All captured rows of the span: our columns and the schema's (null where a file lacks one), in no order."""
-    types = CAPTURE_ARROW | {column.name: ARROW[column.type] for column in table.columns}
-    roots = (
-        [store.join(location, "capture")]
-        if revisions is None
-        else [store.join(location, "capture", f"version={revision}") for revision in revisions]
-    )
-    uris = [uri for root in roots for uri in _files(root, span, by_version=revisions is None)]
-    whole = _concatenated((cache.table(uri) for uri in uris), types)
+    uris = capture_files(location, revisions, span, cache)
+    whole = _concatenated(uris, CAPTURE_ARROW, table.columns, cache)
     return whole.filter(_within(whole.column(capture.RECEIVED), span))
 
 
 def dropped_rows(location: str, revision: str, span: Span, cache: FileCache) -> int:
     """Rows that servers of that revision say they could not keep, in the files of the span."""
-    root = store.join(location, "capture", f"version={revision}")
-    metadata = (cache.table(uri).schema.metadata or {} for uri in _files(root, span, by_version=False))
-    return sum(int(found.get(capture.DROPPED_KEY, b"0")) for found in metadata)
+    tables = cache.read(capture_files(location, (revision,), span, cache))
+    return sum(int((found.schema.metadata or {}).get(capture.DROPPED_KEY, b"0")) for found in tables)
 
 
-def feedback_rows(location: str, before: datetime, cache: FileCache) -> pa.Table:
-    """All feedback received before that instant, in the order of receipt."""
-    files = _files(store.join(location, "feedback"), Span(before=before), by_version=False)
-    whole = _concatenated((cache.table(uri) for uri in files), FEEDBACK_ARROW)
-    whole = whole.filter(_within(whole.column(capture.RECEIVED), Span(before=before)))
+def feedback_rows(location: str, before: datetime, cache: FileCache, *, since: datetime | None = None) -> pa.Table:
+    """The feedback received from `since` on and before that instant, in the order of receipt."""
+    span = Span(since, before)
+    whole = _concatenated(feedback_files(location, span, cache), FEEDBACK_ARROW, (), cache)
+    whole = whole.filter(_within(whole.column(capture.RECEIVED), span))
     # Rows of one commit keep the order in which they were written: the sort is stable by position.
     position = pa.array(np.arange(whole.num_rows))
     keyed = whole.append_column("position", position)
@@ -155,6 +228,14 @@ def _chosen_labels(
     served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSchema
 ) -> tuple[list[int], NDArray[np.int64]]:
     """Per served row the positions in `feedback` of the label that counts and of the first one, −1 without one."""
+    pairs = _pairs(served, feedback, labels, table)
+    first = _positions(pairs.drop_duplicates("served", keep="first"), served.num_rows)
+    last = _positions(pairs.drop_duplicates("served", keep="last"), served.num_rows)
+    return (first if labels.duplicates == "First" else last).tolist(), first
+
+
+def _pairs(served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSchema) -> pd.DataFrame:
+    """Positions in `served` and in `feedback` that belong together, sorted by both."""
     rows = np.arange(served.num_rows)
     found: list[pd.DataFrame] = []
     ids = table.with_role("Id")
@@ -181,9 +262,12 @@ def _chosen_labels(
         ).dropna(subset=["request"])
         found.append(mine.merge(by_request, on=["request", "row"]))
     pairs = pd.concat([frame[["served", "label"]] for frame in found]).sort_values(["served", "label"])
-    first = _positions(pairs.drop_duplicates("served", keep="first"), served.num_rows)
-    last = _positions(pairs.drop_duplicates("served", keep="last"), served.num_rows)
-    return (first if labels.duplicates == "First" else last).tolist(), first
+    received, told_at = (t.column(capture.RECEIVED).cast(pa.int64()).to_numpy() for t in (served, feedback))
+    early = int(EARLY.total_seconds()) * 1_000_000
+    after = (
+        told_at[pairs["label"].to_numpy(dtype=np.int64)] >= received[pairs["served"].to_numpy(dtype=np.int64)] - early
+    )
+    return pairs[after]
 
 
 def _positions(best: pd.DataFrame, rows: int) -> NDArray[np.int64]:
@@ -209,60 +293,40 @@ def _within(received: pa.ChunkedArray, span: Span) -> pa.ChunkedArray:
     return keep
 
 
-def _concatenated(tables: Iterable[pa.Table], types: dict[str, pa.DataType]) -> pa.Table:
-    schema = pa.schema(list(types.items()))
-    aligned = [
-        pa.Table.from_arrays(
-            [
-                _fitting(found, name, type_) if name in found.column_names else pa.nulls(found.num_rows, type_)
-                for name, type_ in types.items()
-            ],
-            schema=schema,
-        )
-        for found in tables
-    ]
+def _concatenated(
+    uris: list[str], ours: dict[str, pa.DataType], theirs: Sequence[Column], cache: FileCache
+) -> pa.Table:
+    """The files as one table. A file without our columns in our types is none of ours and is set aside."""
+    schema = pa.schema([*ours.items(), *((column.name, ARROW[column.type]) for column in theirs)])
+    cache.read(uris)
+    aligned = []
+    for uri in uris:
+        for found in cache.read([uri]):
+            try:
+                own = [_own(found, name, type_) for name, type_ in ours.items()]
+            except (pa.ArrowException, KeyError) as error:
+                cache.put_aside(uri, f"{uri} does not hold rows of this kind ({type(error).__name__})")
+                continue
+            arrays = own + [_their(found, column) for column in theirs]
+            aligned.append(pa.Table.from_arrays(arrays, schema=schema))
     return pa.concat_tables(aligned) if aligned else schema.empty_table()
 
 
-def _fitting(found: pa.Table, name: str, type_: pa.DataType) -> pa.ChunkedArray:
-    """The column with that type; one captured under an older schema may not have it, and its values stay unsaid."""
+def _own(found: pa.Table, name: str, type_: pa.DataType) -> pa.ChunkedArray | pa.Array:
+    if name not in found.column_names and name not in (capture.RECEIVED, capture.ID, "label"):
+        return pa.nulls(found.num_rows, type_)
+    return found.column(name).cast(type_)
+
+
+def _their(found: pa.Table, column: Column) -> pa.ChunkedArray | pa.Array:
+    """The column with that type. Of one captured under an older schema, values that do not fit are null: whoever
+    needs them counts such rows, and one of them never takes the others with it."""
+    if column.name not in found.column_names:
+        return pa.nulls(found.num_rows, ARROW[column.type])
+    values = found.column(column.name)
+    if values.type == ARROW[column.type]:
+        return values
     try:
-        return found.column(name).cast(type_)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise bad_configuration(
-            "WrongType",
-            f"captured values of column {name} are of type {found.column(name).type} and do not all fit {type_}, which "
-            "the schema says now: give the column another name or leave out the feedback",
-        ) from error
-
-
-def _files(root: str, span: Span, *, by_version: bool) -> list[str]:
-    days = None if by_version else _days(span)
-    roots = [root] if days is None else [store.join(root, f"date={day}") for day in days]
-    found = [file.uri for place in roots for file in store.list_files(place)]
-    return capture.uncovered(uri for uri in found if uri.endswith(".parquet") and _may_hold(uri, span))
-
-
-def _days(span: Span) -> list[str] | None:
-    """The UTC days of a short bounded span."""
-    if span.since is None or span.before is None:
-        return None
-    first, last = span.since.astimezone(UTC).date(), span.before.astimezone(UTC).date()
-    count = (last - first).days + 1
-    if count > DAYS_LISTED_ONE_BY_ONE:
-        return None
-    return [(first + timedelta(days=day)).isoformat() for day in range(count)]
-
-
-def _may_hold(uri: str, span: Span) -> bool:
-    """Partition pruning by the names `date=` and `hour=` in the path."""
-    parts = dict(part.split("=", 1) for part in uri.split("/") if "=" in part)
-    if "date" not in parts:
-        return True
-    start = datetime.fromisoformat(parts["date"]).replace(tzinfo=UTC)
-    length = timedelta(days=1)
-    if "hour" in parts:
-        start, length = start + timedelta(hours=int(parts["hour"])), timedelta(hours=1)
-    too_late = span.before is not None and start >= span.before
-    too_early = span.since is not None and start + length <= span.since
-    return not (too_late or too_early)
+        return typed(values, column.type)
+    except WrongValues:
+        return lenient(values.to_pylist(), column)

@@ -34,6 +34,7 @@ from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import Part, ProgramError, main
 from bucle.podkit.tables import (
     ANSWERED,
+    EARLY,
     FileCache,
     LabelRule,
     Span,
@@ -135,7 +136,7 @@ class Judge:
         stable = in_order(stable.filter(pc.is_in(stable.column(capture.ROLE), pa.array(ANSWERED))))
         shadow = served_rows(location, table, span, revisions=(query.candidate,), cache=self._cache)
         shadow = in_order(shadow.filter(pc.equal(shadow.column(capture.ROLE), names.ROLE_SHADOW)))
-        feedback = feedback_rows(location, now, self._cache)
+        feedback = feedback_rows(location, now, self._cache, since=datetime.fromisoformat(query.started_at) - EARLY)
         labels, _ = usable_feedback(feedback, reference)
         since = feedback.filter(
             pc.greater_equal(feedback.column(capture.RECEIVED), pa.scalar(span.since, ARROW["Timestamp"]))

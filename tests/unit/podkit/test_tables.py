@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,16 @@ from bucle.contracts import capture
 from bucle.contracts.table import Column, Labels, TableSchema, Target
 from bucle.podkit import store
 from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri, hour_of
-from bucle.podkit.program import ProgramError
-from bucle.podkit.tables import FileCache, Span, dropped_rows, labelled_rows, served_rows
+from bucle.podkit.tables import (
+    Asked,
+    FileCache,
+    LabelRule,
+    Span,
+    dropped_rows,
+    labelled_rows,
+    newly_labelled_rows,
+    served_rows,
+)
 from bucle.pods.serve.compaction import merged_table
 
 BY_ID = Labels()
@@ -150,12 +159,68 @@ def test_what_comes_after_both_bounds_changes_nothing(deployment: Deployment) ->
     assert deployment.rows(**bounds) == before == [("u1", 0, "1")]
 
 
-def test_values_captured_under_another_type_are_refused_without_being_told(deployment: Deployment) -> None:
-    deployment.serve("a", 1, "secret").label(2, id="secret", label="1")
+def test_values_captured_under_another_type_are_null_and_cost_no_other_row(deployment: Deployment) -> None:
+    deployment.serve("a", 1, "secret").serve("b", 2, "7").label(3, request_id="a", label="1")
+    deployment.label(3, request_id="b", label="1")
     columns = (TABLE.columns[0], Column(name="flight_id", type="Integer", role="Id"))
-    with pytest.raises(ProgramError) as caught:
-        deployment.rows(table=TableSchema(target=TABLE.target, columns=columns))
-    assert "column flight_id" in caught.value.message and "secret" not in caught.value.message
+    found = labelled_rows(
+        deployment.location,
+        table=TableSchema(target=TABLE.target, columns=columns),
+        labels=Labels(key="RequestId"),
+        received_before=at(10**6),
+        labels_received_before=at(10**6),
+    )
+    assert found.column("flight_id").to_pylist() == [None, 7]
+
+
+@pytest.mark.parametrize(
+    ("place", "data"),
+    [
+        ("capture/version=r1/date=2026-01-01/hour=12/broken.parquet", b"PAR1 and no more"),
+        ("capture/version=r1/date=2026-01-01/hour=12/empty.parquet", b""),
+        ("capture/version=r1/date=2026-01-01/hour=12/notes.txt", b"do not touch"),
+        ("capture/version=r1/date=someday/hour=12/other.parquet", b""),
+        ("capture/version=r1/date=2026-01-01/hour=99/other.parquet", b""),
+        ("capture/README", b""),
+        ("feedback/date=2026-01-01/hour=12/broken.parquet", b"PAR1 and no more"),
+        ("feedback/date=2026-01-01/hour=12/foreign.parquet", store.parquet_bytes(pa.table({"label": ["1"]}))),
+    ],
+)
+def test_one_file_that_is_none_of_ours_is_set_aside_by_name(deployment: Deployment, place: str, data: bytes) -> None:
+    deployment.serve("u1", 0, "a").label(1, id="a", label="1")
+    store.write_bytes(f"{deployment.location}/{place}", data)
+    cache = FileCache()
+    assert len(deployment.rows(cache=cache)) == 1
+    if place != "capture/README":
+        (why,) = cache.set_aside.values()
+        assert place in why
+
+
+def test_a_label_that_came_before_its_row_is_of_another_row_with_that_id(deployment: Deployment) -> None:
+    deployment.serve("u1", 0, "a").label(10, id="a", label="1").serve("u2", 90_000, "a")
+    assert deployment.rows() == [("u1", 0, "1")]
+    assert deployment.rows(since=at(80_000)) == [], "what is read does not decide what belongs together"
+
+
+def test_rows_that_became_labelled_since_are_found_however_old_they_are(deployment: Deployment) -> None:
+    hour = 3600
+    for n in range(30):
+        deployment.serve(f"u{n}", n * hour, f"f{n}")
+        deployment.label(n * hour + 60, id=f"f{n}", label="1")
+    deployment.serve("old", 90, "late").label(29 * hour + 90, id="late", label="0").label(
+        29 * hour + 91, id="f3", label="0"
+    )
+    asked = Asked(deployment.location, TABLE, Span(at(0), at(30 * hour)), LabelRule(BY_ID, at(30 * hour)))
+    found = newly_labelled_rows(asked, at(28 * hour), FileCache())
+    assert found.column(capture.ID).to_pylist() == ["old", "u28", "u29"], "u3 was labelled before"
+
+
+def test_what_matures_since_is_new_too(deployment: Deployment) -> None:
+    deployment.serve("u1", 0, "a").label(10, id="a", label="1")
+    rule = LabelRule(Labels(maturity_seconds=7200), at(7300))
+    asked = Asked(deployment.location, TABLE, Span(at(-10), at(7300)), rule)
+    assert newly_labelled_rows(asked, at(7100), FileCache()).num_rows == 1
+    assert newly_labelled_rows(asked, at(7201), FileCache()).num_rows == 0
 
 
 def test_a_file_is_read_once(deployment: Deployment) -> None:

@@ -300,7 +300,7 @@ def test_a_version_is_a_source_of_another(tmp_path: Path) -> None:
     assert refused(tmp_path, sources=[wrong]).reason == "DigestMismatch"
 
 
-def served(tmp_path: Path, count: int) -> dict[str, Any]:
+def served(tmp_path: Path, count: int, **changes: list[Any]) -> dict[str, Any]:
     """Rows that a deployment answered and the labels sent back, as its servers store them; a feedback source of them."""
     root = tmp_path / "deployments" / "flights"
     received = [START + timedelta(seconds=i) for i in range(count)]
@@ -319,7 +319,8 @@ def served(tmp_path: Path, count: int) -> dict[str, Any]:
     }
     captured = root / "capture" / "version=rev1" / "date=2026-01-01" / "hour=00"
     captured.mkdir(parents=True)
-    table = pa.table({**rows(count).drop_columns(["late"]).to_pydict(), **ours})
+    told = changes.pop("label", [str(int(i % 4 == 0)) for i in range(0, count, 2)])
+    table = pa.table({**rows(count).drop_columns(["late"]).to_pydict(), **changes, **ours})
     pq.write_table(table.slice(0, count // 2), captured / "pod-0.parquet")
     pq.write_table(table.slice(count // 2), captured / "pod-1.parquet")
     feedback = root / "feedback" / "date=2026-01-01"
@@ -328,7 +329,7 @@ def served(tmp_path: Path, count: int) -> dict[str, Any]:
         "id": [f"r{i}" for i in range(0, count, 2)],
         "request_id": pa.nulls((count + 1) // 2, pa.string()),
         "row": pa.array([0] * ((count + 1) // 2), pa.int32()),
-        "label": [str(int(i % 4 == 0)) for i in range(0, count, 2)],
+        "label": told,
         "label_time": pa.nulls((count + 1) // 2, pa.timestamp("us", tz="UTC")),
         capture.RECEIVED: pa.array([START + timedelta(hours=1)] * ((count + 1) // 2), pa.timestamp("us", tz="UTC")),
     }
@@ -343,3 +344,33 @@ def test_served_rows_with_their_labels_are_a_source_that_repeats_exactly(tmp_pat
     child = build(task(tmp_path, sources=sources))
     assert child.rows == 240 + 60, "of 100 labelled rows the newest 60"
     assert build(task(tmp_path, sources=sources)) == child
+
+
+def test_bad_captured_rows_and_labels_are_left_out_and_counted(tmp_path: Path) -> None:
+    count = 200
+    hours = [99 if i == 0 else i % 24 for i in range(count)]
+    times = [None if i == 2 else START + timedelta(hours=i) for i in range(count)]
+    labels = ["maybe" if i == 4 else "1.0" if i % 4 == 0 else "false" for i in range(0, count, 2)]
+    base = build(task(tmp_path, rows()))
+    feedback = served(tmp_path, count, hour=hours, time=times, label=labels)
+    feedback["feedback"]["rows"] = 100
+    child = build(task(tmp_path, sources=[{"dataset": {"location": base.location, "digest": base.digest}}, feedback]))
+    assert child.rows == 240 + 97 and child.accepted
+    assert child.set_aside == {"hour out_of_range": 1, "label not_a_class": 1, "time null": 1}
+    alone = build(task(tmp_path, sources=[feedback]))
+    assert alone.rows == 97, "without another source the two most frequent classes are the classes"
+
+
+def test_captured_rows_that_are_mostly_unusable_are_refused_with_their_share(tmp_path: Path) -> None:
+    feedback = served(tmp_path, 200, hour=[99 if i % 8 == 0 else 1 for i in range(200)])
+    error = refused(tmp_path, rows(), sources=[feedback])
+    assert "25 of 100 captured rows and labels below" in error.message and "25 of hour out_of_range" in error.message
+    assert "more than the 20 % that may be left out" in error.message
+    feedback["feedback"]["maxSetAsidePercent"] = 25
+    assert build(task(tmp_path, sources=[feedback])).rows == 60
+
+
+def test_rows_without_a_target_are_told(tmp_path: Path) -> None:
+    assert build(task(tmp_path, rows(late=[None if i < 40 else i % 2 for i in range(240)]))).set_aside == {
+        "late null": 40
+    }

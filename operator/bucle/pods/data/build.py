@@ -6,6 +6,7 @@ Safe to run twice: the same content has the same digest, and so the same keys.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from bucle.podkit.frames import exact_frame
 from bucle.podkit.program import bad_configuration
 from bucle.podkit.splits import split_codes, split_values
 from bucle.pods.data.checks import Checked, check, implied
+from bucle.pods.data.feedback import MOST_REASONS
 from bucle.pods.data.sources import read_sources, with_target
 
 log = logging.getLogger("bucle.data")
@@ -45,7 +47,8 @@ def build(task: DataTask) -> DataResult:
     codes = split_codes(values, task.splits)
     groups = _groups(values, codes) if task.splits.hash.group is not None else {}
     manifest = _write(task, {name: table.filter(pa.array(codes == i)) for i, name in enumerate(SPLITS)}, groups)
-    return _result(task, manifest, checked, read.revision)
+    set_aside = read.set_aside + Counter({f"{task.table.target.name} null": without_target})
+    return _result(task, manifest, checked, read.revision, set_aside)
 
 
 def require_target(table: pa.Table, schema: TableSchema) -> None:
@@ -114,7 +117,9 @@ def _write(task: DataTask, tables: dict[str, pa.Table], groups: dict[str, int]) 
     return manifest
 
 
-def _result(task: DataTask, manifest: DatasetManifest, checked: Checked, revision: str) -> DataResult:
+def _result(
+    task: DataTask, manifest: DatasetManifest, checked: Checked, revision: str, set_aside: Counter[str]
+) -> DataResult:
     return DataResult(
         digest=manifest.digest,
         accepted=checked.accepted,
@@ -125,6 +130,7 @@ def _result(task: DataTask, manifest: DatasetManifest, checked: Checked, revisio
         quality=checked.quality,
         source_revision=revision,
         failed=checked.failed,
+        set_aside=dict(set_aside.most_common(MOST_REASONS)),
     )
 
 

@@ -5,9 +5,9 @@ May know the store and the capture tables; knows nothing of expectations or spli
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,7 @@ from bucle.podkit.frames import typed_table, wanted_columns
 from bucle.podkit.program import bad_configuration
 from bucle.podkit.versions import read_manifest, read_split
 from bucle.pods.data.csv_files import read_csv
+from bucle.pods.data.feedback import read_feedback
 
 PARQUET_ENDINGS = (".parquet", ".pq", ".parq")
 CSV_ENDINGS = (".csv", ".tsv", ".txt")
@@ -28,26 +29,42 @@ CSV_ENDINGS = (".csv", ".tsv", ".txt")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Typed rows of all sources, and a text that says of which state of the sources."""
+    """Typed rows of all sources, a text that says of which state of the sources, and what was left out by reason."""
 
     table: pa.Table
     revision: str
+    set_aside: Counter[str] = field(default_factory=Counter)
 
 
 def read_sources(items: Sequence[SourceItem], schema: TableSchema) -> Read:
     """All rows, concatenated in order. Raises ProgramError of the store and of `typed_table`."""
-    reads = [_read(item, schema) for item in items]
-    return Read(pa.concat_tables([read.table for read in reads]), short_hash([read.revision for read in reads], 16))
+    others = {at: _read(item, schema) for at, item in enumerate(items) if item.feedback is None}
+    known = _classes([read.table for read in others.values()], schema)
+    reads = [
+        _from_feedback(item.feedback, schema, known) if item.feedback is not None else others[at]
+        for at, item in enumerate(items)
+    ]
+    return Read(
+        pa.concat_tables([read.table for read in reads]),
+        short_hash([read.revision for read in reads], 16),
+        sum((read.set_aside for read in reads), Counter[str]()),
+    )
 
 
 def _read(item: SourceItem, schema: TableSchema) -> Read:
     if item.uri is not None:
         return _from_files(item.uri, schema)
-    if item.feedback is not None:
-        return _from_feedback(item.feedback, schema)
     if item.dataset is not None:
         return _from_dataset(item.dataset, schema)
     raise bad_configuration("SpecInvalid", "a source must have one of uri, feedback and dataset")
+
+
+def _classes(tables: Sequence[pa.Table], schema: TableSchema) -> tuple[str, ...]:
+    """The classes of a target as the sources that are no feedback have them."""
+    if schema.target.task == "Regression":
+        return ()
+    found = {value for table in tables for value in pc.unique(table.column(schema.target.name)).to_pylist()}
+    return tuple(sorted(found - {None}))
 
 
 def _from_files(source: UriSource, schema: TableSchema) -> Read:
@@ -76,19 +93,9 @@ def _file(uri: str, source: UriSource, schema: TableSchema) -> tuple[pa.Table, s
     return typed_table(table, schema, uri), state
 
 
-def _from_feedback(source: FeedbackSource, schema: TableSchema) -> Read:
-    from bucle.podkit.tables import labelled_rows
-
-    rows = labelled_rows(
-        source.location,
-        table=schema,
-        labels=source.labels,
-        received_before=datetime.fromisoformat(source.received_before),
-        labels_received_before=datetime.fromisoformat(source.labels_received_before),
-        newest=source.rows,
-        role="stable",
-    )
-    return Read(typed_table(rows, schema), short_hash(source.as_json(), 16))
+def _from_feedback(source: FeedbackSource, schema: TableSchema, known: tuple[str, ...]) -> Read:
+    usable = read_feedback(source, schema, known)
+    return Read(usable.table, short_hash(source.as_json(), 16), usable.set_aside)
 
 
 def _from_dataset(source: DatasetSource, schema: TableSchema) -> Read:
