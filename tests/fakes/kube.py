@@ -12,12 +12,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 from tests.fakes.admission import LARGEST_REQUEST, admitted, immutable, status_admitted
 from tests.fakes.clock import FakeClock
-from tests.fakes.merging import apply
+from tests.fakes.merging import apply, intent_of, only_applied, wire_copy
 from tests.fakes.rights import NotGranted, Right, needed
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
@@ -76,7 +75,8 @@ class _Stored:
 class FakeKube:
     """`requests` logs every call; `writes` those that may change something. `on_change` hears of every change.
 
-    With `rights` a call that none of them allows ends the test, and so does a field that no schema knows. `own_schemas`:
+    `request_seconds`: what each call costs on the clock. `collects_after`: seconds from the end of an owner to the end of
+    its children. With `rights` a call that none of them allows ends the test, and so does a field that no schema knows. `own_schemas`:
     False where one of our kinds stands for a toy.
     """
 
@@ -85,7 +85,10 @@ class FakeKube:
     ) -> None:
         self.clock = clock or FakeClock()
         self.rights = rights
+        self.request_seconds = 0.0
+        self.collects_after = 0.0
         self._own_schemas = own_schemas
+        self._orphaned: list[float] = []
         self.requests: list[Request] = []
         self.on_change: list[Changed] = []
         self._objects: dict[ObjectKey, _Stored] = {}
@@ -158,8 +161,23 @@ class FakeKube:
         finally:
             self._own_schemas = judging
 
+    def seconds_to_collection(self) -> float | None:
+        """Seconds until the collector takes the next children; None when there are none to take."""
+        return max(0.0, min(self._orphaned) - self.clock.monotonic()) if self._orphaned else None
+
+    def collect(self) -> None:
+        """The collector takes the children whose time has come: those all of whose owners are gone."""
+        now = self.clock.monotonic()
+        while any(due <= now for due in self._orphaned):
+            self._orphaned = [due for due in self._orphaned if due > now]
+            present = {uid_of(stored.obj) for stored in self._objects.values()}
+            for key, stored in list(self._objects.items()):
+                owners = stored.obj["metadata"].get("ownerReferences") or []
+                if owners and key in self._objects and not any(owner["uid"] in present for owner in owners):
+                    self._remove(key)
+
     def remove(self, resource: Resource, namespace: str, name: str) -> None:
-        """What a person's `kubectl delete` does; children follow."""
+        """What a person's `kubectl delete` does; children follow, in their time."""
         self._remove(ObjectKey(resource, namespace, name))
 
     # --- the protocol ------------------------------------------------------------------------------------------
@@ -202,14 +220,14 @@ class FakeKube:
                     f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 )
             obj = self._born(resource, manifest, strict=True)
-            self._objects[key] = _Stored(obj, _intent(manifest))
+            self._objects[key] = _Stored(obj, intent_of(manifest))
             self._tell(resource, obj, "ADDED")
         else:
             if uid and uid != uid_of(stored.obj):
                 raise Conflict(f"uid mismatch: the provided object specified uid {uid}")
             self._check_version(stored, manifest)
-            intent = _intent(manifest)
-            before = _without(stored.applied, stored.posted) if stored.applied else None
+            intent = intent_of(manifest)
+            before = only_applied(stored.applied, stored.posted) if stored.applied else None
             merged = apply(stored.obj, before, intent)
             obj = self._store(key, merged, strict=True)
             stored.applied = intent
@@ -261,6 +279,8 @@ class FakeKube:
 
     def _request(self, verb: str, resource: Resource, namespace: str, name: str) -> None:
         self.requests.append(Request(verb, resource, namespace, name))
+        self.clock.advance(self.request_seconds)
+        self.collect()
         right = needed(verb, resource)
         if self.rights is not None and right not in self.rights:
             raise NotGranted(f"the operator needs {right}: grant it in templates/operator/rbac.yaml, or do without")
@@ -295,7 +315,15 @@ class FakeKube:
             obj["metadata"]["generation"] = 1
             if resource.group == GROUP:
                 obj.setdefault("status", {"observedGeneration": -1})
+        self._note_orphan(obj)
         return obj
+
+    def _note_orphan(self, obj: JsonObject) -> None:
+        """Made after its owner went: the collector finds it all the same."""
+        owners = obj["metadata"].get("ownerReferences") or []
+        present = {uid_of(stored.obj) for stored in self._objects.values()} if owners else set()
+        if owners and not any(owner["uid"] in present for owner in owners):
+            self._orphaned.append(self.clock.monotonic() + self.collects_after)
 
     def _judged(self, resource: Resource, obj: JsonObject, before: JsonObject | None, *, strict: bool) -> JsonObject:
         """The object as it is stored. Invalid, with the server's list of what is wrong; what did not change is not judged again."""
@@ -336,11 +364,8 @@ class FakeKube:
         gone = self._stored(key).obj
         del self._objects[key]
         self._tell(key.resource, gone, "DELETED")
-        for other in list(self._objects):
-            stored = self._objects.get(other)
-            owners = stored.obj["metadata"].get("ownerReferences") or [] if stored else []
-            if owners and all(owner["uid"] == uid_of(gone) for owner in owners):
-                self._remove(other)
+        self._orphaned.append(self.clock.monotonic() + self.collects_after)
+        self.collect()
 
     def _next_version(self) -> str:
         self._version += 1
@@ -355,30 +380,3 @@ def _intent_changed(resource: Resource, before: JsonObject, after: JsonObject) -
     """A Deployment counts its annotations as part of what is wanted; other kinds only their spec."""
     annotated = resource == DEPLOYMENT and annotations_of(before) != annotations_of(after)
     return annotated or before.get("spec") != after.get("spec")
-
-
-def wire_copy(obj: Any) -> Any:
-    """What arrives at the other end of a connection: JSON, nothing shared. Several times faster than `copy.deepcopy`."""
-    return orjson.loads(orjson.dumps(obj))
-
-
-def _intent(manifest: JsonObject) -> JsonObject:
-    """What an apply claims: without status and the preconditions."""
-    intent = wire_copy(manifest)
-    intent.pop("status", None)
-    for precondition in ("uid", "resourceVersion"):
-        intent["metadata"].pop(precondition, None)
-    return intent
-
-
-def _without(applied: Any, posted: Any) -> Any:
-    """The part of an earlier apply that the first POST did not also set: only that goes away when left out."""
-    if not isinstance(applied, dict) or not isinstance(posted, dict):
-        return applied
-    kept = {}
-    for key, value in applied.items():
-        if key not in posted:
-            kept[key] = value
-        elif isinstance(value, dict):
-            kept[key] = _without(value, posted[key])
-    return kept

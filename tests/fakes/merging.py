@@ -9,6 +9,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import orjson
+
+from bucle.engine.objects import JsonObject
+
 ATOMIC = frozenset({"selector", "matchLabels", "nodeSelector"})
 
 
@@ -44,3 +48,30 @@ def _lists(live: list[Any], before: list[Any], now: list[Any], key: str) -> list
     merged = [apply(i, earlier.get(i.get(key)), wanted[i[key]]) if i.get(key) in wanted else i for i in kept]
     present = {item.get(key) for item in kept}
     return merged + [copy.deepcopy(item) for name, item in wanted.items() if name not in present]
+
+
+def wire_copy(obj: Any) -> Any:
+    """What arrives at the other end of a connection: JSON, nothing shared. Several times faster than `copy.deepcopy`."""
+    return orjson.loads(orjson.dumps(obj))
+
+
+def intent_of(manifest: JsonObject) -> JsonObject:
+    """What an apply claims: without status and the preconditions."""
+    intent = wire_copy(manifest)
+    intent.pop("status", None)
+    for precondition in ("uid", "resourceVersion"):
+        intent["metadata"].pop(precondition, None)
+    return intent
+
+
+def only_applied(applied: Any, posted: Any) -> Any:
+    """The part of an earlier apply that the first POST did not also set: only that goes away when left out."""
+    if not isinstance(applied, dict) or not isinstance(posted, dict):
+        return applied
+    kept = {}
+    for key, value in applied.items():
+        if key not in posted:
+            kept[key] = value
+        elif isinstance(value, dict):
+            kept[key] = only_applied(value, posted[key])
+    return kept

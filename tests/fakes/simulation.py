@@ -10,6 +10,9 @@
     sim.restart()                             # the operator process is replaced: only what is stored survives
     await sim.settle_killing_after(1)         # settles, with a kill after the n-th write and a restart after it
 
+    sim.latency(0.05)                         # from now on every request takes so long, and watch events arrive late
+    (await sim.pace(timedelta(minutes=5))).requests   # what a minute costs
+
 `rooms` may be left out: then those of all kinds are built by `bucle.app`. Every change in the fake API server wakes
 like a watch event does in production: the object itself, its controller owner, and whoever points to it.
 Fake executors call `sim.kube.count_write()` after their effect, so that kills hit them too.
@@ -19,7 +22,8 @@ A run that never comes to rest fails the test with the list of what ran last.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,10 +56,37 @@ PLATFORM = Platform(
     image_router="bucle-router:test",
 )
 RUNS_LIMIT = 2000
+COLLECTS_AFTER = 3.0
+"""Seconds the collector of garbage is behind, as on a small real cluster."""
 
 
 class Restless(AssertionError):
     """The operator keeps running without ever having nothing to do."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What one simulated minute costs."""
+
+    runs: float
+    requests: float
+    writes: float
+
+
+@dataclass(frozen=True)
+class _Slow:
+    """A source or executor whose answers take their time."""
+
+    behind: Any
+    toll: Callable[[], Awaitable[None]]
+
+    async def read(self, read: Any) -> Any:
+        await self.toll()
+        return await self.behind.read(read)
+
+    async def execute(self, effect: Any) -> None:
+        await self.toll()
+        await self.behind.execute(effect)
 
 
 class Simulation:
@@ -83,7 +114,11 @@ class Simulation:
         self._sources = dict(sources or {})
         self._executors = dict(executors or {})
         self.kube.on_change.append(self._changed)
+        self.kube.collects_after = COLLECTS_AFTER
         self.ran: deque[str] = deque(maxlen=30)
+        self.runs = 0
+        self._others = 0
+        self._events: deque[tuple[float, Resource, JsonObject, str]] = deque()
         self.controller = self._fresh()
 
     # --- people and other controllers -----------------------------------------------------------------------------
@@ -145,47 +180,96 @@ class Simulation:
 
     # --- time ------------------------------------------------------------------------------------------------------
 
+    def latency(self, seconds: float) -> None:
+        """From now on each request takes that long, and what it changes is heard of that much later."""
+        self.kube.request_seconds = seconds
+
     async def settle(self) -> int:
         """Runs what is due until nothing is; returns how many runs that took."""
-        for runs in range(RUNS_LIMIT):
-            key = self.controller.queue.take()
-            if key is None:
-                return runs
-            try:
-                verdict = await self.controller.run(key)
-            finally:
-                self.controller.queue.done(key)
-            self.ran.append(f"{key}: {verdict.outcome} {verdict.detail}")
-        raise Restless("does not come to rest; the last runs:\n" + "\n".join(self.ran))
+        return await self._work(None)
 
     async def pass_time(self, span: timedelta) -> None:
         """Lets that much time pass, running everything when it is due."""
         end = self.clock.now() + span
-        await self.settle()
-        while (wait := self.controller.queue.seconds_to_next()) is not None:
+        await self._work(end)
+        while (wait := self._seconds_to_next()) is not None:
             if self.clock.now() + timedelta(seconds=wait) > end:
                 break
             self.clock.advance(wait)
-            await self.settle()
-        self.clock.advance(end - self.clock.now())
-        await self.settle()
+            await self._work(end)
+        if self.clock.now() < end:
+            self.clock.advance(end - self.clock.now())
+            await self._work(end)
 
     async def until(self, true: Callable[[], bool], within: timedelta = timedelta(hours=1)) -> None:
         """Lets time pass until `true()`; fails when it is still not after `within`."""
         end = self.clock.now() + within
-        await self.settle()
+        await self._work(end)
         while not true():
-            wait = self.controller.queue.seconds_to_next()
+            wait = self._seconds_to_next()
             if wait is None or self.clock.now() + timedelta(seconds=wait) > end:
                 raise AssertionError(f"not true within {within}; the last runs:\n" + "\n".join(self.ran))
             self.clock.advance(wait)
-            await self.settle()
+            await self._work(end)
+
+    async def pace(self, span: timedelta) -> Pace:
+        """Lets that much time pass and counts what the operator does in it."""
+        runs, requests, writes = self.runs, self._asked, len(self.kube.writes)
+        began = self.clock.now()
+        await self.pass_time(span)
+        minutes = (self.clock.now() - began) / timedelta(minutes=1)
+        asked = self._asked - requests
+        return Pace(*(n / minutes for n in (self.runs - runs, asked, len(self.kube.writes) - writes)))
+
+    async def _work(self, end: datetime | None) -> int:
+        """Runs what is due; with requests that take their time, until the end at the latest."""
+        done, at_once, instant = 0, 0, self.clock.now()
+        while end is None or self.clock.now() <= end:
+            self._hear()
+            key = self.controller.queue.take()
+            if key is None:
+                return done
+            try:
+                verdict = await self.controller.run(key)
+            finally:
+                self.controller.queue.done(key)
+            self.runs += 1
+            self.ran.append(f"{key}: {verdict.outcome} {verdict.detail}")
+            done += 1
+            # Without an end, or without time passing, only the number of runs can tell that there will be no rest.
+            at_once = at_once + 1 if end is None or self.clock.now() == instant else 0
+            instant = self.clock.now()
+            if at_once >= RUNS_LIMIT:
+                raise Restless("does not come to rest; the last runs:\n" + "\n".join(self.ran))
+        return done
+
+    def _hear(self) -> None:
+        self.kube.collect()
+        while self._events and self._events[0][0] <= self.clock.monotonic():
+            _, resource, obj, event = self._events.popleft()
+            self._heard(resource, obj, event)
+
+    def _seconds_to_next(self) -> float | None:
+        """Seconds until there is something to do: a key that is due, an event that arrives, children to collect."""
+        heard = max(0.0, self._events[0][0] - self.clock.monotonic()) if self._events else None
+        waits = (self.controller.queue.seconds_to_next(), self.kube.seconds_to_collection(), heard)
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _toll(self) -> None:
+        """What another system is asked costs as much as a request to the API server."""
+        self._others += 1
+        self.clock.advance(self.kube.request_seconds)
+
+    @property
+    def _asked(self) -> int:
+        return len(self.kube.requests) + self._others
 
     # --- death and resurrection ------------------------------------------------------------------------------------
 
     def restart(self) -> None:
         """A new process: queue, references and memory are empty, and every object is listed anew."""
         self.controller = self._fresh()
+        self._events.clear()
         for room in self._rooms:
             for obj in self.kube.all(room.resource):
                 self.controller.wake(key_of(room.resource, obj))
@@ -204,12 +288,20 @@ class Simulation:
         return False
 
     def _fresh(self) -> Controller:
-        sources: dict[type, Any] = {**kube_sources(self.kube, self.clock), **self._sources}
+        others = {type_: _Slow(source, self._toll) for type_, source in self._sources.items()}
+        sources: dict[type, Any] = {**kube_sources(self.kube, self.clock), **others}
+        executors = {type_: _Slow(executor, self._toll) for type_, executor in self._executors.items()}
         metrics = Metrics(CollectorRegistry())
-        around = Surroundings(self.kube, sources, self._executors, self.fence, self.clock, metrics)
+        around = Surroundings(self.kube, sources, executors, self.fence, self.clock, metrics)
         return Controller(self._rooms, around, jitter=lambda: 0.0)
 
-    def _changed(self, resource: Resource, obj: Mapping[str, Any], event: str) -> None:
+    def _changed(self, resource: Resource, obj: JsonObject, event: str) -> None:
+        if self.kube.request_seconds:
+            self._events.append((self.clock.monotonic() + self.kube.request_seconds, resource, obj, event))
+        else:
+            self._heard(resource, obj, event)
+
+    def _heard(self, resource: Resource, obj: Mapping[str, Any], event: str) -> None:
         self.controller.wake(key_of(resource, obj))
         for owner in owners_of(obj):
             self.controller.wake_owner(*owner)

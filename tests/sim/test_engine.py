@@ -255,7 +255,7 @@ async def test_an_object_that_goes_away_is_forgotten_and_its_children_are_collec
     sim.create(a_dataset())
     await sim.settle()
     sim.delete(DATASET, "flights")
-    await sim.settle()
+    await sim.pass_time(timedelta(seconds=5))
     assert sim.kube.all(CONFIG_MAP) == []
     assert sim.controller.queue.seconds_to_next() is None or sim.controller.queue.seconds_to_next() > 0  # type: ignore[operator]
 
