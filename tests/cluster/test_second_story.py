@@ -132,8 +132,9 @@ def refuse(stage: Stage, version: Version) -> tuple[JsonObject, Onlooker]:
 
 
 def marked_in_the_registry(stage: Stage, version: Version, reason: str) -> None:
-    until(lambda: REJECTED in stage.registry.tags(version), 30, f"version {version.number} has the tag {REJECTED}")
-    tag = stage.registry.tags(version)[REJECTED]
+    rejected = f"{REJECTED}/{stage.scene.namespace}/{NAME}"
+    until(lambda: rejected in stage.registry.tags(version), 30, f"version {version.number} has the tag {rejected}")
+    tag = stage.registry.tags(version)[rejected]
     assert f'"by":"{stage.scene.namespace}/{NAME}"' in tag
     assert f'"reason":"{reason}"' in tag
     assert stage.registry.alias(version.model, "champion") == stage.good.number

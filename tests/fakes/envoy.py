@@ -25,7 +25,7 @@ from bucle.externals.router.status import (
     healthy_clusters,
     shown_versions,
 )
-from bucle.externals.router.values import Backend, ClusterCount, Routes
+from bucle.externals.router.values import Answered, Backend, Routes
 
 START_SECONDS = 20.0
 BINARY = Path(sys.prefix) / "lib/python3.11/site-packages/envoy/_bin/envoy"
@@ -88,7 +88,7 @@ class View:
     cds: str | None
     rds: str | None
     healthy: frozenset[str]
-    counts: dict[str, ClusterCount]
+    counts: dict[str, Answered]
 
 
 class Envoy:

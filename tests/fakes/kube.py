@@ -107,6 +107,10 @@ class FakeKube:
         """The next `times` calls of that verb (on that resource) raise `error` and do nothing."""
         self._failures.append(_Failure(verb, resource, error, times))
 
+    def mend(self) -> None:
+        """Calls fail no longer."""
+        self._failures.clear()
+
     def crash_after(self, writes: int | None) -> None:
         """Die right after so many more writes, which still land; None takes it back."""
         self._writes_left = writes

@@ -31,12 +31,19 @@ from bucle.engine.reads import Known, Observation, Unavailable
 from bucle.engine.room import AnyRoom
 from bucle.engine.status import timestamp
 from bucle.externals.judge.values import EvidenceRead
-from bucle.externals.router.values import ClusterCount, RouterPod, RouterRead, RouterStatus, TouchRouters
+from bucle.externals.router.values import Answered, RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.kinds import modeldeployment
 from bucle.resources.addresses import MODEL_DEPLOYMENT, Resource
 
 REGISTERED = "ml.flights"
 NAME = "flights"
+
+
+def owned(tag: str) -> str:
+    """The key under which this deployment keeps a fact of a version."""
+    return names.owned_tag(tag, NAMESPACE, NAME)
+
+
 LIMIT_SAMPLES = {"samples": 2000, "minDuration": "1m", "maxDuration": "15m"}
 
 
@@ -75,6 +82,10 @@ class RolloutWorld:
     router_silent: bool = False
     """A second router pod lives but does not answer: on a node that is cut off."""
     unready: set[str] = field(default_factory=set)
+    ready_pods: dict[str, int] = field(default_factory=dict)
+    """So many pods of a revision are ready, whatever its Deployment wants."""
+    refused_pods: str | None = None
+    """What a quota or a webhook says to every new pod of a model server."""
     history: list[dict[str, int]] = field(default_factory=list)
     touched: int = 0
 
@@ -201,13 +212,22 @@ class RolloutWorld:
             if model.failure is not None:
                 self._crashed_pod(deployment, model.failure)
             elif revision in self.unready:
-                self._unready(deployment)
+                self._report(deployment, 0)
+            elif revision is not None and (revision in self.ready_pods or self.refused_pods):
+                self._report(deployment, self.ready_pods.get(revision, self._ready_pods(revision)))
             else:
                 drivers.ready_deployment(self.sim.kube, deployment)
 
-    def _unready(self, deployment: JsonObject) -> None:
+    def _report(self, deployment: JsonObject, ready: int) -> None:
+        """The Deployment controller's words: so many pods are ready, and why there are no others."""
+        refused = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": self.refused_pods}]
+
         def change(obj: JsonObject) -> None:
-            obj["status"] = {"observedGeneration": obj["metadata"]["generation"]}
+            obj["status"] = {
+                "observedGeneration": obj["metadata"]["generation"],
+                **({"readyReplicas": ready, "replicas": ready} if ready else {}),
+                **({"conditions": refused} if self.refused_pods else {}),
+            }
 
         self.sim.kube.edit(DEPLOYMENT, NAMESPACE, deployment["metadata"]["name"], change)
 
@@ -255,9 +275,12 @@ class RolloutWorld:
         self._shown.append(shown)
         self.history.append(shown.weights)
 
-    def _ready(self, revision: str) -> bool:
+    def _ready_pods(self, revision: str) -> int:
         fleet = self.fleets().get(revision)
-        return fleet is not None and bool(fleet.get("status", {}).get("readyReplicas"))
+        return int(fleet.get("status", {}).get("readyReplicas") or 0) if fleet is not None else 0
+
+    def _ready(self, revision: str) -> bool:
+        return self._ready_pods(revision) > 0
 
     def _in_force(self) -> _Shown | None:
         delay = timedelta(seconds=self.programs_after)
@@ -293,7 +316,7 @@ class RolloutWorld:
             return Known(RouterStatus(()), self.clock.now())
         shown = self._in_force()
         healthy = frozenset(c for c in (shown.clusters if shown else ()) if self._ready(c.removesuffix("-shadow")))
-        counts = {c: ClusterCount(int(n), int(e)) for c, (n, e) in self._counts.items()}
+        counts = {c: Answered(int(n), int(e)) for c, (n, e) in self._counts.items()}
         pods = tuple(
             RouterPod(
                 f"router-{i}",

@@ -120,7 +120,10 @@ async def test_servers_that_do_not_answer_are_told() -> None:
 async def test_a_registry_that_is_down_keeps_reference_and_windows() -> None:
     world = DriftWorld()
     world.registry.versions.clear()
-    told = {names.TAG_PROMOTED_AT: "2025-12-01T00:00:00Z", names.TAG_REFERENCE: canonical_json(REFERENCE)}
+    told = {
+        names.owned_tag(names.TAG_PROMOTED_AT, NAMESPACE, "flights"): "2025-12-01T00:00:00Z",
+        names.TAG_REFERENCE: canonical_json(REFERENCE),
+    }
     world.registry.add(MODEL, "s3://bucle/mlflow/m1", told)
     await world.window("0.51")
     kept = {name: world.status[name] for name in ("reference", "cursor", "streak", "lastEvaluation")}

@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.fakes.rollout_world import NAME, REGISTERED, Model, RolloutWorld
+from tests.fakes.rollout_world import NAME, REGISTERED, Model, RolloutWorld, owned
 from tests.fakes.simulation import NAMESPACE
 
 from bucle.contracts import names
@@ -162,7 +162,7 @@ async def test_an_abort_needs_neither_registry_nor_judge() -> None:
     world.registry.down = None
     await world.sim.pass_time(timedelta(minutes=10))
     assert world.serves(one)() and rejected(world), "it is not tried again when the registry is back"
-    assert names.TAG_REJECTED in world.registry.tags(REGISTERED, 2)
+    assert owned(names.TAG_REJECTED) in world.registry.tags(REGISTERED, 2)
 
 
 async def test_a_promotion_restarts_no_pod() -> None:
@@ -231,7 +231,7 @@ async def test_a_stable_version_in_trouble_holds_the_rollout_and_keeps_what_it_a
     stable = world.status["stable"]["revision"]
     world.point("challenger", world.register(Model(loss=-0.07)))
     await world.sim.until(lambda: shares(world, stable)[-1] == 50, HOURS)
-    world.unready.add(stable)
+    world.ready_pods[stable] = 1
     await world.sim.pass_time(timedelta(minutes=20))
     assert world.at("Stepping", 1)() and shares(world, stable)[-1] == 50
     assert world.status["stable"]["model"]["version"] == one
@@ -361,13 +361,13 @@ async def test_a_champion_that_cannot_be_loaded_any_more_is_tried_once() -> None
 async def test_a_rebuilt_cluster_does_not_promote_its_champion_a_second_time() -> None:
     world = world_of()
     then = "2025-01-01T00:00:00Z"
-    one = world.register(tags={names.TAG_PROMOTED_AT: then})
+    one = world.register(tags={owned(names.TAG_PROMOTED_AT): then})
     world.point("champion", one)
     world.point("challenger", one)
     world.sim.create(world.manifest(steps=STEPS, soak=SOAK))
     await world.sim.until(world.serves(one), HOURS)
     assert world.status["stable"]["since"] == then
-    assert world.registry.tags(REGISTERED, one)[names.TAG_PROMOTED_AT] == then
+    assert world.registry.tags(REGISTERED, one)[owned(names.TAG_PROMOTED_AT)] == then
 
 
 async def test_an_alias_that_was_there_before_does_not_hide_a_promotion_that_was_not_told() -> None:
@@ -379,5 +379,5 @@ async def test_an_alias_that_was_there_before_does_not_hide_a_promotion_that_was
     world.point("champion", two)
     world.registry.fails_next = 2
     await world.sim.until(world.serves(two), HOURS)
-    assert names.TAG_PROMOTED_AT in world.registry.tags(REGISTERED, two)
+    assert owned(names.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, two)
     assert world.status["history"][1]["model"]["version"] == one

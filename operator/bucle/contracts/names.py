@@ -35,6 +35,12 @@ TAG_PROMOTED_AT = f"{DOMAIN}/promoted-at"
 TAG_REFERENCE = f"{DOMAIN}/reference"
 TAG_PROMOTION_REFERENCE = f"{DOMAIN}/promotion-reference"
 
+
+def owned_tag(tag: str, namespace: str, deployment: str) -> str:
+    """The key under which one ModelDeployment keeps a fact about a version that several of them may serve."""
+    return f"{tag}/{namespace}/{deployment}"
+
+
 ENV_TASK_SHA256 = "BUCLE_TASK_SHA256"
 TASK_PATH = "/bucle/task.json"
 TERMINATION_PATH = "/dev/termination-log"

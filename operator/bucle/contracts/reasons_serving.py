@@ -82,6 +82,34 @@ SERVING: dict[str, Reason] = {
     ),
     "Paused": Reason("`rollout.paused` is true.", "Set it to false."),
     "RouteNotProgrammed": Reason("Not all router pods show the wanted routes yet.", "Wait; the router is told again."),
+    "TookOver": Reason(
+        "No pod of the stable version is ready; another version answers everything, unjudged.",
+        "See why the stable version's pods are not ready; keep the other one by pinning it, or let a new version follow.",
+        event=Event.WARNING,
+    ),
+    "PartlyServing": Reason(
+        "A version that gets requests has no ready pod.",
+        "See its pods; the routes follow within seconds.",
+        event=Event.WARNING,
+    ),
+    "StateUnknown": Reason(
+        "The status was written by another release or by hand and cannot be understood: everything stays as it is.",
+        "Run the release that wrote it, raise `rollout.attempt`, or remove `status.rollout`.",
+        event=Event.WARNING,
+    ),
+    "NoPromotion": Reason("No alias is to be moved.", "Nothing."),
+    "AliasMoved": Reason("The alias points to the version promoted last.", "Nothing."),
+    "AliasMissing": Reason("The alias does not point to the promoted version yet, or was deleted.", "Wait: it is set."),
+    "AliasMovedByOther": Reason(
+        "A person or another ModelDeployment moved the alias away from the version promoted here; it is left there.",
+        "Give each ModelDeployment an alias of its own, or move the alias back.",
+        event=Event.WARNING,
+    ),
+    "ModelNotRegistered": Reason(
+        "The registry has no version with the digest of the served model: it was deleted, or restored from a backup.",
+        "Register the artifact again with its digest as a tag, or promote another version; serving goes on.",
+        event=Event.WARNING,
+    ),
     # DriftPolicy
     "WaitingForReference": Reason(
         "The served version has no reference metric yet.", "Wait for a ModelDeployment with a stable version."

@@ -126,17 +126,20 @@ def overlay(
     if not refusals:
         return [dict(condition) for condition in planned]
     before = [condition for condition in stored if condition.get("type") in _FOLDED]
-    said = {c["type"]: c for c in fold(before, _says(refusals), generation, now)}
+    serves = is_true({"conditions": planned}, "Ready") and is_true({"conditions": planned}, "Reconciling")
+    said = {c["type"]: c for c in fold(before, _says(refusals, serves=serves), generation, now)}
     others = [dict(condition) for condition in planned if condition.get("type") not in said]
     return sorted([*others, *said.values()], key=lambda condition: str(condition["type"]))
 
 
-def _says(refusals: Sequence[Refusal]) -> tuple[ConditionUpdate, ...]:
+def _says(refusals: Sequence[Refusal], *, serves: bool) -> tuple[ConditionUpdate, ...]:
+    """What serves while more is on its way (`still_ready`) is not called unready because that more was refused; a taken
+    name needs a person."""
     taken = [refusal for refusal in refusals if refusal.reason == "NameTaken"]
     spoken = taken or list(refusals)
     reason, message = spoken[0].reason, "; ".join(refusal.message for refusal in spoken)
     return (
-        ConditionUpdate("Ready", "False", reason, message),
+        ConditionUpdate("Ready", "True" if serves and not taken else "False", reason, message),
         ConditionUpdate("Reconciling", "False" if taken else "True", reason, "" if taken else message),
         ConditionUpdate("Stalled", "True" if taken else "False", reason, message if taken else ""),
     )

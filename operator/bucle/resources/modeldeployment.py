@@ -103,6 +103,10 @@ class Traffic(Model):
     router: RouterSettings = Field(description="The operator's own router.")
 
 
+class Judge(PodSettings):
+    """The pod that pairs labelled answers while a shadow step runs; where nothing is said it is placed as the model servers."""
+
+
 class Capture(Model):
     """What is kept of requests and answers."""
 
@@ -202,7 +206,9 @@ class Rollout(Model):
     supersede: Literal["Queue", "Replace"] = Field(
         default="Queue", description="Whether a newer version waits for a running rollout or replaces it."
     )
-    attempt: Turn = Field(default=0, description="Raise it to try a refused version again.")
+    attempt: Turn = Field(
+        default=0, description="Raise it to try a refused version again, or to start a running rollout anew."
+    )
     paused: bool = Field(default=False, description="Holds the rollout at its step; an abort still works.")
 
 
@@ -307,6 +313,7 @@ class ModelDeploymentSpec(Model):
     gates: Annotated[tuple[Gate, ...], ListType("map", ("name",)), Field(max_length=16)] = Field(
         default=(), description="Named tests of a candidate."
     )
+    judge: Judge = Field(default=Judge(), description="The pod that pairs labelled answers while a shadow step runs.")
 
 
 class ModelDeployment(Resource):

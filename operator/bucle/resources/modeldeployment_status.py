@@ -29,16 +29,20 @@ class StableRevision(Model):
     ready_replicas: int | None = Field(default=None, description="Pods that are ready.")
     weight: int | None = Field(default=None, description="Share of requests it answers, in percent.")
     since: Timestamp | None = Field(default=None, description="When it became the stable revision.")
+    unready_since: Timestamp | None = Field(
+        default=None, description="Since then none of its pods is ready; a loaded candidate takes over."
+    )
 
 
 class Load(Model):
     """How far loading is."""
 
-    state: Short | None = Field(default=None, description="Pending, Loading, Loaded or Failed.")
-    seconds: int | None = Field(default=None, description="Whole seconds it took.")
+    state: Short | None = Field(default=None, description="Waiting, Loading or Loaded.")
     since: Timestamp | None = Field(
-        default=None, description="When `loadTimeout` began to run anew: nothing but the model has kept it since."
+        default=None,
+        description="When `loadTimeout` began to run; left out while something other than the model keeps its pods.",
     )
+    reason: Short | None = Field(default=None, description="What keeps it, in one word.")
     message: Text | None = Field(default=None, description="Why it waits or failed.")
 
 
@@ -61,16 +65,6 @@ class Weight(Model):
     programmed: int | None = Field(default=None, description="What every living router pod has confirmed.")
 
 
-class AliasMove(Model):
-    """The one move of the alias after a promotion, written before it is done."""
-
-    alias: Short | None = Field(default=None, description="The alias.")
-    version: int | None = Field(default=None, description="Where it goes.")
-    previous_version: int | None = Field(default=None, description="Where it was.")
-    state: Short | None = Field(default=None, description="Wanted, Done or Refused.")
-    message: Text | None = Field(default=None, description="Why it waits or was refused.")
-
-
 class Counter(Model):
     """What a router pod had counted when this rollout began to count there."""
 
@@ -91,20 +85,38 @@ class RealisedMetric(Model):
     at: Timestamp | None = Field(default=None, description="When it was taken.")
 
 
+class PromotionStatus(Model):
+    """The model promoted last, and whether the registry knows: written before it is told."""
+
+    model: ModelReference | None = Field(default=None, description="The promoted model.")
+    at: Timestamp | None = Field(default=None, description="When it was promoted.")
+    alias: Short | None = Field(default=None, description="The alias that moves to it.")
+    before: Short | None = Field(default=None, description="Digest of the model that the alias pointed to before.")
+    reference: RealisedMetric | None = Field(default=None, description="What it was promoted on.")
+    state: Short | None = Field(
+        default=None,
+        description="Wanted, Done, Lost (the registry has no version with this digest) or Overtaken (the alias is elsewhere).",
+    )
+
+
 class RolloutStatus(Model):
     """The running rollout."""
 
     id: Short | None = Field(default=None, description="Names this rollout.")
-    plan_hash: Short | None = Field(default=None, description="Hash of steps, gates and attempt.")
+    plan_hash: Short | None = Field(default=None, description="Hash of steps, gates and serving.")
+    attempt: int | None = Field(default=None, description="The `attempt` it belongs to.")
     state: Short | None = Field(default=None, description="Loading, Stepping, Soaking, Promoting or Aborting.")
     started_at: Timestamp | None = Field(default=None, description="When it began.")
     stable_revision: Short | None = Field(default=None, description="Revision it started from.")
     candidate_revision: Short | None = Field(default=None, description="Revision on trial.")
     step: int | None = Field(default=None, description="Index of the step, from 0.")
+    step_entered_at: Timestamp | None = Field(default=None, description="When the step was asked of the router.")
     step_started_at: Timestamp | None = Field(default=None, description="When the step was in force.")
+    took_over_at: Timestamp | None = Field(
+        default=None, description="When the candidate took over unjudged: nothing of the stable version answered."
+    )
     waiting_for: Text | None = Field(default=None, description="What the step waits for.")
     weight: Weight | None = Field(default=None, description="The candidate's share.")
-    alias_move: AliasMove | None = Field(default=None, description="The alias move after the soak.")
     reference: RealisedMetric | None = Field(default=None, description="What the candidate is promoted on.")
     outcome: Short | None = Field(default=None, description="What an ending rollout ends with.")
     reason: Short | None = Field(default=None, description="Why it ends, in one word.")
@@ -119,14 +131,17 @@ class Needs(Model):
 
     samples: int | None = Field(default=None, description="Samples needed in all.")
     groups: int | None = Field(default=None, description="Groups needed in all.")
+    reachable: bool | None = Field(
+        default=None, description="Whether that can arrive before `maxDuration` at the observed rate."
+    )
     message: Text | None = Field(default=None, description="The same in words, with the time it will take.")
 
 
 class GateStatus(Model):
-    """The last look at one gate."""
+    """The last evaluation of one gate; numbers that only grow are written when they have grown by half."""
 
     name: Short | None = Field(default=None, description="Name of the gate.")
-    step: int | None = Field(default=None, description="Step it was looked at in.")
+    step: int | None = Field(default=None, description="Step it was evaluated in.")
     verdict: Short | None = Field(default=None, description="Pass, Fail, Inconclusive, NoData or Error.")
     message: Text | None = Field(default=None, description="The verdict in words.")
     unit: Short | None = Field(default=None, description="What a sample is: requests or labelled pairs.")
@@ -136,7 +151,7 @@ class GateStatus(Model):
     estimate: DecimalString | None = Field(default=None, description="Candidate against stable.")
     interval: Interval | None = Field(default=None, description="Where the truth lies, valid at every look.")
     limit: DecimalString | None = Field(default=None, description="What is allowed.")
-    at: Timestamp | None = Field(default=None, description="When it was looked at.")
+    at: Timestamp | None = Field(default=None, description="When it was evaluated.")
 
 
 class Refused(Model):
@@ -157,7 +172,7 @@ class PastRollout(Model):
 
     revision: Short | None = Field(default=None, description="Revision that was on trial.")
     model: ModelReference | None = Field(default=None, description="Its model.")
-    outcome: Short | None = Field(default=None, description="Promoted, Aborted or Superseded.")
+    outcome: Short | None = Field(default=None, description="Promoted, Aborted, Superseded or TookOver.")
     reason: Short | None = Field(default=None, description="Why.")
     started_at: Timestamp | None = Field(default=None, description="When it began.")
     finished_at: Timestamp | None = Field(default=None, description="When it ended.")
@@ -170,8 +185,11 @@ class ModelDeploymentStatus(Status):
     candidate: CandidateRevision | None = Field(default=None, description="What is on trial.")
     previous: StableRevision | None = Field(default=None, description="What answered before; kept warm for the soak.")
     rollout: RolloutStatus | None = Field(default=None, description="The running rollout.")
+    promotion: PromotionStatus | None = Field(
+        default=None, description="What the registry is told of the last promotion."
+    )
     gates: Annotated[tuple[GateStatus, ...], ListType(), Field(max_length=64)] = Field(
-        default=(), description="The last look at each gate."
+        default=(), description="The last evaluation of each gate."
     )
     rejected: Refused | None = Field(default=None, description="The version refused last.")
     history: Annotated[tuple[PastRollout, ...], ListType(), Field(max_length=20)] = Field(

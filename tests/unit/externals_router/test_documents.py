@@ -20,7 +20,7 @@ from bucle.externals.router.documents import (
     router_documents,
 )
 from bucle.externals.router.status import cluster_numbers, counts, healthy_clusters, shown_versions
-from bucle.externals.router.values import Backend, ClusterCount, Mirror, RouterPod, Routes, RouteVersions
+from bucle.externals.router.values import Answered, Backend, Mirror, RouterPod, Routes, RouteVersions
 
 OLD, NEW = Backend("old", "old.ns.svc"), Backend("new", "new.ns.svc")
 
@@ -102,11 +102,9 @@ def test_status_is_read_from_envoys_own_json() -> None:
 
 @pytest.mark.parametrize(
     ("cluster", "expected"),
-    [("new", ClusterCount(10, 4)), ("new-shadow", ClusterCount(7, 1))],
+    [("new", Answered(10, 4)), ("new-shadow", Answered(7, 1))],
 )
-def test_copies_that_our_own_limit_refused_say_nothing_about_the_candidate(
-    cluster: str, expected: ClusterCount
-) -> None:
+def test_copies_that_our_own_limit_refused_say_nothing_about_the_candidate(cluster: str, expected: Answered) -> None:
     values = {
         "upstream_rq_completed": 10,
         "upstream_rq_5xx": 4,

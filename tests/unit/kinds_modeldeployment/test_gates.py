@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucle.contracts.evidence import GroupSums
-from bucle.kinds.modeldeployment import gates
-from bucle.kinds.modeldeployment.gates import Count
+from bucle.externals.router.values import Answered
+from bucle.kinds.modeldeployment.gates import error_rate, quality
 
 
 def groups(differences: list[float], rows: int = 100, against_prior: float = -0.1) -> list[GroupSums]:
@@ -39,39 +39,39 @@ def noisy(mean: float, spread: float, count: int, seed: int = 1) -> list[float]:
     ],
 )
 def test_quality_decides_by_closed_groups(differences: list[float], margin: float, verdict: str) -> None:
-    assert gates.quality(groups(differences), margin, beats_prior=False).verdict == verdict
+    assert quality.paired(groups(differences), margin, beats_prior=False).verdict == verdict
 
 
 def test_a_candidate_as_good_as_a_useless_stable_version_must_still_beat_the_constant_predictor() -> None:
     useless = groups([0.0] * 20, against_prior=0.02)
-    assert gates.quality(useless, 0.005, beats_prior=False).verdict == "Pass"
-    assert gates.quality(useless, 0.005, beats_prior=True).verdict == "Fail"
+    assert quality.paired(useless, 0.005, beats_prior=False).verdict == "Pass"
+    assert quality.paired(useless, 0.005, beats_prior=True).verdict == "Fail"
 
 
 def test_an_open_verdict_says_how_many_groups_it_takes() -> None:
-    look = gates.quality(groups([0.01, -0.01] * 6), 0.005, beats_prior=True)
+    look = quality.paired(groups([0.01, -0.01] * 6), 0.005, beats_prior=True)
     assert look.verdict == "Inconclusive"
     assert look.needs_groups is not None and look.needs_groups > 12
-    worse = gates.quality(groups(noisy(0.02, 0.03, 12)), 0.005, beats_prior=False)
+    worse = quality.paired(groups(noisy(0.02, 0.03, 12)), 0.005, beats_prior=False)
     assert worse.needs_groups is None, "more of the same would not make it pass"
 
 
 def test_few_groups_are_no_data_and_say_so() -> None:
-    look = gates.quality(groups([0.0] * 5), 0.005, beats_prior=False)
+    look = quality.paired(groups([0.0] * 5), 0.005, beats_prior=False)
     assert (look.groups, look.samples, look.needs_groups) == (5, 500, 12)
 
 
 def test_the_half_width_is_the_published_formula() -> None:
     # worked by hand for t = 20, s = 1, α = 0.05: ρ² = 0.3968, tρ²+1 = 8.936, sqrt(0.1126 · 3.4305)
-    assert gates.half_width(1.0, 20) == pytest.approx(0.6215, abs=1e-3)
+    assert quality.half_width(1.0, 20) == pytest.approx(0.6215, abs=1e-3)
 
 
 def test_the_realised_metric_of_a_promotion_has_its_grouped_error() -> None:
     sums = [GroupSums(group=str(i), n=10, x=0, p=0, c=c, s=0) for i, c in enumerate((4.0, 6.0))]
-    value, error, count, rows = gates.mean_loss(sums, sign=1)
+    value, error, count, rows = quality.mean_loss(sums, sign=1)
     assert (value, count, rows) == (0.5, 2, 20)
     assert error == pytest.approx(0.1)
-    assert gates.mean_loss(sums, sign=-1)[0] == -0.5
+    assert quality.mean_loss(sums, sign=-1)[0] == -0.5
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,15 @@ def test_the_realised_metric_of_a_promotion_has_its_grouped_error() -> None:
     ],
 )
 def test_errors_are_counted_against_stable(stable: tuple[int, int], candidate: tuple[int, int], verdict: str) -> None:
-    assert gates.errors(Count(*stable), Count(*candidate), 0.005).verdict == verdict
+    assert error_rate.compared(Answered(*stable), Answered(*candidate), 0.005).verdict == verdict
 
 
 def test_an_open_error_gate_says_how_many_requests_it_takes() -> None:
-    look = gates.errors(Count(9000, 9), Count(1000, 1), 0.005)
+    look = error_rate.compared(Answered(9000, 9), Answered(1000, 1), 0.005)
     assert look.needs_samples is not None
     factor = look.needs_samples / 1000
-    later = gates.errors(
-        Count(round(9000 * factor), round(9 * factor)), Count(look.needs_samples, round(factor)), 0.005
+    later = error_rate.compared(
+        Answered(round(9000 * factor), round(9 * factor)), Answered(look.needs_samples, round(factor)), 0.005
     )
     assert later.verdict == "Pass"
 
@@ -103,13 +103,15 @@ def test_an_open_error_gate_says_how_many_requests_it_takes() -> None:
 @given(n=st.integers(1, 5000), data=st.data())
 def test_a_rate_lies_within_its_own_bounds(n: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, n))
-    bounds = gates.rate_bounds(Count(n, k), 0.025)
+    bounds = error_rate.rate_bounds(Answered(n, k), 0.025)
     assert 0.0 <= bounds.lower <= bounds.estimate <= bounds.upper <= 1.0
 
 
 @given(st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 50), st.integers(0, 50))
 def test_no_error_gate_passes_without_samples(stable: int, candidate: int, failed: int, worse: int) -> None:
-    look = gates.errors(Count(stable, min(failed, stable)), Count(candidate, min(worse, candidate)), max_increase=0.005)
+    look = error_rate.compared(
+        Answered(stable, min(failed, stable)), Answered(candidate, min(worse, candidate)), max_increase=0.005
+    )
     if look.verdict == "Pass":
         assert candidate > 0 and stable > 0
 
@@ -117,7 +119,7 @@ def test_no_error_gate_passes_without_samples(stable: int, candidate: int, faile
 @given(st.lists(st.tuples(st.floats(-10, 10), st.integers(0, 50)), max_size=11))
 def test_no_quality_gate_passes_before_twelve_groups(sums: list[tuple[float, int]]) -> None:
     given_groups = [GroupSums(group=str(i), n=n, x=x, p=x, c=0, s=0) for i, (x, n) in enumerate(sums)]
-    assert gates.quality(given_groups, 1.0, beats_prior=False).verdict == "NoData"
+    assert quality.paired(given_groups, 1.0, beats_prior=False).verdict == "NoData"
 
 
 def test_looking_after_every_group_condemns_a_model_at_the_margin_in_few_runs() -> None:
@@ -128,7 +130,7 @@ def test_looking_after_every_group_condemns_a_model_at_the_margin_in_few_runs() 
     for _ in range(runs):
         sums = groups([source.gauss(0.005, 0.05) for _ in range(40)])
         for seen in range(12, 41):
-            verdict = gates.quality(sums[:seen], 0.005, beats_prior=False).verdict
+            verdict = quality.paired(sums[:seen], 0.005, beats_prior=False).verdict
             if verdict in wrong:
                 wrong[verdict] += 1
                 break
@@ -139,13 +141,13 @@ def test_looking_at_every_two_hundred_requests_condemns_an_equal_candidate_in_fe
     """100 runs at the limit itself (stable 1 %, candidate 1.5 %), 25 looks each of 200."""
     source, wrong, runs = random.Random(7), 0, 100
     for _ in range(runs):
-        stable = candidate = Count(0, 0)
+        stable = candidate = Answered(0, 0)
         for _ in range(25):
-            stable = Count(stable.requests + 200, stable.errors + sum(source.random() < 0.01 for _ in range(200)))
-            candidate = Count(
+            stable = Answered(stable.requests + 200, stable.errors + sum(source.random() < 0.01 for _ in range(200)))
+            candidate = Answered(
                 candidate.requests + 200, candidate.errors + sum(source.random() < 0.015 for _ in range(200))
             )
-            if gates.errors(stable, candidate, 0.005).verdict in ("Pass", "Fail"):
+            if error_rate.compared(stable, candidate, 0.005).verdict in ("Pass", "Fail"):
                 wrong += 1
                 break
     assert wrong / runs <= 0.05

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tests.fakes.rollout_world import Model, RolloutWorld
 
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, SERVICE, JsonObject
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD_DISRUPTION_BUDGET, SERVICE, JsonObject
 from bucle.resources.addresses import Resource
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "modeldeployment"
@@ -35,7 +35,12 @@ def readable(obj: JsonObject) -> JsonObject:
 
 @pytest.mark.parametrize(
     ("resource", "file"),
-    [(DEPLOYMENT, "deployments.yaml"), (SERVICE, "services.yaml"), (CONFIG_MAP, "configmaps.yaml")],
+    [
+        (DEPLOYMENT, "deployments.yaml"),
+        (SERVICE, "services.yaml"),
+        (CONFIG_MAP, "configmaps.yaml"),
+        (POD_DISRUPTION_BUDGET, "budgets.yaml"),
+    ],
 )
 async def test_children_while_a_candidate_is_in_the_shadow(resource: Resource, file: str) -> None:
     world = await shadowing()

@@ -48,11 +48,22 @@ class RouteVersions:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterCount:
-    """Requests that got a final answer since this router pod started, and those whose answer was 5xx or none."""
+class Answered:
+    """Requests that got a final answer since this router pod started, and those whose answer was 5xx or none.
 
-    requests: int
-    errors: int
+    Only ever grows while one router pod lives, and only ever added up and taken from one another: a gate that looks at
+    another property of answers (how long they took) adds a field here, and nothing between the router and the gate changes.
+    """
+
+    requests: int = 0
+    errors: int = 0
+
+    def __add__(self, other: Answered) -> Answered:
+        return Answered(self.requests + other.requests, self.errors + other.errors)
+
+    def since(self, base: Answered) -> Answered:
+        """What came after `base`; never negative."""
+        return Answered(max(0, self.requests - base.requests), max(0, self.errors - base.errors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ class RouterPod:
     cds_version: str | None = None
     rds_version: str | None = None
     healthy: frozenset[str] = frozenset()
-    counts: Mapping[str, ClusterCount] = field(default_factory=dict)
+    counts: Mapping[str, Answered] = field(default_factory=dict)
     silent: str | None = None
 
     def shows(self, versions: RouteVersions) -> bool:

@@ -190,10 +190,22 @@ def _served(
         stable.model.name,
         stable.model.version,
     ):
-        tags = dict(version.value.tags)
+        tags = _of_this(deployment, version.value)
     elif isinstance(version, Unavailable):
         tags = _remembered(policy, stable.model)
     return Served(stable.revision, stable.model, _moment(tags.get(names.TAG_PROMOTED_AT)) or stable.since, tags)
+
+
+def _of_this(deployment: ModelDeployment | None, version: ModelVersion) -> Mapping[str, str]:
+    """The version's tags; of the facts that each ModelDeployment keeps for itself, those of the watched one."""
+    tags = dict(version.tags)
+    for tag in (names.TAG_PROMOTED_AT, names.TAG_PROMOTION_REFERENCE):
+        meta = deployment.metadata if deployment else None
+        own = tags.get(names.owned_tag(tag, meta.namespace, meta.name)) if meta else None
+        tags.pop(tag, None)
+        if own is not None:
+            tags[tag] = own
+    return tags
 
 
 def _remembered(policy: DriftPolicy, model: ModelReference) -> Mapping[str, str]:

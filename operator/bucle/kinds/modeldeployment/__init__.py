@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, SERVICE
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD_DISRUPTION_BUDGET, SERVICE
 from bucle.engine.room import Room
 from bucle.kinds.modeldeployment.plan import plan
 from bucle.kinds.modeldeployment.world import World, reads, refs, world
@@ -23,9 +23,5 @@ def room(platform: Platform) -> Room[ModelDeployment, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
-        children=(
-            DEPLOYMENT,
-            SERVICE,
-            CONFIG_MAP,
-        ),
+        children=(DEPLOYMENT, SERVICE, CONFIG_MAP, POD_DISRUPTION_BUDGET),
     )

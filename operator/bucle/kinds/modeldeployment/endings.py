@@ -1,106 +1,96 @@
-"""How a rollout ends before its time, and the one line of history that stays. Pure."""
+"""How a rollout ends before its time: condemned, superseded, or with the candidate in the place of a dead version. Pure."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TypeVar
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from bucle.kinds.modeldeployment.world import World
-from bucle.resources.base import Model
-from bucle.resources.modeldeployment_status import (
-    CandidateRevision,
-    Load,
-    ModelDeploymentStatus,
-    PastRollout,
-    Refused,
-    RolloutStatus,
-    Weight,
+from bucle.contracts.result import Failure
+from bucle.kinds.modeldeployment.state import (
+    Aborting,
+    Outcome,
+    Refusal,
+    Rollout,
+    Serving,
+    Soaking,
+    State,
+    Stepping,
+    Wait,
+    WaitFor,
+    finished,
 )
+from bucle.kinds.modeldeployment.traffic.routing import FULL
+from bucle.kinds.modeldeployment.world import World
 
-Status = ModelDeploymentStatus
-HISTORY = 20
-
-M = TypeVar("M", bound=Model)
-
-
-def change(model: M, **fields: object) -> M:
-    """A copy with these fields replaced."""
-    return model.model_copy(update=fields)
+DRAIN = timedelta(seconds=10)
 
 
-def need(status: Status) -> tuple[RolloutStatus, CandidateRevision]:
-    if status.rollout is None or status.candidate is None:
-        raise ValueError("a running rollout must have a candidate in status")
-    return status.rollout, status.candidate
-
-
-def abort(world: World, status: Status, reason: str, message: str, now: datetime) -> Status:
-    """Condemns the candidate and takes its requests away. Needs nothing but Kubernetes."""
-    status = _roles_back(status)
-    _, candidate = need(status)
-    model = candidate.model
-    refused = Refused(
-        version=model.version if model else None,
-        digest=model.digest if model else None,
-        revision=candidate.revision,
+def condemn(world: World, state: State, reason: str, message: str, now: datetime) -> State:
+    """Refuses the candidate and takes its requests away. Needs nothing but Kubernetes."""
+    if state.rollout is None:
+        return state
+    candidate = state.rollout.run.candidate
+    refusal = Refusal(
+        version=candidate.model.version,
+        digest=candidate.model.digest,
+        revision=candidate.id,
         plan_hash=world.plan_hash,
-        attempt=world.deployment.spec.rollout.attempt,
+        attempt=world.spec.rollout.attempt,
         reason=reason,
         message=message,
-        at=now.replace(microsecond=0),
+        at=now,
     )
-    return ending(change(status, rejected=refused), "Aborted", reason, message)
+    return take_away(replace(state, rejected=refusal), Outcome.ABORTED, reason, message)
 
 
-def ending(status: Status, outcome: str, reason: str, message: str) -> Status:
-    """Weight 0 for the candidate, for whatever reason the rollout ends early."""
-    status = _roles_back(status)
-    rollout, candidate = need(status)
-    return change(
-        status,
-        candidate=change(candidate, weight=0, shadow=0),
-        rollout=change(
-            rollout,
-            state="Aborting",
-            outcome=outcome,
-            reason=reason,
-            message=message,
-            step_started_at=None,
-            weight=Weight(desired=0, programmed=rollout.weight.programmed if rollout.weight else 0),
-            waiting_for="the candidate's weight to be 0 at every router pod",
-        ),
-    )
-
-
-def _roles_back(status: Status) -> Status:
-    """In a soak the previous revision becomes stable again and the new one a candidate."""
-    stable, previous = status.stable, status.previous
-    if status.candidate is not None or stable is None:
-        return status
-    candidate = CandidateRevision(
-        revision=stable.revision,
-        model=stable.model,
-        image=stable.image,
-        load=Load(state="Loaded"),
-        ready_replicas=stable.ready_replicas,
-        weight=stable.weight,
-        shadow=0,
-    )
-    return change(status, stable=previous, previous=None, candidate=candidate)
-
-
-def finish(status: Status, now: datetime) -> Status:
-    """The rollout is over; one line of history stays."""
-    rollout = status.rollout
+def take_away(state: State, outcome: Outcome, reason: str, message: str) -> State:
+    """Weight 0 for the candidate, for whatever reason the rollout ends early; in a soak the roles flip back first."""
+    rollout = state.rollout
     if rollout is None:
-        return status
-    model = status.candidate.model if status.candidate else status.stable.model if status.stable else None
-    line = PastRollout(
-        revision=rollout.candidate_revision,
-        model=model,
-        outcome=rollout.outcome or "Promoted",
-        reason=rollout.reason or "Promoted",
-        started_at=rollout.started_at,
-        finished_at=now.replace(microsecond=0),
+        return state
+    stable = rollout.previous if isinstance(rollout, Soaking) else state.stable
+    aborting = Aborting(
+        run=rollout.run,
+        outcome=outcome,
+        why=Failure(reason=reason, message=message),
+        programmed=_programmed(rollout),
+        drained_since=None,
+        wait=Wait(WaitFor.WEIGHT_ZERO),
     )
-    return change(status, rollout=None, candidate=None, previous=None, history=(line, *status.history)[:HISTORY])
+    return replace(state, stable=stable, rollout=aborting)
+
+
+def _programmed(rollout: Rollout) -> int:
+    match rollout:
+        case Stepping(programmed=programmed) | Aborting(programmed=programmed):
+            return programmed
+        case Soaking():
+            return FULL
+        case _:
+            return 0
+
+
+def put_in_place(state: State, now: datetime) -> State:
+    """The candidate becomes stable as it is, because it is all that answers; the rollout is over."""
+    if state.rollout is None:
+        return state
+    stable = Serving(state.rollout.run.candidate, now, None)
+    return replace(finished(state, Outcome.TOOK_OVER, "TookOver", now), stable=stable)
+
+
+def abort(world: World, state: State, rollout: Aborting, now: datetime) -> State:
+    """Weight 0 → programmed → drained → over."""
+    if state.stable is None:
+        return finished(state, rollout.outcome, rollout.why.reason, now)
+    if world.unserved(state):
+        if world.ready(rollout.run.candidate.id) == 0:
+            return finished(state, rollout.outcome, rollout.why.reason, now)
+        return replace(state, rollout=replace(rollout, wait=Wait(WaitFor.STABLE_BACK)))
+    if rollout.drained_since is None:
+        if not world.in_force(state):
+            return replace(state, rollout=replace(rollout, wait=Wait(WaitFor.WEIGHT_ZERO)))
+        drained = replace(rollout, drained_since=now, programmed=0, wait=Wait(WaitFor.OPEN_REQUESTS))
+        return replace(state, rollout=drained)
+    if now - rollout.drained_since < DRAIN:
+        return replace(state, rollout=replace(rollout, wait=Wait(WaitFor.OPEN_REQUESTS)))
+    return finished(state, rollout.outcome, rollout.why.reason, now)

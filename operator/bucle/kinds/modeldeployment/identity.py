@@ -1,11 +1,13 @@
-"""Which changes make a new revision and which make a new plan. Pure hashes over what a person wrote.
+"""Which model it is, and which changes make a new revision or a new plan. Pure hashes over what a person wrote.
 
+A model is its digest: a registry that was restored from a backup gives the same version number to another model.
 Values that equal the type's default are left out before hashing, so that a new field with a default in a later
 version of the API rolls no model.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bucle.contracts.canonical import short_hash
@@ -15,6 +17,7 @@ from bucle.resources.documents import written
 from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
 
 _NOT_IN_A_REVISION = {"replicas", "load_timeout"}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,21 @@ class ModelFacts:
         return f"{self.name} version {self.version}" if self.name else self.uri
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One way to serve one model: the hash of model digest, serving and image, with the model and the pinned image."""
+
+    id: str
+    model: ModelFacts
+    image: str
+
+
+def is_digest(text: str) -> bool:
+    return _DIGEST.fullmatch(text) is not None
+
+
 def facts_of(reference: ModelReference | None) -> ModelFacts | None:
-    """The facts kept in a status or in the router's ConfigMap, if they are whole."""
+    """The facts kept in a status or in the routes, if they are whole."""
     if reference is None or reference.uri is None or reference.digest is None:
         return None
     return ModelFacts(reference.uri, reference.digest, reference.name, reference.version)
@@ -44,6 +60,11 @@ def revision_id(digest: str, spec: ModelDeploymentSpec, image: str) -> str:
     """Model digest + serving and capture as written + pinned image; replicas and the load timeout may change freely."""
     serving = written(spec.serving, _NOT_IN_A_REVISION)
     return short_hash({"model": digest, "serving": serving, "capture": written(spec.capture), "image": image})
+
+
+def is_revision_of(revision: Revision, model: ModelFacts, spec: ModelDeploymentSpec) -> bool:
+    """Whether that revision serves that model as the spec asks now, with the image it was pinned to."""
+    return revision_id(model.digest, spec, revision.image) == revision.id
 
 
 def plan_hash(spec: ModelDeploymentSpec) -> str:

@@ -2,69 +2,48 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bucle.contracts import names
 from bucle.contracts.evidence import Evidence
+from bucle.contracts.reasons import is_external
 from bucle.contracts.result import Failure
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, SERVICE, JsonObject, Ref, labels_of, uid_of
-from bucle.engine.reads import (
-    Absent,
-    GetObject,
-    Known,
-    ListObjects,
-    Observation,
-    Observations,
-    Read,
-    Reads,
-    Unavailable,
-    known_or,
-)
+from bucle.engine.objects import DEPLOYMENT, POD, POD_DISRUPTION_BUDGET, SERVICE, Ref
+from bucle.engine.reads import Known, ListObjects, Observation, Observations, Read, Reads, Unavailable
 from bucle.engine.room import Unreadable, unreadable
-from bucle.externals.registry.values import REGISTRY_SCOPE, ModelVersion, VersionByAlias, VersionByNumber
-from bucle.kinds.modeldeployment.external import evidence_read, router_read, router_view
-from bucle.kinds.modeldeployment.identity import ModelFacts, facts_of, plan_hash, registry_name
-from bucle.kinds.modeldeployment.routing import Footing, RouterView
-from bucle.resources.base import ModelReference
-from bucle.resources.modeldeployment import ModelDeployment
+from bucle.externals.registry.values import (
+    REGISTRY_SCOPE,
+    ModelVersion,
+    VersionByAlias,
+    VersionByNumber,
+    VersionsByTag,
+)
+from bucle.kinds.modeldeployment import fleets
+from bucle.kinds.modeldeployment.codec import Held, decode
+from bucle.kinds.modeldeployment.evidence.judge import evidence_read
+from bucle.kinds.modeldeployment.fleets import JUDGE, Fleet
+from bucle.kinds.modeldeployment.identity import ModelFacts, is_digest, plan_hash, registry_name
+from bucle.kinds.modeldeployment.state import EMPTY, Aborting, Loading, Soaking, State, Stepping, Telling
+from bucle.kinds.modeldeployment.steps import step_at
+from bucle.kinds.modeldeployment.traffic.envoy import EnvoyRouter
+from bucle.kinds.modeldeployment.traffic.router import Router, RouterWorld
+from bucle.kinds.modeldeployment.traffic.routing import DesiredRoutes, Routes, RoutingLimits, routes_for, takes_over
+from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
 from bucle.workloads.platform import Platform
-from bucle.workloads.trouble import deployment_trouble, pod_trouble
 
-STATE_KEY = "bucle.json"
-"""Key in the router's ConfigMap from which a lost status is rebuilt; Envoy does not read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """The live Deployment of one revision, and why its pods do not run, if they do not."""
-
-    revision: str
-    name: str
-    uid: str
-    ready: int
-    trouble: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRoutes:
-    """The router's ConfigMap as it stands: version of the routes, weights, and the facts of each revision in it."""
-
-    uid: str
-    version: str
-    weights: Mapping[str, int]
-    facts: Mapping[str, ModelFacts]
-    images: Mapping[str, str]
-    mirror: int = 0
-    main: str | None = None
+ROUTER: Router = EnvoyRouter()
+"""The one router there is; a second one is chosen here by `spec.traffic`."""
+URI_LIMIT = 1024
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+NEEDED = (*ROUTER.needed, "services", "budgets")
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """The model the spec asks for, and its tags in the registry."""
+    """A version of the registry: its facts (no digest: it cannot be served) and its tags."""
 
     model: ModelFacts
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -74,16 +53,21 @@ class Followed:
 class World:
     deployment: ModelDeployment
     platform: Platform
+    stored: State | Held
     wanted: Observation[Followed]
     promoted: Observation[Followed] | None
+    ours: Observation[tuple[Followed, ...]] | None
+    """The registry's versions with the digest of the model promoted last; None when it was not asked."""
     fleets: Mapping[str, Fleet]
     services: Mapping[str, str]
-    routes: LiveRoutes | None
-    router: Observation[RouterView]
-    routers_ready: int
-    router_trouble: Failure | None
-    judge: tuple[str, str] | None
+    budgets: Mapping[str, str]
+    router: RouterWorld
+    judge: Fleet | None
     evidence: Observation[Evidence] | None
+
+    @property
+    def spec(self) -> ModelDeploymentSpec:
+        return self.deployment.spec
 
     @property
     def plan_hash(self) -> str:
@@ -93,17 +77,70 @@ class World:
         fleet = self.fleets.get(revision or "")
         return fleet.ready if fleet else 0
 
-    def footing(self) -> Footing:
-        live = self.routes
-        return Footing(
+    def broken(self, revision: str) -> Failure | None:
+        """Why no pod of a loaded revision runs any more, when that is the model's own fault."""
+        fleet = self.fleets.get(revision)
+        trouble = fleet.trouble if fleet and fleet.ready == 0 else None
+        return trouble if trouble is not None and not is_external(trouble.reason) else None
+
+    def unserved(self, state: State) -> bool:
+        """Nothing of the stable version can answer."""
+        return state.stable is not None and self.ready(state.stable.revision.id) == 0
+
+    def limits(self) -> RoutingLimits:
+        live, view = self.router.live, self.router.view
+        return RoutingLimits(
             ready={revision: fleet.ready for revision, fleet in self.fleets.items()},
-            needed=self.deployment.spec.serving.replicas,
+            needed=self.spec.serving.replicas,
             live=live.weights if live else {},
-            router=self.router.value if isinstance(self.router, Known) else None,
+            router=view.value if isinstance(view, Known) else None,
             live_version=live.version if live else None,
             live_revisions=frozenset(live.facts) if live else frozenset(),
             live_mirror=live.mirror if live else 0,
         )
+
+    def stands_in(self, state: State) -> bool:
+        """The candidate (in a soak: the previous version) answers everything, because nothing else can."""
+        return takes_over(desired_routes(state, self.spec), self.limits())
+
+    def in_force(self, state: State) -> bool:
+        """The live routes are the desired ones, in full, and every living router pod follows them."""
+        desired = desired_routes(state, self.spec)
+        routes = routes_for(desired, self.limits())
+        if self.router.live is None or not isinstance(self.router.view, Known):
+            return False
+        if (routes.other_weight, routes.mirror) != (desired.weight, desired.mirror):
+            return False
+        version = ROUTER.version(self.deployment, routes)
+        return self.router.live.version == version and self.router.view.value.follows(version, routes.targets())
+
+    def router_silent(self) -> bool:
+        """The router, or one of its pods, cannot be asked."""
+        view = self.router.view
+        return not isinstance(view, Known) or any(pod.version is None for pod in view.value.pods)
+
+    def shown(self, routes: Routes | None = None) -> bool:
+        """Every router pod shows the live routes (and these are the given ones)."""
+        live, view = self.router.live, self.router.view
+        if live is None or not isinstance(view, Known) or not view.value.shows(live.version):
+            return False
+        return routes is None or live.version == ROUTER.version(self.deployment, routes)
+
+
+def desired_routes(state: State, spec: ModelDeploymentSpec) -> DesiredRoutes:
+    """What the stored state wants of the router."""
+    main, rollout = state.stable.revision.id if state.stable else None, state.rollout
+    match rollout:
+        case Soaking(previous=previous):
+            return DesiredRoutes(main, previous.revision.id, may_take_over=True)
+        case Loading(run=run):
+            return DesiredRoutes(main, run.candidate.id, may_take_over=True)
+        case Stepping(run=run, step=step, weight=weight):
+            return DesiredRoutes(main, run.candidate.id, weight, step_at(spec, step).mirror, may_take_over=True)
+        case Aborting(run=run):
+            return DesiredRoutes(main, run.candidate.id)
+        case _:
+            return DesiredRoutes(main)
 
 
 def refs(deployment: ModelDeployment) -> frozenset[Ref]:
@@ -114,17 +151,17 @@ def refs(deployment: ModelDeployment) -> frozenset[Ref]:
 
 def reads(deployment: ModelDeployment) -> Reads:
     """Kubernetes always; the registry while a registered model is wanted; router and judge when they can matter."""
-    namespace, uid = deployment.metadata.namespace, deployment.metadata.uid
-    labels = ((names.LABEL_UID, uid),)
+    meta = deployment.metadata
+    labels = ((names.LABEL_UID, meta.uid),)
     asked: dict[str, Read] = {
-        "deployments": ListObjects(DEPLOYMENT, namespace, labels, uid),
-        "services": ListObjects(SERVICE, namespace, labels, uid),
-        "pods": ListObjects(POD, namespace, labels),
-        "routes": GetObject(CONFIG_MAP, namespace, names.router_name(deployment.metadata.name)),
-        "router": router_read(namespace, uid),
+        **ROUTER.reads(deployment),
+        "deployments": ListObjects(DEPLOYMENT, meta.namespace, labels, meta.uid),
+        "pods": ListObjects(POD, meta.namespace, labels),
+        "services": ListObjects(SERVICE, meta.namespace, labels, meta.uid),
+        "budgets": ListObjects(POD_DISRUPTION_BUDGET, meta.namespace, labels, meta.uid),
     }
-    source = deployment.spec.model.registered
-    model = registry_name(deployment)
+    state = decode(deployment.status)
+    source, model = deployment.spec.model.registered, registry_name(deployment)
     if source is not None and model is not None:
         if source.alias is not None:
             asked["wanted"] = VersionByAlias(model, source.alias)
@@ -132,101 +169,62 @@ def reads(deployment: ModelDeployment) -> Reads:
             asked["wanted"] = VersionByNumber(model, source.version)
         if deployment.spec.promote is not None:
             asked["promoted"] = VersionByAlias(model, deployment.spec.promote.alias)
-    question = evidence_read(deployment)
-    if question is not None:
-        asked["evidence"] = question
+    if isinstance(state, State):
+        promotion = state.promotion
+        if promotion is not None and promotion.model.name is not None and promotion.telling is not Telling.DONE:
+            asked["ours"] = VersionsByTag(promotion.model.name, names.TAG_MODEL_DIGEST, promotion.model.digest)
+        question = evidence_read(deployment, state)
+        if question is not None:
+            asked["evidence"] = question
     return asked
 
 
-def followed(version: ModelVersion) -> Followed:
-    """Facts and tags of a registered version; a version registered by hand has no digest and cannot be pinned."""
-    tags = dict(version.tags)
-    return Followed(
-        ModelFacts(version.source, tags.get(names.TAG_MODEL_DIGEST, ""), version.model, version.version), tags
+def world(deployment: ModelDeployment, seen: Observations, platform: Platform) -> World | Unreadable:
+    """Nothing is decided on a half-seen cluster; registry, router and judge may be silent, each with its own meaning."""
+    if (unseen := unreadable(seen, NEEDED)) is not None:
+        return unseen
+    state = decode(deployment.status)
+    return World(
+        deployment=deployment,
+        platform=platform,
+        stored=state,
+        wanted=_wanted(deployment, state if isinstance(state, State) else EMPTY, seen),
+        promoted=_registered(seen["promoted"]) if "promoted" in seen else None,
+        ours=_all_registered(seen["ours"]) if "ours" in seen else None,
+        fleets=fleets.by_revision(seen),
+        services=fleets.uids(seen["services"]),
+        budgets=fleets.uids(seen["budgets"]),
+        router=ROUTER.world(deployment, seen),
+        judge=fleets.found(seen, JUDGE),
+        evidence=seen.get("evidence"),
     )
+
+
+def followed(version: ModelVersion) -> Followed:
+    """Facts and tags of a registered version. Whatever a person wrote into its tags by hand, it is only read here."""
+    tags = dict(version.tags)
+    digest = tags.get(names.TAG_MODEL_DIGEST, "")
+    usable = is_digest(digest) and len(version.source) <= URI_LIMIT
+    return Followed(ModelFacts(version.source, digest if usable else "", version.model, version.version), tags)
 
 
 def _registered(seen: Observation[Any]) -> Observation[Followed]:
     return Known(followed(seen.value), seen.at) if isinstance(seen, Known) else seen
 
 
-def _wanted(deployment: ModelDeployment, observations: Observations, at: datetime) -> Observation[Followed]:
-    artifact = deployment.spec.model.artifact
+def _all_registered(seen: Observation[Any]) -> Observation[tuple[Followed, ...]]:
+    return Known(tuple(map(followed, seen.value)), seen.at) if isinstance(seen, Known) else seen
+
+
+def _wanted(deployment: ModelDeployment, state: State, seen: Observations) -> Observation[Followed]:
+    """What the spec asks for. A pinned version that was served or tried here needs no registry to be known."""
+    artifact, registered = deployment.spec.model.artifact, deployment.spec.model.registered
     if artifact is not None:
-        return Known(Followed(ModelFacts(artifact.uri, artifact.digest)), at)
-    return _registered(observations.get("wanted", Unavailable("the registry was not asked")))
-
-
-def world(deployment: ModelDeployment, observations: Observations, platform: Platform) -> World | Unreadable:
-    """Nothing is decided on a half-seen cluster; registry, router and judge may be silent, each with its own meaning."""
-    if (unseen := unreadable(observations, ("deployments", "services", "pods", "routes"))) is not None:
-        return unseen
-    deployments, pods = known_or(observations["deployments"], ()), known_or(observations["pods"], ())
-    routes, uid = observations["routes"], deployment.metadata.uid
-    assert not isinstance(routes, Unavailable), "it was needed"
-    owned_routes = isinstance(routes, Known) and labels_of(routes.value).get(names.LABEL_UID) == uid
-    router_pods = _component(pods, "router")
-    judge = next((d for d in _component(deployments, "judge")), None)
-    return World(
-        deployment=deployment,
-        platform=platform,
-        wanted=_wanted(deployment, observations, routes.at),
-        promoted=_registered(observations["promoted"]) if "promoted" in observations else None,
-        fleets=_fleets(deployments, pods),
-        services={s["metadata"]["name"]: uid_of(s) for s in known_or(observations["services"], ())},
-        routes=live_routes(routes.value) if owned_routes and isinstance(routes, Known) else None,
-        router=router_view(observations["router"]),
-        routers_ready=sum(_ready_replicas(d) for d in _component(deployments, "router")),
-        router_trouble=_trouble(router_pods, _component(deployments, "router")),
-        judge=(judge["metadata"]["name"], uid_of(judge)) if judge else None,
-        evidence=observations.get("evidence"),
-    )
-
-
-def _component(objects: tuple[JsonObject, ...], component: str) -> list[JsonObject]:
-    return [o for o in objects if labels_of(o).get(names.LABEL_COMPONENT) == component]
-
-
-def _ready_replicas(deployment: JsonObject) -> int:
-    return int((deployment.get("status") or {}).get("readyReplicas") or 0)
-
-
-def _fleets(deployments: tuple[JsonObject, ...], pods: tuple[JsonObject, ...]) -> dict[str, Fleet]:
-    fleets = {}
-    for item in _component(deployments, "serve"):
-        revision = labels_of(item).get(names.LABEL_REVISION)
-        if revision is None or item["metadata"].get("deletionTimestamp"):
-            continue
-        mine = [pod for pod in _component(pods, "serve") if labels_of(pod).get(names.LABEL_REVISION) == revision]
-        trouble = _trouble(mine, [item])
-        fleets[revision] = Fleet(revision, item["metadata"]["name"], uid_of(item), _ready_replicas(item), trouble)
-    return fleets
-
-
-def _trouble(pods: list[JsonObject], deployments: list[JsonObject]) -> Failure | None:
-    """The first reason that a pod has, or the one for which there is none."""
-    told = (*map(pod_trouble, pods), *map(deployment_trouble, deployments))
-    return next((found for found in told if found is not None), None)
-
-
-def live_routes(config_map: JsonObject) -> LiveRoutes | None:
-    """What our own key in the ConfigMap says; None when it is missing or was damaged by hand."""
-    try:
-        state = json.loads((config_map.get("data") or {})[STATE_KEY])
-        revisions: dict[str, Any] = state["revisions"]
-        facts = {r: facts_of(ModelReference.model_validate(item["model"])) for r, item in revisions.items()}
-        return LiveRoutes(
-            uid=uid_of(config_map),
-            version=str(state["version"]),
-            weights={r: int(item["weight"]) for r, item in revisions.items()},
-            facts={r: fact for r, fact in facts.items() if fact is not None},
-            images={r: str(item["image"]) for r, item in revisions.items()},
-            mirror=int(state.get("mirror", 0)),
-            main=state.get("main"),
-        )
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def missing(seen: Observation[Any]) -> bool:
-    return isinstance(seen, Absent)
+        return Known(Followed(ModelFacts(artifact.uri, artifact.digest)), _ALWAYS)
+    answer = _registered(seen.get("wanted", Unavailable("the registry was not asked")))
+    name = registry_name(deployment)
+    if isinstance(answer, Unavailable) and registered is not None and registered.version is not None and name:
+        known = state.remembered(name, registered.version)
+        if known is not None:
+            return Known(Followed(known), _ALWAYS)
+    return answer

@@ -1,0 +1,84 @@
+"""The live Deployments of this kind, by component: how many pods are ready, and why the others are not. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bucle.contracts import names
+from bucle.contracts.result import Failure
+from bucle.engine.objects import JsonObject, labels_of, uid_of
+from bucle.engine.reads import Known, Observation, Observations
+from bucle.workloads.trouble import deployment_trouble, pod_trouble
+
+SERVE, JUDGE = "serve", "judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A live Deployment. `begun`: no pod is known, or one of them has started its container, so its program had a chance."""
+
+    name: str
+    uid: str
+    ready: int
+    begun: bool
+    trouble: Failure | None
+
+
+def found(seen: Observations, component: str) -> Fleet | None:
+    """The one Deployment of that component."""
+    mine = [item for item in _listed(seen["deployments"]) if _has(item, component)]
+    if not mine:
+        return None
+    return _fleet(mine[0], [pod for pod in _listed(seen["pods"]) if _has(pod, component)])
+
+
+def by_revision(seen: Observations) -> dict[str, Fleet]:
+    """The Deployments of model servers that are not being deleted."""
+    fleets = {}
+    for item in _listed(seen["deployments"]):
+        revision = labels_of(item).get(names.LABEL_REVISION)
+        if not _has(item, SERVE) or revision is None or item["metadata"].get("deletionTimestamp"):
+            continue
+        pods = [
+            pod
+            for pod in _listed(seen["pods"])
+            if _has(pod, SERVE) and labels_of(pod).get(names.LABEL_REVISION) == revision
+        ]
+        fleets[revision] = _fleet(item, pods)
+    return fleets
+
+
+def uids(seen: Observation[Any]) -> dict[str, str]:
+    """Uid by name, of the objects a list has shown."""
+    return {item["metadata"]["name"]: uid_of(item) for item in _listed(seen)}
+
+
+def _fleet(deployment: JsonObject, pods: list[JsonObject]) -> Fleet:
+    # A stable order: pods that fail for two reasons in turn would otherwise be told anew at every look.
+    ordered = sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+    troubles = (*map(pod_trouble, ordered), deployment_trouble(deployment))
+    return Fleet(
+        name=deployment["metadata"]["name"],
+        uid=uid_of(deployment),
+        ready=int((deployment.get("status") or {}).get("readyReplicas") or 0),
+        begun=not pods or any(map(_has_begun, pods)),
+        trouble=next((trouble for trouble in troubles if trouble is not None), None),
+    )
+
+
+def _has_begun(pod: JsonObject) -> bool:
+    """Before that the node, the image and the volumes are at work, and nothing of the model."""
+    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any(
+        {"running", "terminated"} & set(state.get("state") or {}) or (state.get("lastState") or {}).get("terminated")
+        for state in states
+    )
+
+
+def _listed(seen: Observation[Any]) -> tuple[JsonObject, ...]:
+    return tuple(seen.value) if isinstance(seen, Known) else ()
+
+
+def _has(item: JsonObject, component: str) -> bool:
+    return labels_of(item).get(names.LABEL_COMPONENT) == component
