@@ -235,7 +235,7 @@ def test_values_of_a_dropped_column_are_not_written_down_in_the_reference(stored
     assert written.table == reference().table
 
 
-@pytest.mark.parametrize("scores", [[[0.5, 0.5, 0.0]], [[0.9, 0.9]], [[float("nan"), 1.0]]])
+@pytest.mark.parametrize("scores", [[[0.5, 0.5, 0.0]], [[0.9, 0.9]], [[1.5, -0.5]], [[float("nan"), 1.0]]])
 def test_scores_that_are_no_probabilities_of_the_classes_are_a_misfit(scores: list[list[float]]) -> None:
     import numpy as np
 
