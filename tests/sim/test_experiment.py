@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -392,3 +393,67 @@ async def test_a_wide_batch_is_planned_whole() -> None:
     wide = changed(LATE, lambda obj: obj["spec"]["limits"].update(maxTrials=10, parallelTrials=10))
     sim, _ = await started(wide)
     assert len(sim.jobs(open_only=True)) == 10
+
+
+async def test_a_search_too_large_for_its_object_is_told_before_any_job() -> None:
+    def large(obj: JsonObject) -> None:
+        span = {"float": {"min": "0", "max": "1"}}
+        obj["spec"]["parameters"] = [{"name": f"estimator__parameter_{index:02}", **span} for index in range(64)]
+        obj["spec"]["limits"].update(maxTrials=500)
+
+    sim, _ = await started(changed(LATE, large))
+    assert said(sim)["Stalled"] == "True/SearchTooLarge"
+    assert sim.jobs() == []
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"]["limits"].update(maxTrials=50))
+    await sim.pass_time(timedelta(seconds=10))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+
+
+async def test_a_run_named_after_a_date_has_jobs_with_names_that_fit_and_can_be_taken_back() -> None:
+    name = "l" * 38
+    sim, _ = operator()
+    with_version(sim)
+    sim.create(changed(LATE, lambda obj: (obj["metadata"].update(name=name), obj["spec"].update(run=20261127))))
+    await sim.pass_time(timedelta(seconds=5))
+    made = job_names(sim)
+    assert len(made) == 2
+    assert max(map(len, made)) <= 63 - len("0000")
+    sim.edit(EXPERIMENT, name, lambda obj: obj["spec"].update(run=2))
+    await sim.pass_time(timedelta(seconds=10))
+    assert len(sim.jobs(open_only=True)) == 2
+    assert not set(made) & set(job_names(sim))
+
+
+async def test_the_reference_of_a_model_stands_under_the_name_of_the_metric_that_was_measured() -> None:
+    def ranked(obj: JsonObject) -> None:
+        obj["spec"]["objective"]["metric"] = "roc_auc"
+        del obj["spec"]["champion"]
+
+    sim, registry = await started(changed(LATE, ranked))
+    for _ in range(8):
+        for job in sim.jobs(open_only=True):
+            task = task_of(job)
+            result = trial_result(task["params"]) if task["phase"] == "trial" else final_result()
+            if result.trial is not None:
+                result = result.model_copy(
+                    update={"trial": result.trial.model_copy(update={"metrics": {"roc_auc": "0.7"}})}
+                )
+            sim.finish_job(job["metadata"]["name"], result)
+        await sim.pass_time(timedelta(seconds=15))
+    await sim.pass_time(timedelta(minutes=1))
+    reference = json.loads(registry.tags(MODEL, 1)[names.TAG_REFERENCE])
+    assert (reference["metric"], reference["value"]) == ("log_loss", "0.61")
+
+
+async def test_results_that_are_lost_end_a_trial_instead_of_repeating_it_for_ever() -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxFailedTrials=4)))
+    for _ in range(3):
+        await sim.until(lambda: any("t0a" in name for name in open_names(sim)))
+        (mine,) = [name for name in open_names(sim) if "t0a" in name]
+        sim.finish_job(mine, "written by another release")
+        await sim.pass_time(timedelta(seconds=2))
+    assert (rows(sim)[0]["state"], rows(sim)[0]["reason"]) == ("Failed", "ResultLost")
+
+
+def open_names(sim: Simulation) -> list[str]:
+    return [job["metadata"]["name"] for job in sim.jobs(open_only=True)]

@@ -12,10 +12,21 @@ from tests.fakes.kube import Crashed
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.simulation import Simulation
 from tests.sim.test_experiment import MODEL, champion, played, rows, said, started
-from tests.sim.training import LATE, final_result, finish_open_jobs, operator, versus, wipe_status, with_version
+from tests.sim.training import (
+    DIGEST,
+    LATE,
+    OTHER_DIGEST,
+    changed,
+    final_result,
+    finish_open_jobs,
+    operator,
+    versus,
+    wipe_status,
+    with_version,
+)
 
-from bucle.engine.objects import JOB, POD
-from bucle.resources.addresses import EXPERIMENT
+from bucle.engine.objects import JOB, POD, JsonObject
+from bucle.resources.addresses import DATASET, EXPERIMENT
 
 
 def outcome(sim: Simulation, registry: FakeRegistry) -> dict[str, Any]:
@@ -198,6 +209,49 @@ async def test_a_registered_experiment_that_lost_its_status_does_not_train_again
         before["runId"],
     )
     assert len(registry.versions) == 1
+
+
+def newer_data(sim: Simulation) -> None:
+    sim.edit(DATASET, "flights", lambda obj: obj["status"]["current"].update(digest=OTHER_DIGEST))
+
+
+async def test_a_cluster_rebuilt_from_git_a_month_later_trains_nothing_again() -> None:
+    sim, registry = await started()
+    await played(sim)
+    newer_data(sim)
+    forget_everything(sim)
+    await sim.pass_time(timedelta(minutes=5))
+    assert sim.jobs() == []
+    assert said(sim)["Ready"] == "True/Registered"
+    assert (len(registry.versions), registry.aliases[MODEL, "challenger"]) == (1, 1)
+    assert sim.status(EXPERIMENT, "late")["inputs"]["datasetDigest"] == DIGEST, "what it learned from, not today's data"
+
+
+@pytest.mark.parametrize("gone", [(), ("register", "champion")])
+async def test_a_model_refused_or_kept_a_month_ago_is_not_trained_again_on_newer_data(gone: tuple[str, ...]) -> None:
+    def without(obj: JsonObject) -> None:
+        for field in gone:
+            del obj["spec"][field]
+
+    sim, registry = await started(changed(LATE, without))
+    await played(sim, final_result(test="0.9") if not gone else None)
+    before = said(sim)
+    newer_data(sim)
+    forget_everything(sim)
+    await sim.pass_time(timedelta(minutes=5))
+    assert sim.jobs() == []
+    assert said(sim) == before
+    assert len(registry.versions) == 0
+
+
+async def test_a_raised_run_closes_what_the_earlier_one_left_open_in_mlflow() -> None:
+    sim, registry = await started()
+    assert [run.status for run in registry.runs["ml/late"]] == ["RUNNING", "RUNNING"]
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"].update(run=1))
+    await played(sim)
+    ended = [run.status for run in registry.runs["ml/late"]]
+    assert sorted(ended) == ["FINISHED"] * 5 + ["KILLED"] * 2
+    assert said(sim)["Ready"] == "True/Registered"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bucle.contracts.canonical import short_hash
+
 DOMAIN = "bucle.dev"
 
 # Labels on every child; the pods of a Job or Deployment carry them too.
@@ -66,7 +68,9 @@ def uid6(uid: str) -> str:
 
 def experiment_jobs(name: str, uid: str, run: int = 0) -> str:
     """What the names of all Jobs of one run of an Experiment start with: a raised `run` never meets old Jobs."""
-    return f"{name}-{uid6(uid)}-" + (f"r{run}" if run else "")
+    # A long number, such as a date, gives way to a hash: the name of a Job is a label of its pods, at most 63 characters.
+    mark = str(run) if run < 10_000 else short_hash(["run", run], 5)
+    return f"{name}-{uid6(uid)}-" + (f"r{mark}" if run else "")
 
 
 def trial_job(name: str, uid: str, index: int, attempt: int, run: int = 0) -> str:

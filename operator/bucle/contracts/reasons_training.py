@@ -63,6 +63,11 @@ TRAINING: dict[str, Reason] = {
         "A Dataset this object needs does not exist or has no version yet.", "Apply it, or see its own conditions."
     ),
     # Experiment
+    "SearchTooLarge": Reason(
+        "The record of all trials would not fit into the object.",
+        "Lower `limits.maxTrials` or search fewer parameters, and raise `run` in one edit once it has started.",
+        Fault.USER,
+    ),
     "SearchRunning": Reason("Trials are running.", "Wait."),
     "FinalFit": Reason("The best parameters are being fitted, scored and compared.", "Wait."),
     "Registering": Reason("The model is being registered.", "Wait."),

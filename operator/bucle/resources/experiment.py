@@ -258,7 +258,7 @@ class ExperimentSpec(Model):
 
 _MUTABLE = ("limits", "run")
 _STARTED = "!has(oldSelf.status) || !has(oldSelf.status.inputs)"
-_RAISED = "self.spec.run > oldSelf.spec.run"
+_RAISED = "self.spec.run != oldSelf.spec.run"
 
 
 def _unchanged(name: str, *, optional: bool) -> str:
@@ -290,19 +290,20 @@ class Experiment(Resource):
         named_rule(),
         Rule(
             f"{_STARTED} || {_RAISED} || ({_SAME} && {_SAME_LIMITS})",
-            "a started Experiment must not change unless `run` is raised in the same edit; "
+            "a started Experiment must not change unless `run` is changed in the same edit; "
             "`limits.maxTrials` alone may be raised",
             ".spec",
         ),
         Rule(
             f"{_STARTED} || {_RAISED} || self.spec.limits.maxTrials >= oldSelf.spec.limits.maxTrials",
-            "`limits.maxTrials` must not be lowered once the Experiment has started, unless `run` is raised",
+            "`limits.maxTrials` must not be lowered once the Experiment has started, unless `run` is changed",
             ".spec.limits.maxTrials",
         ),
         Rule(
-            f"{_STARTED} || self.spec.run >= oldSelf.spec.run",
-            "`run` must not be lowered once the Experiment has started",
-            ".spec.run",
+            f"!has(oldSelf.status) || !has(oldSelf.status.final) || {_RAISED}"
+            " || self.spec.limits.maxTrials == oldSelf.spec.limits.maxTrials",
+            "`limits.maxTrials` has no effect once the final fit has begun: raise `run` in the same edit",
+            ".spec.limits.maxTrials",
         ),
     )
     columns: ClassVar = (

@@ -119,6 +119,9 @@ class Final(Model):
     champion_digest: Short | None = Field(default=None, description="Digest of its artifact.")
     champion_dataset: Uri | None = Field(default=None, description="Folder of the version it was trained on.")
     metrics: Metrics = Field(default={}, description="Metrics on the test split.")
+    out_of_fold_metric: Short | None = Field(
+        default=None, description="Which metric it is: one that is a mean of rows."
+    )
     out_of_fold: DecimalString | None = Field(default=None, description="Reference metric, out of fold.")
     out_of_fold_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
     out_of_fold_groups: int | None = Field(default=None, description="Groups it was measured on.")

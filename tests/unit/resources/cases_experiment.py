@@ -9,13 +9,13 @@ STARTED = [
     RuleCase(
         "Experiment",
         "",
-        "a started Experiment must not change unless `run` is raised in the same edit; "
+        "a started Experiment must not change unless `run` is changed in the same edit; "
         "`limits.maxTrials` alone may be raised",
         accepted,
         {field: value},
         started=True,
     )
-    for accepted in ({"spec.limits.maxTrials": 5}, {"spec.run": 2, "spec.objective.metric": "brier"})
+    for accepted in ({"spec.limits.maxTrials": 5}, {"spec.run": 2, "spec.objective.metric": "brier"}, {"spec.run": 0})
     for field, value in (
         ("spec.objective.metric", "brier"),
         ("spec.trainer.sklearn.estimator.params.max_iter", "300"),
@@ -32,10 +32,7 @@ STARTED = [
         {f"spec.{field}": refused},
         started=True,
     )
-    for field, accepted, refused, unless in (
-        ("limits.maxTrials", 5, 3, ", unless `run` is raised"),
-        ("run", 2, 0, ""),
-    )
+    for field, accepted, refused, unless in (("limits.maxTrials", 5, 3, ", unless `run` is changed"),)
 ]
 
 _PARAMETER = "spec.parameters.0."

@@ -22,10 +22,14 @@ def spec_hash(experiment: Experiment) -> str:
 
 
 def pinned(platform: Platform, experiment: Experiment, version: DatasetVersion, now: datetime) -> Inputs:
-    """All that the outcome depends on. The key names the cluster by a setting, which a rebuild keeps."""
+    """All that the outcome depends on.
+
+    The key says which run this is, by what a person wrote: the cluster by a setting, which a rebuild keeps, and never
+    what the Dataset holds today. When status is lost a month later, the data have moved on and the run is still this.
+    """
     metadata, spec = experiment.metadata, experiment.spec
     hashed = spec_hash(experiment)
-    key = sha256_hex([platform.cluster_name, metadata.namespace, metadata.name, hashed, version.digest, spec.run])
+    key = sha256_hex([platform.cluster_name, metadata.namespace, metadata.name, hashed, spec.run])
     splits = version.splits
     return Inputs(
         dataset=spec.dataset.name,
@@ -56,12 +60,17 @@ def tracking_name(experiment: Experiment) -> str:
     return f"{experiment.metadata.namespace}/{experiment.metadata.name}"
 
 
-def trial_key(registration_key: str, index: int) -> str:
-    return f"{registration_key}/t{index}"
+def trial_key(inputs: Inputs, index: int) -> str:
+    return f"{_fits(inputs)}/t{index}"
 
 
-def final_key(registration_key: str) -> str:
-    return f"{registration_key}/final"
+def final_key(inputs: Inputs) -> str:
+    return f"{_fits(inputs)}/final"
+
+
+def _fits(inputs: Inputs) -> str:
+    """What was fitted on other data is another fit, also of one and the same run."""
+    return f"{inputs.registration_key}/{(inputs.dataset_digest or '').removeprefix('sha256:')[:12]}"
 
 
 def space(experiment: Experiment) -> tuple[Dimension, ...]:

@@ -9,7 +9,7 @@ from bucle.engine.plan import Child, Deletion, Plan
 from bucle.engine.reads import Known, Unavailable
 from bucle.engine.status import ConditionUpdate, is_true
 from bucle.externals.sampler.values import Suggestion
-from bucle.kinds.experiment import conclusions, final, judgement, records, registration, search
+from bucle.kinds.experiment import conditions, final, judgement, records, registration, search
 from bucle.kinds.experiment.children import final_job, index_and_attempt, is_due, placed_trial, trial_job
 from bucle.kinds.experiment.identity import pinned
 from bucle.kinds.experiment.world import World
@@ -38,6 +38,10 @@ class Decision:
 
 def plan(world: World, now: datetime) -> Plan:
     platform, inputs = world.platform, world.status.inputs
+    if world.status.final is None and (bytes_ := search.status_bytes(platform, world.experiment)) > search.LARGEST:
+        return Plan(world.status, conditions.cannot("SearchTooLarge", search.too_large(bytes_)))
+    if inputs is None and (closing := _closing_earlier(world)) is not None:
+        return closing
     if inputs is None:
         decision = _pinning(platform, world, now)
         return Plan(decision.status, decision.said, *_cleared(world, world.status, None), wake=decision.again)
@@ -45,7 +49,7 @@ def plan(world: World, now: datetime) -> Plan:
         decision = _decided(platform, world, inputs, now)
         children = _children(platform, world, decision.status, inputs)
     except TaskTooLarge as problem:
-        return Plan(world.status, conclusions.cannot("TaskTooLarge", str(problem)))
+        return Plan(world.status, conditions.cannot("TaskTooLarge", str(problem)))
     effects = registration.effects(world, decision.status, inputs)
     again = AT_ONCE if effects else decision.again
     kept, unwanted = _cleared(world, decision.status, inputs)
@@ -56,27 +60,42 @@ def plan(world: World, now: datetime) -> Plan:
 # --- before it starts ----------------------------------------------------------------------------------------
 
 
+def _closing_earlier(world: World) -> Plan | None:
+    """`run` was changed: what the earlier one left running is ended first, while status still says which one it was."""
+    earlier = world.experiment.status
+    if earlier.inputs is None:
+        return None
+    if (outage := world.registry.outage()) is not None:
+        said = conditions.under_way("RegistryUnavailable", outage)
+        return Plan(earlier, said, *_cleared(world, world.status, None), wake=LOOK_AGAIN)
+    effects = registration.left_open(world)
+    if not effects:
+        return None
+    said = conditions.under_way("SearchRunning", "the runs of the earlier `run` are being closed")
+    return Plan(earlier, said, *_cleared(world, world.status, None), effects, AT_ONCE)
+
+
 def _pinning(platform: Platform, world: World, now: datetime) -> Decision:
     """Waits for a settled Dataset, then writes down all that the outcome depends on; nothing else in that run."""
     name = world.experiment.spec.dataset.name
     if not isinstance(world.dataset, Known):
         message = f"Dataset {name} does not exist in this namespace: apply it"
-        return Decision(world.status, conclusions.under_way("WaitingForDataset", message), None)
+        return Decision(world.status, conditions.under_way("WaitingForDataset", message), None)
     try:
         dataset = parse(Dataset, world.dataset.value)
     except InvalidResource as problem:
-        return Decision(world.status, conclusions.under_way("WaitingForDataset", str(problem)), None)
+        return Decision(world.status, conditions.under_way("WaitingForDataset", str(problem)), None)
     unfit = judgement.unfit_metric(world.experiment.spec, dataset.spec.schema_.target.task)
     if unfit is not None:
-        return Decision(world.status, conclusions.cannot("UnknownMetric", unfit), None)
+        return Decision(world.status, conditions.cannot("UnknownMetric", unfit), None)
     raw = world.dataset.value
     settled = dataset.status.observed_generation >= dataset.metadata.generation
     if dataset.status.current is None or not settled or is_true(raw.get("status"), "Reconciling"):
         message = f"Dataset {name} has no settled version yet: see its conditions"
-        return Decision(world.status, conclusions.under_way("WaitingForDataset", message), None)
+        return Decision(world.status, conditions.under_way("WaitingForDataset", message), None)
     inputs = pinned(platform, world.experiment, dataset.status.current, now)
     started = ExperimentStatus(inputs=inputs)
-    return Decision(started, conclusions.under_way("SearchRunning", "inputs are pinned"), AT_ONCE)
+    return Decision(started, conditions.under_way("SearchRunning", "inputs are pinned"), AT_ONCE)
 
 
 # --- the search, the final fit, the registration -------------------------------------------------------------
@@ -87,10 +106,11 @@ def _decided(platform: Platform, world: World, inputs: Inputs, now: datetime) ->
     if not status.trials and status.final is None:
         known = registration.remembered(world, inputs)
         if known is not None:
-            status = status.model_copy(update={"final": known})
+            inputs = known[1]
+            status = status.model_copy(update={"final": known[0], "inputs": inputs})
         elif (outage := world.registry.outage()) is not None:
             # Whether this very run was decided before cannot be asked; starting it now might train it twice.
-            said = conclusions.under_way("RegistryUnavailable", outage)
+            said = conditions.under_way("RegistryUnavailable", outage)
             return Decision(status, said, LOOK_AGAIN)
     if status.final is None:
         status = _searched(world, status, inputs, now)
@@ -186,18 +206,18 @@ def _summed_up(status: ExperimentStatus, world: World) -> ExperimentStatus:
 def _concluded(world: World, status: ExperimentStatus, inputs: Inputs, now: datetime) -> Decision:
     outage = world.registry.outage()
     if status.final is not None:
-        return Decision(status, conclusions.of_final(status, status.final, outage), _again(status, outage, now))
+        return Decision(status, conditions.of_final(status, status.final, outage), _again(status, outage, now))
     counts = status.counts or records.counts(())
     if search.exhausted(world.experiment, status.trials):
         if not counts.succeeded:
             message = "no trial gave a value: read the reasons in status.trials, then raise `run` or `limits.maxTrials`"
-            return Decision(status, conclusions.cannot("NoTrialSucceeded", message), LOOK_AGAIN)
+            return Decision(status, conditions.cannot("NoTrialSucceeded", message), LOOK_AGAIN)
         why = outage or "the champion is being looked up"
-        return Decision(status, conclusions.under_way("RegistryUnavailable", why), LOOK_AGAIN)
+        return Decision(status, conditions.under_way("RegistryUnavailable", why), LOOK_AGAIN)
     if isinstance(world.suggestions, Unavailable):
-        said = conclusions.under_way("SearchRunning", f"no suggestion: {world.suggestions.why}")
+        said = conditions.under_way("SearchRunning", f"no suggestion: {world.suggestions.why}")
         return Decision(status, said, LOOK_AGAIN)
-    said = conclusions.under_way(*_progress(world, status, now))
+    said = conditions.under_way(*_progress(world, status, now))
     return Decision(status, said, _again(status, outage, now))
 
 

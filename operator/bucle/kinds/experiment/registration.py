@@ -35,19 +35,41 @@ EFFECTS_PER_RUN = 20
 """An effect may take 10 s and the lease must not end meanwhile; the rest follows in the next run."""
 
 
-def remembered(world: World, inputs: Inputs) -> Final | None:
-    """The outcome of this very run as the registry tells it, when status knows nothing of it (any more)."""
+def remembered(world: World, inputs: Inputs) -> tuple[Final, Inputs] | None:
+    """The outcome of this very run as the registry tells it, when status knows nothing of it (any more), and what it
+    was learned from: the Dataset may hold other data by now."""
     versions, runs = world.registry.versions, world.registry.runs
     if isinstance(versions, Known) and versions.value:
-        return _of_version(versions.value[0])
-    if isinstance(runs, Known):
-        run = next((r for r in runs.value if r.tag(names.TAG_KEY) == final_key(inputs.registration_key or "")), None)
-        outcome = run.tag(names.TAG_OUTCOME) if run else None
-        if run is not None and outcome is not None and ends_unregistered(outcome):
+        return _of_version(versions.value[0]), _learned_from(world, inputs, versions.value[0])
+    if not isinstance(runs, Known):
+        return None
+    for run in runs.value:
+        outcome = run.tag(names.TAG_OUTCOME)
+        if outcome is not None and ends_unregistered(outcome):
             state = records.KEPT if outcome == "NotRegistered" else records.REFUSED
             told = f"recorded on MLflow run {run.run_id}"
-            return Final(state=state, reason=outcome, message=told, run_id=run.run_id)
+            return Final(state=state, reason=outcome, message=told, run_id=run.run_id), _learned_from(
+                world, inputs, run
+            )
     return None
+
+
+def left_open(world: World) -> tuple[Effect, ...]:
+    """Runs of an earlier `run` that its status still names: nobody else will ever end them."""
+    runs = world.registry.runs
+    if not isinstance(runs, Known):
+        return ()
+    return tuple(CloseRun(run.run_id, "KILLED") for run in runs.value if run.open)[:EFFECTS_PER_RUN]
+
+
+def _learned_from(world: World, inputs: Inputs, recorded: ModelVersion | Run) -> Inputs:
+    name, digest = recorded.tag(names.TAG_DATASET_NAME), recorded.tag(names.TAG_DATASET_DIGEST)
+    if not name or not digest or digest == inputs.dataset_digest:
+        return inputs
+    location = names.dataset_location(world.platform.store_uri, world.owner.namespace, name, digest)
+    return inputs.model_copy(
+        update={"dataset": name, "dataset_digest": digest, "dataset_location": location, "split_digests": None}
+    )
 
 
 def _of_version(version: ModelVersion) -> Final:
@@ -56,6 +78,7 @@ def _of_version(version: ModelVersion) -> Final:
         state=records.PASSED,
         reason="GatesPassed",
         message="recorded on the registered version",
+        out_of_fold_metric=estimate.get("metric"),
         out_of_fold=estimate.get("value"),
         out_of_fold_error=estimate.get("standardError"),
         out_of_fold_groups=estimate.get("groups"),
@@ -70,14 +93,13 @@ def seen(world: World, status: ExperimentStatus, inputs: Inputs) -> ExperimentSt
     if not isinstance(runs, Known):
         return status
     by_key = {run.tag(names.TAG_KEY): run for run in reversed(runs.value)}
-    key = inputs.registration_key or ""
-    rows = tuple(_with_run(row, by_key.get(trial_key(key, row.index or 0))) for row in status.trials)
+    rows = tuple(_with_run(row, by_key.get(trial_key(inputs, row.index or 0))) for row in status.trials)
     final = status.final
     if final is not None and final.state == records.PASSED:
         final = _registered(world, final)
     if final is not None and final.state in records.DECIDED:
-        run = by_key.get(final_key(key))
-        every = [by_key.get(trial_key(key, row.index or 0)) for row in rows]
+        run = by_key.get(final_key(inputs))
+        every = [by_key.get(trial_key(inputs, row.index or 0)) for row in rows]
         if run is not None and _told(run) and all(found is not None and not found.open for found in every):
             final = final.model_copy(update={"run_id": run.run_id})
     return status.model_copy(update={"trials": rows, "final": final})
@@ -93,11 +115,11 @@ def effects(world: World, status: ExperimentStatus, inputs: Inputs) -> tuple[Eff
 
 
 def _effects(world: World, status: ExperimentStatus, inputs: Inputs, by_key: dict[str | None, Run]) -> Iterator[Effect]:
-    key, metric = inputs.registration_key or "", world.experiment.spec.objective.metric
+    metric = world.experiment.spec.objective.metric
     for row in status.trials:
-        run = by_key.get(trial_key(key, row.index or 0))
+        run = by_key.get(trial_key(inputs, row.index or 0))
         if run is None:
-            yield _run(world, inputs, trial_key(key, row.index or 0), f"t{row.index}")
+            yield _run(world, inputs, trial_key(inputs, row.index or 0), f"t{row.index}")
         elif run.open and not records.is_open(row):
             yield _closed_trial(run, row, metric)
     final = status.final
@@ -105,9 +127,9 @@ def _effects(world: World, status: ExperimentStatus, inputs: Inputs, by_key: dic
         if final is not None and final.state == records.PASSED:
             yield from _registering(world, final, inputs, None)
         return
-    run = by_key.get(final_key(key))
+    run = by_key.get(final_key(inputs))
     if run is None:
-        yield _run(world, inputs, final_key(key), "final")
+        yield _run(world, inputs, final_key(inputs), "final")
         return
     if final.state == records.PASSED:
         yield from _registering(world, final, inputs, run)
@@ -165,7 +187,7 @@ def _registering(world: World, final: Final, inputs: Inputs, run: Run | None) ->
 
 def _version_tags(world: World, final: Final, inputs: Inputs) -> dict[str, str]:
     estimate = Estimate(
-        metric=world.experiment.spec.objective.metric,
+        metric=final.out_of_fold_metric or world.experiment.spec.objective.metric,
         value=final.out_of_fold or "0",
         standard_error=final.out_of_fold_error or "0",
         groups=final.out_of_fold_groups or 0,

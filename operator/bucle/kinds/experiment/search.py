@@ -20,6 +20,7 @@ from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
 from bucle.workloads import attempt as attempts
 from bucle.workloads.attempt import Attempt
 from bucle.workloads.jobs import Failed, Finished, Outcome, Running
+from bucle.workloads.platform import Platform
 
 ASKED_AT_ONCE = 4
 """A read has two seconds, and one suggestion takes up to a tenth of one late in a long search. A batch asked for in
@@ -27,6 +28,25 @@ parts is the same batch, because its earlier members are told to the sampler as 
 
 OUT_OF_TIME = "MaxDurationExceeded"
 """The reason of a trial that was stopped because the search took too long."""
+
+
+LARGEST = 1_000_000
+"""Bytes of status.trials: an object of more than 1.5 MB is refused by the API server's store, in the middle of a search."""
+_ROW, _VALUE = 420, 32
+"""What a row needs beside its image and parameters, and a parameter beside its name."""
+
+
+def status_bytes(platform: Platform, experiment: Experiment) -> int:
+    """How large the rows of the whole search will be, at most."""
+    params = sum(len(parameter.name) + _VALUE for parameter in experiment.spec.parameters)
+    return wanted_trials(experiment) * (_ROW + len(platform.image_worker) + params)
+
+
+def too_large(found: int) -> str:
+    return (
+        f"the record of all trials would need {found} bytes, at most {LARGEST} fit into the object: "
+        "lower `limits.maxTrials`, or search fewer parameters, and raise `run` in the same edit once it has started"
+    )
 
 
 def wanted_trials(experiment: Experiment) -> int:

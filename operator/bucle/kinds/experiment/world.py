@@ -76,6 +76,9 @@ def reads(experiment: Experiment) -> Reads:
     }
     if document.is_wide(written(experiment.spec)):
         asked["documents"] = ListObjects(CONFIG_MAP, owner.namespace, owner.selector(document.COMPONENT), owner.uid)
+    earlier = experiment.status.inputs
+    if status.inputs is None and earlier is not None:
+        asked["runs"] = RunsByTag(tracking_name(experiment), TAG_OWNER, earlier.registration_key or "")
     if status.inputs is not None:
         asked |= _registry_reads(experiment, status)
         suggest = request(experiment, status)
