@@ -437,19 +437,40 @@ async def test_a_state_of_a_newer_release_is_held_and_told_and_never_taken_for_a
     await world.sim.until(world.serves(2), HOURS)
 
 
-async def test_keys_added_to_a_selector_and_changed_ports_are_set_back() -> None:
+def _add_key(live: JsonObject) -> None:
+    live["spec"]["selector"]["team"] = "nobody"
+
+
+def _change_port(live: JsonObject) -> None:
+    live["spec"]["ports"][0]["targetPort"] = 9999
+
+
+@pytest.mark.parametrize("change", [_add_key, _change_port])
+async def test_a_key_added_to_a_selector_and_a_changed_port_are_set_back(change: Callable[[JsonObject], None]) -> None:
     world = world_of()
     await serving_one(world)
     before = {s["metadata"]["name"]: s["spec"] for s in world.sim.kube.all(SERVICE)}
-
-    def change(live: JsonObject) -> None:
-        live["spec"]["selector"]["team"] = "nobody"
-        live["spec"]["ports"][0]["targetPort"] = 9999
-
     for name in before:
         world.sim.edit(SERVICE, name, change)
     await world.sim.pass_time(timedelta(minutes=1))
     assert {s["metadata"]["name"]: s["spec"] for s in world.sim.kube.all(SERVICE)} == before
+    writes = len(world.sim.kube.writes)
+    await world.sim.pass_time(timedelta(minutes=10))
+    assert len(world.sim.kube.writes) == writes, "once"
+
+
+async def test_a_node_that_refuses_a_pod_is_told_and_condemns_no_version() -> None:
+    world = world_of()
+    one = await serving_one(world)
+    world.point("challenger", world.register(Model(load_seconds=0, failure=Failure(reason="unused", message=""))))
+    await world.sim.until(lambda: bool(world.sim.kube.all(POD)), HOURS)
+    for pod in world.sim.kube.all(POD):
+        words = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "no device plugin"}
+        drivers.set_pod_status(world.sim.kube, pod, words)
+    await world.sim.pass_time(timedelta(minutes=1))
+    assert reason(world) == "Disrupted" and "UnexpectedAdmissionError" in message(world)
+    await world.sim.pass_time(timedelta(hours=1))
+    assert "rejected" not in world.status and world.status["stable"]["model"]["version"] == one
 
 
 async def test_every_fleet_and_the_router_have_a_budget_that_goes_with_them() -> None:
@@ -473,3 +494,28 @@ async def test_a_failing_candidate_loses_its_callers_although_the_spec_can_no_lo
     misbehave(world, 0.3)
     await world.sim.until(lambda: share_of(world, first) == 100, MINUTES)
     assert world.sim.kube.peek(DEPLOYMENT, NAMESPACE, names.revision_name(NAME, first)) is not None
+
+
+async def test_an_autoscaler_on_the_pods_of_a_version_is_left_alone_and_told() -> None:
+    world = world_of()
+    await serving_one(world)
+    name = names.revision_name(NAME, stable(world))
+
+    def scale(live: JsonObject) -> None:
+        fields = {"f:spec": {"f:replicas": {}}}
+        entry = {
+            "manager": "kube-controller-manager",
+            "operation": "Update",
+            "subresource": "scale",
+            "fieldsV1": fields,
+        }
+        live["metadata"]["managedFields"] = [*(live["metadata"].get("managedFields") or ()), entry]
+        live["spec"]["replicas"] = 3
+
+    world.sim.edit(DEPLOYMENT, name, scale)
+    await world.sim.pass_time(timedelta(minutes=1))
+    before = len([w for w in world.sim.kube.writes if w.verb == "apply"])
+    await world.sim.pass_time(timedelta(minutes=10))
+    assert world.sim.get(DEPLOYMENT, name)["spec"]["replicas"] == 3
+    assert len([w for w in world.sim.kube.writes if w.verb == "apply"]) == before
+    assert truth(world, "Ready") == "True" and "scaled by somebody else" in message(world)

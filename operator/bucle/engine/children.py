@@ -84,11 +84,16 @@ def adjustment(child: Child, live: JsonObject) -> JsonObject | None:
     return wanted
 
 
+_ATOMIC = frozenset({"selector"})
+"""Maps that are one value to the API server: a key that somebody added to a Service's selector empties the Service."""
+
+
 def contains(live: Any, wanted: Any) -> bool:
     """Whether every field set in `wanted` has that value in `live`; the server may have added others."""
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(
-            key in live and contains(live[key], value) for key, value in wanted.items()
+            key in live and (live[key] == value if key in _ATOMIC else contains(live[key], value))
+            for key, value in wanted.items()
         )
     if isinstance(wanted, list):
         return (

@@ -26,6 +26,10 @@ def pod_trouble(pod: Mapping[str, Any]) -> Failure | None:
             )
     if status.get("reason") == "Evicted":
         return Failure(reason="Disrupted", message=f"pod {name} was evicted: {status.get('message', '')}")
+    if status.get("phase") == "Failed" and not status.get("containerStatuses"):
+        # Its node never started it: the kubelet's own admission, a node that shuts down or has no room after all.
+        told = f"{status.get('reason') or 'no reason given'}: {status.get('message', '')}"
+        return Failure(reason="Disrupted", message=f"the node refused pod {name}: {told}")
     for container in status.get("containerStatuses") or ():
         found = _container_trouble(name, container)
         if found is not None:

@@ -7,7 +7,7 @@ from bucle.contracts.task import Capture, Model, ServeTask
 from bucle.engine.objects import DEPLOYMENT, JsonObject
 from bucle.engine.plan import Child
 from bucle.kinds.modeldeployment import manifests
-from bucle.kinds.modeldeployment.fleets import SERVE
+from bucle.kinds.modeldeployment.fleets import SERVE, Fleet
 from bucle.kinds.modeldeployment.identity import Revision
 from bucle.kinds.modeldeployment.traffic.envoy import COMPONENT as ROUTER
 from bucle.resources.base import parse_duration
@@ -30,7 +30,7 @@ def router_budget(deployment: ModelDeployment) -> Child:
 
 
 def revision_children(
-    deployment: ModelDeployment, platform: Platform, revision: Revision, *, exists: bool
+    deployment: ModelDeployment, platform: Platform, revision: Revision, live: Fleet | None
 ) -> tuple[Child, ...]:
     """Deployment, headless Service and budget of one revision.
 
@@ -41,10 +41,11 @@ def revision_children(
     name = names.revision_name(owner.name, revision.id)
     labels = owner.labels(SERVE, **{names.LABEL_REVISION: revision.id})
     replicas = deployment.spec.serving.replicas
-    template = {} if exists else _template(deployment, platform, revision, labels)
+    template = {} if live else _template(deployment, platform, revision, labels)
+    scaled = live is not None and live.scaled_to is not None
     workload = manifests.deployment(owner, name, labels, template, replicas)
     return (
-        Child(DEPLOYMENT, workload, adjust={"spec": {"replicas": replicas}}),
+        Child(DEPLOYMENT, workload, adjust=None if scaled else {"spec": {"replicas": replicas}}),
         manifests.service(owner, name, labels, names.PORT_HTTP, headless=True),
         manifests.budget(owner, name, labels),
     )

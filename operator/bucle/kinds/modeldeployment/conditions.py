@@ -124,7 +124,7 @@ def _main(
 
 
 def _serving(world: World, state: State, wanted: Followed | Waiting, refused: Refusal | None) -> tuple[str, str]:
-    serves = f"version {_version(state)} serves"
+    serves = f"version {_version(state)} serves{_scaled(world, state)}"
     if refused is not None and not isinstance(wanted, Waiting):
         return "CandidateRejected", f"{_refused(refused)}. Version {_version(state)} serves"
     if state.rollout is not None:
@@ -135,6 +135,13 @@ def _serving(world: World, state: State, wanted: Followed | Waiting, refused: Re
     if world.spec.rollout.paused:
         return "Paused", f"{serves}; spec.rollout.paused is true and holds back all others: set it to false to continue"
     return "Serving", serves
+
+
+def _scaled(world: World, state: State) -> str:
+    fleet = world.fleets.get(state.stable.revision.id) if state.stable else None
+    if fleet is None or fleet.scaled_to is None:
+        return ""
+    return f" with {fleet.scaled_to} pods, as its Deployment is scaled by somebody else: spec.serving.replicas is left aside"
 
 
 def _refused(refused: Refusal) -> str:
@@ -157,7 +164,7 @@ def _version(state: State) -> str:
 def _short_of_pods(world: World, state: State) -> Failure | None:
     """Fewer ready pods than the spec asks for, with the words of whoever keeps them."""
     revision = state.stable.revision.id if state.stable else ""
-    fleet, wanted = world.fleets.get(revision), world.spec.serving.replicas
+    fleet, wanted = world.fleets.get(revision), world.wanted_pods(revision)
     if fleet is not None and fleet.ready < wanted and fleet.trouble is not None:
         told = f"version {_version(state)} has {fleet.ready} of {wanted} pods: {fleet.trouble.message}"
         return Failure(reason=fleet.trouble.reason, message=told)

@@ -16,13 +16,18 @@ SERVE, JUDGE = "serve", "judge"
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A live Deployment. `begun`: no pod is known, or one of them has started its container, so its program had a chance."""
+    """A live Deployment. `begun`: no pod is known, or one of them has started its container, so its program had a chance.
+
+    `scaled_to`: so many pods are wanted by somebody who scales it through the scale subresource (an autoscaler, KEDA, a
+    person); its replicas are left alone then.
+    """
 
     name: str
     uid: str
     ready: int
     begun: bool
     trouble: Failure | None
+    scaled_to: int | None = None
 
 
 def found(seen: Observations, component: str) -> Fleet | None:
@@ -56,15 +61,27 @@ def uids(seen: Observation[Any]) -> dict[str, str]:
 
 def _fleet(deployment: JsonObject, pods: list[JsonObject]) -> Fleet:
     # A stable order: pods that fail for two reasons in turn would otherwise be told anew at every look.
-    ordered = sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+    # What has ended lingers for a while, and says nothing once another pod has taken its place.
+    living = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")]
+    ordered = sorted(living or pods, key=lambda pod: str(pod["metadata"]["name"]))
     troubles = (*map(pod_trouble, ordered), deployment_trouble(deployment))
     return Fleet(
         name=deployment["metadata"]["name"],
         uid=uid_of(deployment),
         ready=int((deployment.get("status") or {}).get("readyReplicas") or 0),
-        begun=not pods or any(map(_has_begun, pods)),
+        begun=not pods or any(map(_has_begun, living)),
         trouble=next((trouble for trouble in troubles if trouble is not None), None),
+        scaled_to=_scaled_to(deployment),
     )
+
+
+def _scaled_to(deployment: JsonObject) -> int | None:
+    """The API server notes who wrote a field last, and through which subresource."""
+    for entry in deployment["metadata"].get("managedFields") or ():
+        fields = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+        if entry.get("subresource") == "scale" and "f:replicas" in fields:
+            return int(deployment["spec"].get("replicas") or 0)
+    return None
 
 
 def _has_begun(pod: JsonObject) -> bool:

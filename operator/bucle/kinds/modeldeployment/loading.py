@@ -22,18 +22,18 @@ from bucle.resources.base import parse_duration
 def load(world: World, state: State, rollout: Loading, now: datetime) -> State:
     serving = world.spec.serving
     fleet = world.fleets.get(rollout.run.candidate.id)
-    ready = fleet.ready if fleet else 0
-    if ready >= serving.replicas:
+    ready, wanted = fleet.ready if fleet else 0, world.wanted_pods(rollout.run.candidate.id)
+    if ready >= wanted:
         return _loaded(world, state, rollout, now)
     trouble = fleet.trouble if fleet else None
     if trouble is not None and condemns(trouble.reason):
         return condemn(world, state, "LoadFailed", f"{trouble.reason}: {trouble.message}", now)
     clock = None if _kept_from_outside(fleet) else rollout.clock or now
     if clock is not None and now - clock >= parse_duration(serving.load_timeout):
-        why = trouble.message if trouble else f"{ready} of {serving.replicas} pods are ready"
+        why = trouble.message if trouble else f"{ready} of {wanted} pods are ready"
         told = f"not ready within loadTimeout {serving.load_timeout}: {why}"
         return condemn(world, state, "LoadFailed", told, now)
-    wait = Wait(WaitFor.PODS, f"{ready} of {serving.replicas} pods")
+    wait = Wait(WaitFor.PODS, f"{ready} of {wanted} pods")
     told_trouble = _same_words(rollout.trouble, trouble)
     return replace(state, rollout=replace(rollout, clock=clock, trouble=told_trouble, wait=wait))
 
@@ -52,6 +52,9 @@ def _same_words(old: Failure | None, new: Failure | None) -> Failure | None:
 
 def _loaded(world: World, state: State, rollout: Loading, now: datetime) -> State:
     rollout = replace(rollout, trouble=None, clock=rollout.clock or now)
+    if world.limits().live.get(rollout.run.candidate.id, 0) and not world.unserved(state):
+        # A rollout that starts again does so from weight 0, however little its first step asks for.
+        return replace(state, rollout=replace(rollout, wait=Wait(WaitFor.WEIGHT_ZERO)))
     if not world.limits().ready_everywhere(Target(rollout.run.candidate.id)):
         return replace(state, rollout=replace(rollout, wait=Wait(WaitFor.ROUTERS_TO_SEE)))
     if state.stable is None:

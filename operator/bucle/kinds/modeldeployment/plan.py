@@ -80,8 +80,7 @@ def _children(world: World, state: State, routes: Routes) -> tuple[Child, ...]:
         children.router_budget(deployment),
     ]
     for revision in kept.values():
-        exists = revision.id in world.fleets
-        made += children.revision_children(deployment, platform, revision, exists=exists)
+        made += children.revision_children(deployment, platform, revision, world.fleets.get(revision.id))
     gate = judged_gate(world.spec, state)
     if gate is not None:
         made.append(judge_child(deployment, platform, gate))

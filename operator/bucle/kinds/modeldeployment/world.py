@@ -77,6 +77,11 @@ class World:
         fleet = self.fleets.get(revision or "")
         return fleet.ready if fleet else 0
 
+    def wanted_pods(self, revision: str) -> int:
+        """Pods that revision should have: what the spec says, or whoever scales its Deployment."""
+        fleet = self.fleets.get(revision)
+        return fleet.scaled_to if fleet and fleet.scaled_to is not None else self.spec.serving.replicas
+
     def broken(self, revision: str) -> Failure | None:
         """Why no pod of a loaded revision runs any more, when that is the model's own fault."""
         fleet = self.fleets.get(revision)
@@ -91,7 +96,7 @@ class World:
         live, view = self.router.live, self.router.view
         return RoutingLimits(
             ready={revision: fleet.ready for revision, fleet in self.fleets.items()},
-            needed=self.spec.serving.replicas,
+            needed=min(self.wanted_pods(revision) for revision in ("", *self.fleets)),
             live=live.weights if live else {},
             router=view.value if isinstance(view, Known) else None,
             live_version=live.version if live else None,
