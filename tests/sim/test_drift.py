@@ -181,6 +181,13 @@ async def test_a_second_policy_leaves_retraining_to_the_first() -> None:
     assert action(world) == ("Suppressed", "OwnedByOtherPolicy")
 
 
+async def test_a_metric_that_is_no_mean_over_rows_cannot_be_watched_and_says_so() -> None:
+    signals = {"performance": {**policy_spec()["signals"]["performance"], "metric": "roc_auc"}}
+    world = DriftWorld(policy={"signals": signals})
+    await world.sim.settle()
+    assert reason(world) == "UnknownMetric" and world.sim.jobs() == []
+
+
 async def test_a_version_without_a_reference_of_that_metric_waits() -> None:
     world = DriftWorld()
     world.registry.versions.clear()

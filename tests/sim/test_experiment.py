@@ -27,7 +27,7 @@ from tests.sim.training import (
 )
 
 from bucle.contracts import names
-from bucle.contracts.result import ChampionResult, Result
+from bucle.contracts.result import ChampionResult, Result, TrialResult
 from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import DATASET, EXPERIMENT
 
@@ -113,6 +113,31 @@ async def test_the_whole_story_ends_with_a_registered_challenger() -> None:
     assert tags[names.TAG_DATASET_DIGEST] == DIGEST
     assert tags[names.TAG_MODEL_DIGEST] == MODEL_DIGEST
     assert '"groups":40' in tags[names.TAG_REFERENCE]
+
+
+async def test_the_reference_of_a_model_has_the_name_of_what_was_measured() -> None:
+    """An objective that is no mean over rows has no reference of its own: its log loss is no ROC AUC."""
+
+    def by_rank(manifest: JsonObject) -> None:
+        manifest["spec"]["objective"] = {"metric": "roc_auc"}
+
+    sim, registry = await started(changed(LATE, by_rank))
+    for _ in range(12):
+        await sim.pass_time(timedelta(seconds=10))
+        for job in sim.jobs(open_only=True):
+            task = task_of(job)
+            told = final_result() if task["phase"] == "final" else ranked_trial()
+            sim.finish_job(job["metadata"]["name"], told)
+    await sim.pass_time(timedelta(minutes=2))
+    final = sim.status(EXPERIMENT, "late")["final"]
+    assert (final["outOfFoldMetric"], final["outOfFold"]) == ("log_loss", "0.61")
+    assert json.loads(registry.tags(MODEL, 1)[names.TAG_REFERENCE])["metric"] == "log_loss"
+    assert registry.tags(MODEL, 1)[names.TAG_QUESTION] == "sha256:" + "9" * 64
+
+
+def ranked_trial() -> Result:
+    trial = TrialResult(metrics={"roc_auc": "0.7", "log_loss": "0.6"}, rows=15, seconds="1")
+    return Result(program="train", task_sha256="0" * 64, trial=trial)
 
 
 async def test_every_trial_and_the_final_fit_have_a_closed_run() -> None:

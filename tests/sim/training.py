@@ -157,6 +157,7 @@ def final_result(*, test: str = "0.6", champion: ChampionResult | None = None) -
             uri=f"s3://bucle/mlflow/ml/late/{MODEL_DIGEST[7:]}",
             digest=MODEL_DIGEST,
             schema_digest="sha256:" + "d" * 64,
+            question="sha256:" + "9" * 64,
             champion=champion,
         ),
     )

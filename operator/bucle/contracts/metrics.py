@@ -53,3 +53,8 @@ _ESTIMATED: dict[TaskName, str] = {"Binary": "log_loss", "MultiClass": "log_loss
 def estimated_metric(objective: str, task: TaskName) -> str:
     """What a model is held to out of fold: its objective, or the task's own loss when that is no mean over rows."""
     return objective if METRICS[objective].per_row else _ESTIMATED[task]
+
+
+def watchable() -> tuple[str, ...]:
+    """Metrics that live rows can be measured by: means over rows."""
+    return tuple(sorted(metric.name for metric in METRICS.values() if metric.per_row))

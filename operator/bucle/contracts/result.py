@@ -109,11 +109,18 @@ class WindowResult(Document):
 
 
 class EvaluateResult(Document):
-    """At most 20 windows per run (`more` says that there are others); `labelled` counts all labelled rows seen."""
+    """At most 20 windows per run (`more` says that there are others); `labelled` counts all labelled rows so far.
+
+    Of what came since the last window: `ungrouped` rows have no group, `unjoined` labels belong to no answer, and
+    `unreadable` are labels of no class, or answers that do not fit their model.
+    """
 
     windows: tuple[WindowResult, ...]
     labelled: int
     more: bool = False
+    ungrouped: int = 0
+    unjoined: int = 0
+    unreadable: int = 0
 
 
 class Result(Document):

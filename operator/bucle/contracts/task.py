@@ -159,10 +159,12 @@ class Windows(Document):
 
 
 class EvaluateTask(Document):
-    """Close all full windows of one served version since `since`, oldest first, skipping `closed` rows already judged.
+    """Close all full windows of one served version since `since`, oldest first, after the `closed` rows already judged.
 
     A window is the next `windows.rows` rows in the order in which they got a mature label (then received time,
-    x-bucle-id, row): a label that comes late belongs to a later window and moves no row of one that was judged.
+    x-bucle-id, row): a label that comes late belongs to a later window and moves no row of one that was judged. The
+    key of each window's last row is kept beside the results; the next window begins after it, whatever became of rows
+    before.
     """
 
     program: Literal["evaluate"] = "evaluate"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ from bucle.podkit.losses import answers_of, truth_of
 from bucle.podkit.metrics import grouped_mean, per_row
 from bucle.podkit.program import Part, bad_configuration, main
 from bucle.podkit.splits import groups_of
-from bucle.podkit.tables import LABELLED, labelled_rows
+from bucle.pods.arrivals import WindowEnds, arrivals, key_of
 from bucle.pods.judging import SETTLED
 
 MOST_WINDOWS = 20
@@ -50,44 +50,32 @@ def evaluate(task: EvaluateTask, now: datetime) -> EvaluateResult:
     uri = capture.reference_path(task.location, task.version)
     reference = Reference.from_json(store.read_bytes(uri))
     until = datetime.fromisoformat(task.until) if task.until else now - SETTLED
-    rows = labelled_rows(
-        task.location,
-        table=reference.table,
-        labels=task.labels,
-        received_before=until,
-        labels_received_before=until,
-        revision=task.version,
-        since=datetime.fromisoformat(task.since),
-        answers=True,
-    )
-    _, usable = truth_of(rows.column(reference.table.target.name), reference)
-    rows = by_arrival(rows.filter(pa.array(usable)), task.labels.maturity_seconds)
-    judged = _judged(task, reference, rows)
+    ends = WindowEnds.read(task)
+    found = arrivals(task, reference, until, ends.after(task.closed))
+    judged = _judged(task, reference, found.rows)
     size = task.windows.rows
-    full = max(0, (rows.num_rows - task.closed) // size)
-    windows = [
-        window(judged, slice(first, first + size), first // size)
-        for first in range(task.closed, task.closed + min(full, MOST_WINDOWS) * size, size)
-    ]
-    return EvaluateResult(windows=tuple(windows), labelled=rows.num_rows, more=full > MOST_WINDOWS)
-
-
-def by_arrival(rows: pa.Table, maturity_seconds: int) -> pa.Table:
-    """In the order in which rows got a mature label, which later rows only ever continue: windows stay disjoint."""
-    mature = pc.add(rows.column(capture.RECEIVED), pa.scalar(timedelta(seconds=maturity_seconds), pa.duration("us")))
-    labelled = rows.column(LABELLED)
-    known = pc.if_else(pc.greater(mature, labelled), mature, labelled)
-    order = [(KNOWN, "ascending"), *((name, "ascending") for name in (capture.RECEIVED, capture.ID, capture.ROW))]
-    return rows.append_column(KNOWN, known).sort_by(order).drop_columns([KNOWN])
+    full = found.rows.num_rows // size
+    told = [slice(first, first + size) for first in range(0, min(full, MOST_WINDOWS) * size, size)]
+    windows = [window(judged, span, task.closed // size + at) for at, span in enumerate(told)]
+    ends.write({task.closed + span.stop: key_of(found.rows, span.stop - 1) for span in told})
+    return EvaluateResult(
+        windows=tuple(windows),
+        labelled=task.closed + found.rows.num_rows,
+        more=full > MOST_WINDOWS,
+        ungrouped=int(judged.ungrouped),
+        unjoined=found.unjoined,
+        unreadable=found.unreadable,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """All labelled rows in order: the metric's value, the group (−1: none, or still open) and the received time."""
+    """The rows in order: the metric's value, the group (−1: none, or still open) and the received time."""
 
     values: NDArray[np.float64]
     groups: NDArray[np.int64]
     received: pa.ChunkedArray
+    ungrouped: int
 
 
 def _judged(task: EvaluateTask, reference: Reference, rows: pa.Table) -> Judged:
@@ -97,9 +85,10 @@ def _judged(task: EvaluateTask, reference: Reference, rows: pa.Table) -> Judged:
         raise bad_configuration(
             "UnknownColumn", f"groupBy names the column {by.column}, which the served model's schema does not have"
         )
-    groups = _closed(groups_of(rows.column(by.column), by), rows.column(capture.RECEIVED), by)
+    names = groups_of(rows.column(by.column), by)
+    groups = _closed(names, rows.column(capture.RECEIVED), by)
     values = per_row(task.metric, truth, answers_of(rows, reference))
-    return Judged(values, groups, rows.column(capture.RECEIVED))
+    return Judged(values, groups, rows.column(capture.RECEIVED), names.null_count)
 
 
 def _closed(names: pa.StringArray, received: pa.ChunkedArray, by: GroupBy) -> NDArray[np.int64]:

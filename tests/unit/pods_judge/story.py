@@ -119,8 +119,7 @@ def evaluation(traffic: Traffic, rows: int, closed: int = 0, **more: Any) -> Any
         version="old",
         closed=closed,
         windows=Windows(rows=rows),
-        metric="log_loss",
         result_location=f"{traffic.location}/policies",
-        **{"group_by": BY_DAY, "since": START.isoformat(), "until": ""} | more,
+        **{"metric": "log_loss", "group_by": BY_DAY, "since": START.isoformat(), "until": ""} | more,
     )
     return evaluate(task, START + timedelta(seconds=traffic.seconds + 60))

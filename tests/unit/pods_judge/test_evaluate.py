@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from math import log
 from pathlib import Path
@@ -123,3 +124,69 @@ def test_a_feature_may_be_called_as_we_call_things(tmp_path: Path) -> None:
     for day in (1, 2, 3, 4):
         traffic.row(day, 0.5, None, "1")
     assert len(evaluation(traffic.written(), 2).windows) == 2
+
+
+def test_rows_that_went_bad_move_no_row_from_one_window_into_another(traffic: Traffic) -> None:
+    """Windows were skipped by a row count: rows that were good and no longer are would be judged twice, or never."""
+    for n in range(8):
+        traffic.row(1 + n, 0.5 if n < 4 else 0.8, None, "1")
+    (first, second) = evaluation(traffic.written(), 4).windows
+    for n in range(4):
+        # A later label of the same rows is of no class: as many rows of the first window are none any more.
+        traffic.labels.append({**traffic.labels[n], "label": "?", "bucle_received": START + timedelta(seconds=20)})
+    traffic.seconds = 20
+    for n in range(4):
+        traffic.row(11 + n, 0.9, None, "1")
+    traffic.written()
+    again = evaluation(traffic, 4, closed=4)
+    assert (again.windows[0].first, again.windows[0].last) == (second.first, second.last)
+    assert again.windows[1].first > second.last
+    assert float(again.windows[1].value) == pytest.approx(-log(0.9)), "each good row in one window, and in one only"
+    assert first.rows == 4
+
+
+def test_a_file_that_comes_late_moves_no_judged_row(traffic: Traffic) -> None:
+    for n in range(4):
+        traffic.row(1 + n, 0.5, None, "1")
+    (first,) = evaluation(traffic.written(), 4).windows
+    late = Traffic(traffic.location, seconds=0)
+    late.captured, late.labels = [], []
+    for n in range(3):
+        late.row(5 + n, 0.9, None, "1")
+    for at, entry in enumerate(late.captured):
+        late.captured[at] = replace(entry, id=f"late{at}", columns={**entry.columns, "flight_id": [f"late{at}"]})
+        late.labels[at]["id"] = f"late{at}"
+    late.written()
+    traffic.seconds = 60
+    for n in range(4):
+        traffic.row(10 + n, 0.8, None, "1")
+    traffic.written()
+    (second,) = evaluation(traffic, 4, closed=4).windows
+    assert second.first > first.last and float(second.value) == pytest.approx(-log(0.8))
+
+
+def test_an_evaluation_that_is_tried_again_tells_the_same_windows(traffic: Traffic) -> None:
+    for n in range(9):
+        traffic.row(1 + n, 0.5, None, "1")
+    first = evaluation(traffic.written(), 4)
+    assert evaluation(traffic, 4) == first, "its answer may have been lost"
+    assert evaluation(traffic, 4, closed=4).windows == first.windows[1:]
+
+
+def test_what_is_not_counted_is_told_by_its_reason(traffic: Traffic) -> None:
+    for n in range(4):
+        traffic.row(1 + n, 0.5, None, "1")
+    traffic.row(None, 0.5, None, "1").row(5, 0.5, None, "no class").row(6, 0.5, None, "true")
+    traffic.labels.append({**traffic.labels[0], "id": "nobody"})
+    found = evaluation(traffic.written(), 4)
+    assert (found.labelled, found.ungrouped, found.unjoined, found.unreadable) == (6, 1, 1, 1)
+
+
+@pytest.mark.parametrize("label", ["1e200", "-1e60", "1e999", "nan"])
+def test_one_absurd_label_blocks_no_window(tmp_path: Path, label: str) -> None:
+    traffic = Traffic(f"file://{tmp_path}", models={"old": answering("Regression")})
+    for n in range(5):
+        traffic.row(1 + n, 1.0, None, label if n == 2 else "3")
+    found = evaluation(traffic.written(), 4, metric="mse")
+    assert [float(window.value) for window in found.windows] == [pytest.approx(4.0)]
+    assert found.labelled == 4

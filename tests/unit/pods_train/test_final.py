@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from tests.unit.pods_train.story import FEATURES, TARGETS, dataset, final_task, rows
+from tests.unit.pods_train.story import BY_DAY, FEATURES, TARGETS, dataset, final_task, rows
 
 from bucle.contracts.result import DataResult, FinalResult
 from bucle.podkit.model import load_model
 from bucle.podkit.program import ProgramError
+from bucle.podkit.versions import read_manifest
 from bucle.pods.train.final import run_final
 from bucle.pods.train.rows import Groups, fold_codes
 
@@ -185,6 +186,42 @@ def test_a_champion_with_its_classes_in_another_order_is_compared_by_what_it_say
     told = [load_model(found.uri, found.digest).reference for found in (model, again)]
     assert told[0].classes == told[1].classes == ("high", "low", "mid"), "callers see no change"
     assert first.question == again.question == told[0].question().digest()
+
+
+def splits(seed: int, **changes: Any) -> dict[str, Any]:
+    return {"hash": {"key": "id", **changes}, "train": 60, "validation": 20, "test": 20, "seed": seed}
+
+
+def test_after_the_seed_was_edited_the_champion_is_asked_for_no_row_it_has_learnt(tmp_path: Path) -> None:
+    """A forest knows its own rows by heart: on those it would look almost perfect."""
+    forest = {"estimator": {"class": "sklearn.ensemble.RandomForestClassifier", "params": {"n_estimators": 20}}}
+    old = dataset(tmp_path, rows(days=60))
+    model = run_final(final_task(tmp_path, old, trainer=forest))
+    manifests = [read_manifest(old.location)]
+    new = dataset(tmp_path, rows(days=60), splits=splits(2, group=BY_DAY))
+    manifests.append(read_manifest(new.location))
+    both = [day for day, split in manifests[0].groups.items() if split == 2 == manifests[1].groups[day]]
+    found = run_final(final_task(tmp_path, new, trainer=forest, champion=champion(model, old, on="Test"))).champion
+    assert found is not None
+    if len(both) < 5:
+        assert found.state == "Undecided" and f"only {len(both)} groups on Test" in found.message
+    else:
+        assert (found.state, found.groups) == ("Compared", len(both))
+
+
+@pytest.mark.parametrize("ids", [True, False], ids=["by Id", "by all that a row says"])
+def test_without_groups_the_rows_that_the_champion_learnt_are_known(tmp_path: Path, ids: bool) -> None:
+    columns = [column for column in FEATURES if ids or column["name"] != "id"]
+    table = {"target": TARGETS["Binary"], "columns": columns}
+    key = {"key": "id" if ids else "time"}
+    old = dataset(tmp_path, rows(days=20), splits=splits(1, **key), table=table)
+    model = run_final(final_task(tmp_path, old, groupBy=None))
+    new = dataset(tmp_path, rows(days=20), splits=splits(2, **key), table=table)
+    task = final_task(tmp_path, new, groupBy=None, champion=champion(model, old, on="Test"))
+    found = run_final(task).champion
+    assert found is not None and found.state == "Compared" and found.rows is not None
+    # A fifth of a fifth: the rows that lay in the test split of both.
+    assert 5 <= found.rows <= 30 < new.splits["test"].rows
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bucle.contracts.metrics import METRICS, watchable
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import ConditionUpdate, ready, reconciling
 from bucle.kinds.driftpolicy.loop import loop_open
@@ -72,6 +73,10 @@ def _without_reference(world: World) -> Conditions | None:
     version = served.model.version
     if isinstance(world.version, Unavailable):
         return reconciling("RegistryUnavailable", f"the tags of version {version} cannot be read: {world.version.why}")
+    known = METRICS.get(signal.metric)
+    if known is None or not known.per_row:
+        told = f"{signal.metric} is no mean over rows and cannot be watched: watch {', '.join(watchable())}"
+        return reconciling("UnknownMetric", told)
     if reference_of(served, signal.metric) is None:
         told = f"version {version} has no reference for {signal.metric}: train it with that metric, or watch another"
         return reconciling("WaitingForReference", told)

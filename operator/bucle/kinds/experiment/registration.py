@@ -80,6 +80,7 @@ def _of_version(version: ModelVersion) -> Final:
         message="recorded on the registered version",
         out_of_fold_metric=estimate.get("metric"),
         out_of_fold=estimate.get("value"),
+        out_of_fold_metric=estimate.get("metric"),
         out_of_fold_error=estimate.get("standardError"),
         out_of_fold_groups=estimate.get("groups"),
         out_of_fold_rows=estimate.get("rows"),
@@ -200,6 +201,7 @@ def _version_tags(world: World, final: Final, inputs: Inputs) -> dict[str, str]:
         names.TAG_DATASET_DIGEST: inputs.dataset_digest or "",
         names.TAG_SPEC_HASH: inputs.spec_hash or "",
         names.TAG_REFERENCE: canonical_json(estimate.as_json()),
+        **({names.TAG_QUESTION: final.question} if final.question else {}),
     }
 
 

@@ -1,7 +1,7 @@
 """The champion against the challenger, on rows that neither has learnt from, paired row by row.
 
 The challenger answers out of fold; the champion answers the groups that its own dataset did not have (`Newest`), or
-the test split, whose groups stay in it from version to version (`Test`).
+those rows of the test split that it has not learnt from (`Test`): the splits may have been edited since.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from bucle.contracts import exits
@@ -24,7 +25,7 @@ from bucle.podkit.frames import model_frame
 from bucle.podkit.metrics import Answers, grouped_mean, per_row
 from bucle.podkit.model import LoadedModel, feature_columns, load_model
 from bucle.podkit.program import ProgramError
-from bucle.podkit.versions import read_manifest
+from bucle.pods.train.membership import membership
 from bucle.pods.train.rows import Groups, Loaded, require_metric
 from bucle.pods.train.wording import about_rows
 
@@ -54,7 +55,7 @@ def compare(task: ChampionModel, challenger: Challenger) -> ChampionResult:
         problem = incompatible(champion, challenger.loaded.manifest.table, rows.classes)
         if problem:
             return _result(task, "Incompatible", problem)
-        on, chosen = _chosen(task, challenger)
+        on, chosen = _chosen(task, champion, challenger)
     except ProgramError as error:
         if error.exit_code == exits.TRY_AGAIN:
             raise
@@ -107,17 +108,16 @@ def incompatible(champion: LoadedModel, table: TableSchema, classes: tuple[str, 
     return ""
 
 
-def _chosen(task: ChampionModel, challenger: Challenger) -> tuple[Literal["Newest", "Test"], NDArray[np.int64]]:
-    """Positions within `asked`."""
-    if task.on == "Newest" and task.dataset_location is not None and challenger.group_by is not None:
-        manifest = read_manifest(task.dataset_location)
-        # Names of groups say the same only when both datasets were grouped alike.
-        if manifest.group_by == challenger.group_by:
-            new = np.array([name not in manifest.groups for name in challenger.groups.names], dtype=bool)
-            chosen = np.flatnonzero(new[challenger.groups.codes[challenger.asked]])
-            if len(chosen):
-                return "Newest", chosen
-    return "Test", np.flatnonzero(challenger.loaded.splits[challenger.asked] == "test")
+def _chosen(
+    task: ChampionModel, champion: LoadedModel, challenger: Challenger
+) -> tuple[Literal["Newest", "Test"], NDArray[np.int64]]:
+    """Positions within `asked` of rows that the champion has not learnt from, by its own version's record."""
+    asked = challenger.asked
+    rows = challenger.loaded.rows.table.take(pa.array(asked))
+    seen = membership(rows, task.dataset_location or champion.reference.dataset.location)
+    if task.on == "Newest" and seen.grouped and challenger.group_by is not None and not seen.known.all():
+        return "Newest", np.flatnonzero(~seen.known)
+    return "Test", np.flatnonzero((challenger.loaded.splits[asked] == "test") & ~seen.learnt)
 
 
 def _result(

@@ -1,0 +1,154 @@
+"""The labelled rows of one served version in the order in which they became labelled, from where the last window ended.
+
+A window is bounded by keys of rows, never by a count of rows before it: rows that turn out to be unusable, or files that
+come late, move no row from one window into another. May know the store, the tables and the task of `evaluate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from bucle.contracts import capture
+from bucle.contracts.base import Document
+from bucle.contracts.canonical import short_hash
+from bucle.contracts.reference import Reference
+from bucle.contracts.rows import LabelContract
+from bucle.contracts.task import EvaluateTask
+from bucle.podkit import store
+from bucle.podkit.frames import ARROW
+from bucle.podkit.losses import readable, truth_of
+from bucle.podkit.program import ProgramError
+from bucle.podkit.row_check import usable_labels
+from bucle.podkit.tables import LABELLED, FileCache, Span, feedback_rows, labelled_rows, served_rows
+from bucle.pods.judging import unjoined
+
+KNOWN = "bucle_known"
+"""When a row got a mature label."""
+ORDER = (KNOWN, capture.RECEIVED, capture.ID, capture.ROW)
+KEPT_ENDS = 200
+LOOK_BACK = timedelta(days=1)
+"""A label of a row older than this counts as belonging to none unless its row is in a window."""
+
+
+class RowKey(Document):
+    """The place of a row in the order of arrival; times are ISO 8601."""
+
+    known: str
+    received: str
+    id: str
+    row: int
+
+    def sorts_as(self) -> tuple[datetime, datetime, str, int]:
+        return datetime.fromisoformat(self.known), datetime.fromisoformat(self.received), self.id, self.row
+
+
+class WindowEnds(Document):
+    """The keys of the last rows of windows that were told, by the number of rows up to there; beside the results."""
+
+    location: str
+    ends: dict[int, RowKey] = {}
+
+    @classmethod
+    def read(cls, task: EvaluateTask) -> WindowEnds:
+        """What earlier runs on the same windows told; empty when there was none. Raises what the store raises."""
+        same = [task.version, task.since, task.windows.rows, task.labels.as_json()]
+        uri = store.join(task.result_location, f"ends-{short_hash(same)}.json")
+        try:
+            return cls.from_json(store.read_bytes(uri))
+        except ProgramError as error:
+            if error.reason != "SourceMissing":
+                raise
+        except ValidationError:
+            pass  # of another release: windows are counted once, as without it
+        return cls(location=uri)
+
+    def after(self, closed: int) -> RowKey | None:
+        return self.ends.get(closed)
+
+    def write(self, told: dict[int, RowKey]) -> None:
+        if told:
+            newest = dict(sorted((self.ends | told).items())[-KEPT_ENDS:])
+            whole = self.model_copy(update={"ends": newest})
+            store.write_bytes(self.location, whole.canonical().encode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """`rows` in order, with the target as the model spells it. Of the labels that came since: `unjoined` belong to no
+    answer; `unreadable` are no label of the model, or belong to an answer that is none of its own."""
+
+    rows: pa.Table
+    unjoined: int
+    unreadable: int
+
+
+def arrivals(task: EvaluateTask, reference: Reference, until: datetime, after: RowKey | None) -> Arrivals:
+    """The rows after that key. Without one `closed` rows are skipped: the first run after an upgrade has no other mark."""
+    cache = FileCache()
+    since = datetime.fromisoformat(task.since)
+    rows = labelled_rows(
+        task.location,
+        table=reference.table,
+        labels=task.labels,
+        received_before=until,
+        labels_received_before=until,
+        revision=task.version,
+        since=since,
+        answers=True,
+        cache=cache,
+    )
+    rows = by_arrival(rows, task.labels.maturity_seconds)
+    rows = rows if after is None else rows.filter(_later(rows, after))
+    usable = _usable(rows, reference)
+    start = since if after is None else datetime.fromisoformat(after.known)
+    feedback = feedback_rows(task.location, until, cache)
+    new = feedback.filter(pc.greater_equal(feedback.column(capture.RECEIVED), pa.scalar(start, ARROW["Timestamp"])))
+    recent = Span(max(since, start - timedelta(seconds=task.labels.maturity_seconds) - LOOK_BACK), until)
+    served = served_rows(task.location, reference.table, recent, revisions=(task.version,), cache=cache)
+    return Arrivals(
+        rows=usable if after is not None else usable.slice(task.closed),
+        unjoined=unjoined(served, new, reference.table),
+        unreadable=rows.num_rows - usable.num_rows,
+    )
+
+
+def by_arrival(rows: pa.Table, maturity_seconds: int) -> pa.Table:
+    """With `bucle_known`, in the order in which rows got a mature label, which later rows only ever continue."""
+    mature = pc.add(rows.column(capture.RECEIVED), pa.scalar(timedelta(seconds=maturity_seconds), pa.duration("us")))
+    labelled = rows.column(LABELLED)
+    known = pc.if_else(pc.greater(mature, labelled), mature, labelled)
+    return rows.append_column(KNOWN, known).sort_by([(name, "ascending") for name in ORDER])
+
+
+def key_of(rows: pa.Table, at: int) -> RowKey:
+    known, received, id_, row = (rows.column(name)[at].as_py() for name in ORDER)
+    return RowKey(known=known.isoformat(), received=received.isoformat(), id=id_, row=row)
+
+
+def _later(rows: pa.Table, key: RowKey) -> pa.Array:
+    """Which rows come after the key in the order of arrival."""
+    later = pa.array(np.zeros(rows.num_rows, dtype=np.bool_))
+    same = pa.array(np.ones(rows.num_rows, dtype=np.bool_))
+    for name, value in zip(ORDER, key.sorts_as(), strict=True):
+        column = rows.column(name)
+        mark = pa.scalar(value, column.type)
+        later = pc.or_(later, pc.and_(same, pc.greater(column, mark)))
+        same = pc.and_(same, pc.equal(column, mark))
+    return later
+
+
+def _usable(rows: pa.Table, reference: Reference) -> pa.Table:
+    """Rows whose label is the model's, spelt as the model does, and whose answer fits the model."""
+    target = reference.table.target
+    labels = rows.column(target.name)
+    if target.task != "Regression":
+        labels, _ = usable_labels(labels, LabelContract(target.task, reference.classes))
+        rows = rows.set_column(rows.column_names.index(target.name), target.name, labels)
+    _, usable = truth_of(labels, reference)
+    return rows.filter(pa.array(usable & readable(rows, reference)))
