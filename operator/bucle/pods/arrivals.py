@@ -21,11 +21,18 @@ from bucle.contracts.reference import Reference
 from bucle.contracts.rows import LabelContract
 from bucle.contracts.task import EvaluateTask
 from bucle.podkit import store
-from bucle.podkit.frames import ARROW
-from bucle.podkit.losses import readable, truth_of
+from bucle.podkit.losses import readable, truth_of, usable_feedback
 from bucle.podkit.program import ProgramError
-from bucle.podkit.row_check import usable_labels
-from bucle.podkit.tables import LABELLED, FileCache, Span, feedback_rows, labelled_rows, served_rows
+from bucle.podkit.tables import (
+    LABELLED,
+    Asked,
+    FileCache,
+    LabelRule,
+    Span,
+    feedback_rows,
+    newly_labelled_rows,
+    served_rows,
+)
 from bucle.pods.judging import unjoined
 
 KNOWN = "bucle_known"
@@ -92,29 +99,26 @@ def arrivals(task: EvaluateTask, reference: Reference, until: datetime, after: R
     """The rows after that key. Without one `closed` rows are skipped: the first run after an upgrade has no other mark."""
     cache = FileCache()
     since = datetime.fromisoformat(task.since)
-    rows = labelled_rows(
+    start = since if after is None else datetime.fromisoformat(after.known)
+    target = reference.table.target
+    asked = Asked(
         task.location,
-        table=reference.table,
-        labels=task.labels,
-        received_before=until,
-        labels_received_before=until,
+        reference.table,
+        Span(since, until),
+        LabelRule(task.labels, until),
         revision=task.version,
-        since=since,
-        answers=True,
-        cache=cache,
+        contract=LabelContract(target.task, reference.classes),
     )
-    rows = by_arrival(rows, task.labels.maturity_seconds)
+    rows = by_arrival(newly_labelled_rows(asked, start, cache), task.labels.maturity_seconds)
     rows = rows if after is None else rows.filter(_later(rows, after))
     usable = _usable(rows, reference)
-    start = since if after is None else datetime.fromisoformat(after.known)
-    feedback = feedback_rows(task.location, until, cache)
-    new = feedback.filter(pc.greater_equal(feedback.column(capture.RECEIVED), pa.scalar(start, ARROW["Timestamp"])))
+    new, bad = usable_feedback(feedback_rows(task.location, until, cache, since=start), reference)
     recent = Span(max(since, start - timedelta(seconds=task.labels.maturity_seconds) - LOOK_BACK), until)
     served = served_rows(task.location, reference.table, recent, revisions=(task.version,), cache=cache)
     return Arrivals(
         rows=usable if after is not None else usable.slice(task.closed),
         unjoined=unjoined(served, new, reference.table),
-        unreadable=rows.num_rows - usable.num_rows,
+        unreadable=bad.rows + rows.num_rows - usable.num_rows,
     )
 
 
@@ -144,11 +148,6 @@ def _later(rows: pa.Table, key: RowKey) -> pa.Array:
 
 
 def _usable(rows: pa.Table, reference: Reference) -> pa.Table:
-    """Rows whose label is the model's, spelt as the model does, and whose answer fits the model."""
-    target = reference.table.target
-    labels = rows.column(target.name)
-    if target.task != "Regression":
-        labels, _ = usable_labels(labels, LabelContract(target.task, reference.classes))
-        rows = rows.set_column(rows.column_names.index(target.name), target.name, labels)
-    _, usable = truth_of(labels, reference)
+    """Rows whose answer fits the model."""
+    _, usable = truth_of(rows.column(reference.table.target.name), reference)
     return rows.filter(pa.array(usable & readable(rows, reference)))

@@ -31,8 +31,6 @@ from bucle.pods.arrivals import WindowEnds, arrivals, key_of
 from bucle.pods.judging import SETTLED
 
 MOST_WINDOWS = 20
-KNOWN = f"{capture.PREFIX}known"
-"""When a row got its mature label. Columns that are ours alone have the prefix that no schema may use."""
 
 
 def run(task: EvaluateTask) -> Part:

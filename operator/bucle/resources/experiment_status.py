@@ -123,9 +123,6 @@ class Final(Model):
         default=None, description="Which metric it is: one that is a mean of rows."
     )
     out_of_fold: DecimalString | None = Field(default=None, description="Reference metric, out of fold.")
-    out_of_fold_metric: Short | None = Field(
-        default=None, description="Which one: the objective, or the task's own loss when that is no mean over rows."
-    )
     out_of_fold_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
     out_of_fold_groups: int | None = Field(default=None, description="Groups it was measured on.")
     out_of_fold_rows: int | None = Field(default=None, description="Rows it was measured on.")

@@ -190,3 +190,20 @@ def test_one_absurd_label_blocks_no_window(tmp_path: Path, label: str) -> None:
     found = evaluation(traffic.written(), 4, metric="mse")
     assert [float(window.value) for window in found.windows] == [pytest.approx(4.0)]
     assert found.labelled == 4
+
+
+def test_an_evaluation_reads_what_is_new_and_no_history(traffic: Traffic, tmp_path: Path) -> None:
+    """The next look on a version that has served for weeks costs what came since."""
+    for n in range(8):
+        traffic.row(1 + n, 0.5, None, "1")
+    evaluation(traffic.written(), 4)
+    for path in [*tmp_path.rglob("capture/**/*.parquet"), *tmp_path.rglob("feedback/**/*.parquet")]:
+        path.unlink()
+    weeks = 21 * 24 * 3600
+    later = Traffic(traffic.location, seconds=weeks, captured=[], labels=[])
+    later.row(20, 0.9, None, "1").row(21, 0.9, None, "1").row(22, 0.9, None, "1").row(23, 0.9, None, "1")
+    for at, entry in enumerate(later.captured):
+        later.captured[at] = replace(entry, id=f"w{at}", columns={**entry.columns, "flight_id": [f"w{at}"]})
+        later.labels[at]["id"] = f"w{at}"
+    (third,) = evaluation(later.written(), 4, closed=8).windows
+    assert third.index == 2 and float(third.value) == pytest.approx(-log(0.9))

@@ -113,7 +113,6 @@ def _judged(world: World, final: Final, result: FinalResult, now: datetime) -> F
             "metrics": result.metrics,
             "out_of_fold_metric": estimate.metric,
             "out_of_fold": estimate.value,
-            "out_of_fold_metric": estimate.metric,
             "out_of_fold_error": estimate.standard_error,
             "out_of_fold_groups": estimate.groups,
             "out_of_fold_rows": estimate.rows,

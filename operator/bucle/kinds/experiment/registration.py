@@ -80,7 +80,6 @@ def _of_version(version: ModelVersion) -> Final:
         message="recorded on the registered version",
         out_of_fold_metric=estimate.get("metric"),
         out_of_fold=estimate.get("value"),
-        out_of_fold_metric=estimate.get("metric"),
         out_of_fold_error=estimate.get("standardError"),
         out_of_fold_groups=estimate.get("groups"),
         out_of_fold_rows=estimate.get("rows"),
