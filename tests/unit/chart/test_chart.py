@@ -197,6 +197,23 @@ def test_the_bucket_job_is_renamed_only_when_it_changes(
     assert (names[0] == names[1]) is same
 
 
+def fields(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    yield path, node
+    parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in parts:
+        yield from fields(value, f"{path}.{key}")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_the_server_stores_is_what_the_chart_says(case: Path, render: Render) -> None:
+    """What it drops or fills in conflicts with the next tool that applies the same file server-side."""
+    for thing in render(case_values(case)):
+        assert "stringData" not in thing
+        for path, node in fields(thing):
+            assert not (path.endswith(".fieldRef") and "apiVersion" not in node), path
+            assert not (".env." in path and path.endswith(".value") and node == ""), path
+
+
 def test_mlflow_answers_to_each_form_of_its_name(render: Render) -> None:
     server = next(spec for name, spec in pod_specs(render({})) if name == "StatefulSet/bucle-mlflow")
     argument = next(a for a in server["containers"][0]["args"] if a.startswith("--allowed-hosts="))

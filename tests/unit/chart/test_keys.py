@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,13 @@ def looked_up(helm: str, root: Path, tmp_path: Path) -> Callable[..., Objects]:
 
 
 def keys(objects: Objects) -> dict[str, tuple[str, str]]:
-    secrets = {thing["metadata"]["namespace"]: thing["stringData"] for thing in objects if thing["kind"] == "Secret"}
-    return {place: (data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) for place, data in secrets.items()}
+    secrets = {thing["metadata"]["namespace"]: thing["data"] for thing in objects if thing["kind"] == "Secret"}
+    access, secret = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    return {place: (text(data[access]), text(data[secret])) for place, data in secrets.items()}
+
+
+def text(encoded: str) -> str:
+    return b64decode(encoded).decode()
 
 
 def checksums(objects: Objects) -> set[str]:

@@ -55,6 +55,14 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert set(PAGES) - seen == set()
 
 
+def test_every_page_that_a_source_sends_its_reader_to_exists() -> None:
+    sources = [path for folder in ("operator", "hack", "templates") for path in (ROOT / folder).rglob("*.*")]
+    texts = {path: path.read_text() for path in sources if path.suffix in (".py", ".yaml", ".tpl", ".txt")}
+    named = {page for text in texts.values() for page in re.findall(r"docs/[\w/.-]+\.md", text)}
+    assert named
+    assert {page for page in named if not (ROOT / page).is_file()} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_path_that_is_named_exists(page: Path) -> None:
     other = r"bucle\.dev/|[A-Z][a-z]+/[A-Z]"  # tags, time zones
