@@ -154,11 +154,12 @@ def rights_by_use() -> set[tuple[str, str, str]]:
     look = ("list", "watch")
     by_use = {
         ("bucle.dev", KINDS): ("get", *look),
-        ("bucle.dev", ("datasets", "experiments")): ("create",),
+        ("bucle.dev", ("datasets", "experiments")): ("create", "delete"),
         ("bucle.dev", tuple(f"{kind}/status" for kind in KINDS)): ("update",),
         ("batch", ("jobs",)): ("get", *look, "create", "patch", "delete"),
         ("apps", ("deployments",)): ("get", *look, "create", "patch", "delete"),
         ("", ("services",)): ("get", *look, "create", "patch", "delete"),
+        ("policy", ("poddisruptionbudgets",)): ("get", *look, "create", "patch", "delete"),
         ("", ("configmaps",)): ("get", *look, "create", "patch", "delete"),
         ("", ("pods",)): (*look, "patch"),
         ("", ("events",)): ("create",),
