@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from tests.fakes.rollout_world import Model, RolloutWorld
 
 STEP = {"weight": {"percent": 10, "until": {"samples": 10_000_000, "maxDuration": "72h"}, "gates": ["errors"]}}
@@ -22,13 +21,13 @@ async def a_long_step() -> RolloutWorld:
     return world
 
 
-@pytest.mark.xfail(strict=True, reason="a status write wakes its writer")
-async def test_a_long_step_is_looked_at_four_times_a_minute_although_each_look_writes() -> None:
+async def test_a_long_step_is_looked_at_four_times_a_minute_and_writes_almost_nothing() -> None:
     world = await a_long_step()
     world.sim.latency(0.05)
     pace = await world.sim.pace(timedelta(minutes=1))
     assert pace.runs <= 5, pace
     assert pace.requests <= 60, pace
+    assert pace.writes <= 1, pace
 
 
 async def test_what_is_served_for_good_costs_next_to_nothing() -> None:
