@@ -32,6 +32,11 @@ TRAINING: dict[str, Reason] = {
         Fault.USER,
         retry=Retry.DATA,
     ),
+    "SplitEmpty": Reason(
+        "A split of the version has no rows, or only one class of the target.",
+        "Give more rows or groups, or change `splits`: percentages, seed, or the unit of the groups.",
+        Fault.USER,
+    ),
     "UnknownColumn": Reason(
         "The schema names a column that the data does not have.",
         "Correct the schema or the data.",

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucle.contracts.canonical import digest as digest_of
+from bucle.contracts.manifest import SplitName
 from bucle.contracts.table import ColumnType, TableSchema
 from bucle.podkit.frames import ARROW, target_type
 
@@ -56,7 +57,7 @@ def split_digest(table: pa.Table, schema: TableSchema) -> str:
     return digest_of([[name, type_, column_digest(name, type_, table.column(name))] for name, type_ in types])
 
 
-def version_digest(schema: TableSchema, splits: Mapping[str, str]) -> str:
+def version_digest(schema: TableSchema, splits: Mapping[SplitName, str]) -> str:
     """`sha256:<hex>` of a dataset version from its schema and the digests of its splits."""
     return digest_of({"format": FORMAT, "table": schema.as_json(), "splits": dict(splits)})
 

@@ -1,25 +1,24 @@
 """Which group a row belongs to, and which split a group falls into.
 
-May know pyarrow, pandas and the table contract. A row's split depends on the seed and its group (or key) alone, so
+May know pyarrow and the table contract. A row's split depends on the seed and its group (or key) alone, so
 rows that arrive later never move those that were there.
 """
 
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bucle.contracts.table import GroupBy, HashSplit, Splits
+from bucle.contracts.table import GroupBy, HashSplit, Splits, Unit
 from bucle.podkit.program import bad_configuration
 
-# Local hours carry their offset: when clocks are set back, two hours have the same name.
-_FORMATS = {"Hour": "%Y-%m-%dT%H%z", "Day": "%Y-%m-%d", "Week": "%G-W%V"}
+_FORMATS = {"Day": "%Y-%m-%d", "Week": "%G-W%V"}
 
 
 def groups_of(column: pa.Array | pa.ChunkedArray, group_by: GroupBy) -> pa.StringArray:
@@ -38,9 +37,17 @@ def groups_of(column: pa.Array | pa.ChunkedArray, group_by: GroupBy) -> pa.Strin
         raise bad_configuration("SpecInvalid", f"there is no time zone {group_by.time_zone}") from error
     # Few hours, many rows: the names are made once per distinct hour. Offsets of a quarter of an hour exist.
     quarters = pc.floor_temporal(array.cast(pa.timestamp("us", tz="UTC")), 15, "minute").dictionary_encode()
-    local = pd.DatetimeIndex(quarters.dictionary.to_pandas()).tz_convert(zone)
-    names = pa.array([time.strftime(_FORMATS[group_by.unit]) for time in local], pa.string())
+    local = [time.astimezone(zone) for time in quarters.dictionary.to_pylist()]
+    names = pa.array([_name(time, group_by.unit) for time in local], pa.string())
     return pc.take(names, quarters.indices)
+
+
+def _name(local: datetime, unit: Unit) -> str:
+    """Local hours carry their offset, and a `b` when it is the second of that name, after clocks were set back: names
+    sort in the order of time on both sides of Greenwich."""
+    if unit == "Hour":
+        return f"{local:%Y-%m-%dT%H}{'b' if local.fold else ''}{local:%z}"
+    return local.strftime(_FORMATS[unit])
 
 
 def bucket(seed: int, value: str) -> int:
@@ -66,3 +73,14 @@ def split_codes(values: pa.StringArray, splits: Splits) -> NDArray[np.int64]:
     edges = np.array([splits.train, splits.train + splits.validation])
     codes = np.searchsorted(edges, buckets, side="right")
     return np.asarray(codes[np.asarray(encoded.indices)], dtype=np.int64)
+
+
+def split_codes_of(table: pa.Table, splits: Splits) -> NDArray[np.int64]:
+    """In which split of a version with that rule each row of any table would be: 0 train, 1 validation, 2 test.
+
+    Raises ProgramError UnknownColumn when the table lacks the column that decides, WrongType when a row has no value.
+    """
+    by = splits.hash.group.column if splits.hash.group is not None else splits.hash.key
+    if by not in table.column_names:
+        raise bad_configuration("UnknownColumn", f"rows were split by {by}, which these rows do not have")
+    return split_codes(split_values(table, splits.hash), splits)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ import pytest
 from bucle.contracts import capture
 from bucle.contracts.manifest import SPLITS, DatasetManifest
 from bucle.contracts.result import DataResult
-from bucle.contracts.table import Deduplicate, Expectation, Unique
+from bucle.contracts.table import Deduplicate, Expectation, TableSchema, Unique
 from bucle.contracts.task import DataTask
 from bucle.podkit.program import ProgramError
+from bucle.podkit.splits import split_codes_of
 from bucle.podkit.versions import read_manifest, read_split
 from bucle.pods.data.build import build, deduplicated
 from bucle.pods.data.checks import check
@@ -64,7 +66,7 @@ def task(tmp_path: Path, table: pa.Table | None = None, **changes: Any) -> DataT
             "train": 70,
             "validation": 15,
             "test": 15,
-            "seed": 3,
+            "seed": 9,
         },
     }
     return DataTask.from_json(json.dumps({**document, **changes}))
@@ -374,3 +376,64 @@ def test_rows_without_a_target_are_told(tmp_path: Path) -> None:
     assert build(task(tmp_path, rows(late=[None if i < 40 else i % 2 for i in range(240)]))).set_aside == {
         "late null": 40
     }
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            rows(24),
+            "rows and has none, since whole Days are dealt out and there are 1",
+        ),
+        (rows(late=[1] * 240), "have the same late, so nothing can be learned or measured there"),
+    ],
+)
+def test_a_split_that_nothing_can_be_learned_from_is_refused_here(tmp_path: Path, table: pa.Table, words: str) -> None:
+    error = refused(tmp_path, table)
+    assert error.reason == "SplitEmpty" and words in error.message
+
+
+def test_a_class_of_the_schema_that_nobody_has_is_named(tmp_path: Path) -> None:
+    target = {"name": "late", "task": "MultiClass", "classes": ["0", "1", "cancelled"]}
+    with pytest.raises(ProgramError) as caught:
+        build(
+            task(tmp_path, rows()).model_copy(
+                update={"table": TableSchema.from_json(json.dumps({**TABLE, "target": target}))}
+            )
+        )
+    error = caught.value
+    assert "no row of the class cancelled of late" in error.message
+
+
+def test_an_empty_feature_and_a_rare_class_are_warnings(tmp_path: Path) -> None:
+    late = [int(i % 24 == 0) for i in range(240)]
+    result = build(task(tmp_path, rows(carrier=pa.nulls(240, pa.string()), late=late)))
+    assert result.accepted
+    assert [(f.name, f.severity) for f in result.failed] == [("carrier.empty", "Warning"), ("late.rare", "Warning")]
+
+
+def test_a_manifest_says_in_which_split_any_row_would_have_been(tmp_path: Path) -> None:
+    manifest, tables = stored(build(task(tmp_path, rows())))
+    assert manifest.rule is not None
+    for at, name in enumerate(SPLITS):
+        assert set(split_codes_of(tables[name], manifest.rule).tolist()) == {at}
+
+
+def test_a_column_that_is_called_as_one_of_ours_is_refused_by_name(tmp_path: Path) -> None:
+    columns = [*TABLE["columns"], {"name": "bucle_id", "type": "Integer"}]
+    schema = TableSchema.from_json(json.dumps({**TABLE, "columns": columns}))
+    with pytest.raises(ProgramError) as caught:
+        build(task(tmp_path, rows()).model_copy(update={"table": schema}))
+    assert "the column bucle_id begins with bucle_" in caught.value.message
+
+
+def test_two_thousand_columns_are_typed_checked_and_written_in_seconds(tmp_path: Path) -> None:
+    names = [f"n{i}" for i in range(2_000)]
+    table = rows().select(["id", "time", "late"])
+    wide = pa.table({**dict(zip(table.column_names, table.columns, strict=True)), **{n: [0.5] * 240 for n in names}})
+    columns = [*TABLE["columns"][2:], *({"name": n, "type": "Number", "minimum": "0"} for n in names)]
+    schema = TableSchema.from_json(json.dumps({**TABLE, "columns": columns}))
+    asked = task(tmp_path, wide).model_copy(update={"table": schema})
+    started = time.process_time()
+    assert build(asked).rows == 240
+    assert time.process_time() - started < 15

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bucle.contracts.manifest import MANIFEST_FILE, SPLITS, DataFile, DatasetManifest, SplitManifest
+from bucle.contracts import capture
+from bucle.contracts.manifest import MANIFEST_FILE, SPLITS, DataFile, DatasetManifest, SplitManifest, SplitName
 from bucle.contracts.result import DataResult, SplitResult
 from bucle.contracts.table import Deduplicate, TableSchema
 from bucle.contracts.task import DataTask
 from bucle.podkit import store
 from bucle.podkit.digest import split_digest, version_digest
-from bucle.podkit.frames import exact_frame
+from bucle.podkit.frames import exact_frame, wanted_columns
 from bucle.podkit.program import bad_configuration
 from bucle.podkit.splits import split_codes, split_values
 from bucle.pods.data.checks import Checked, check, implied
 from bucle.pods.data.feedback import MOST_REASONS
+from bucle.pods.data.fitness import hard_to_learn, require_usable_splits
 from bucle.pods.data.sources import read_sources, with_target
 
 log = logging.getLogger("bucle.data")
@@ -30,6 +35,7 @@ log = logging.getLogger("bucle.data")
 
 def build(task: DataTask) -> DataResult:
     """Writes the version under `<location>/<hex>/` and tells what it is; raises ProgramError."""
+    require_own_names(task.table)
     read = read_sources(task.sources, task.table)
     table = with_target(read.table, task.table)
     labelled = table.num_rows
@@ -46,9 +52,23 @@ def build(task: DataTask) -> DataResult:
     values = split_values(table, task.splits.hash)
     codes = split_codes(values, task.splits)
     groups = _groups(values, codes) if task.splits.hash.group is not None else {}
-    manifest = _write(task, {name: table.filter(pa.array(codes == i)) for i, name in enumerate(SPLITS)}, groups)
+    tables = {name: table.filter(pa.array(codes == i)) for i, name in enumerate(SPLITS)}
+    require_usable_splits(tables, task, len(pc.unique(values)))
+    checked = replace(checked, failed=(*checked.failed, *hard_to_learn(tables["train"], task.table)))
+    manifest = _write(task, tables, groups)
     set_aside = read.set_aside + Counter({f"{task.table.target.name} null": without_target})
     return _result(task, manifest, checked, read.revision, set_aside)
+
+
+def require_own_names(schema: TableSchema) -> None:
+    """Raises SpecInvalid (78) for a column whose name is one of those that stand beside captured rows."""
+    ours = [name for name in wanted_columns(schema) if name.startswith(capture.PREFIX)]
+    if ours:
+        raise bad_configuration(
+            "SpecInvalid",
+            f"the column {ours[0]} begins with {capture.PREFIX}, as the columns do that servers write beside captured "
+            "rows: rename it in the data and in the schema",
+        )
 
 
 def require_target(table: pa.Table, schema: TableSchema) -> None:
@@ -94,11 +114,11 @@ def _groups(values: pa.StringArray, codes: NDArray[np.int64]) -> dict[str, int]:
     return dict(sorted(zip(encoded.dictionary.to_pylist(), of_group.tolist(), strict=True)))
 
 
-def _write(task: DataTask, tables: dict[str, pa.Table], groups: dict[str, int]) -> DatasetManifest:
+def _write(task: DataTask, tables: Mapping[SplitName, pa.Table], groups: dict[str, int]) -> DatasetManifest:
     digests = {name: split_digest(table, task.table) for name, table in tables.items()}
     digest = version_digest(task.table, digests)
     location = _location(task, digest)
-    splits: dict[str, SplitManifest] = {}
+    splits: dict[SplitName, SplitManifest] = {}
     for name, table in tables.items():
         data, path = store.parquet_bytes(table), f"{name}/part-0.parquet"
         store.write_bytes(store.join(location, path), data)
@@ -111,6 +131,7 @@ def _write(task: DataTask, tables: dict[str, pa.Table], groups: dict[str, int]) 
         splits={name: splits[name] for name in SPLITS},
         group_by=task.splits.hash.group,
         groups=groups,
+        rule=task.splits,
     )
     # Last, so that a manifest that can be read means files that are there.
     store.write_bytes(store.join(location, MANIFEST_FILE), manifest.canonical().encode("ascii"))
