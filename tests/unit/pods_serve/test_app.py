@@ -8,24 +8,21 @@ import json
 import threading
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from tests.fakes.asgi import Answer, call
-from tests.fakes.small_model import FOREST, LOGISTIC, ONE_HOT, StoredModel, flights, reference, stored_model, v2_body
+from tests.fakes.small_model import FOREST, StoredModel, flights, reference, stored_model, v2_body
 
-from bucle.contracts.reference import Reference
-from bucle.contracts.task import Capture, Model, ServeTask
+from bucle.contracts.task import Model, ServeTask
 from bucle.podkit.door import Features
 from bucle.podkit.model import LoadedModel, Prediction, load_model
-from bucle.podkit.program import ProgramError
 from bucle.pods.serve.app import application
 from bucle.pods.serve.batching import Batcher
 from bucle.pods.serve.compaction import Compactor
 from bucle.pods.serve.feedback import FeedbackLog
-from bucle.pods.serve.loading import allowed_gaps, known_row, loaded, misfit, predictor, sample_rows
+from bucle.pods.serve.loading import known_row, predictor
 from bucle.pods.serve.measures import Measures
 from bucle.pods.serve.recorder import Destination, Recorder
 from bucle.pods.serve.server import LARGE_AT_ONCE, Server
@@ -216,33 +213,6 @@ async def test_metadata_tells_what_to_send(bench: Bench) -> None:
     assert told["outputs"][1] == {"name": "scores", "datatype": "FP64", "shape": [-1, 2]}
 
 
-def test_warm_up_rows_fit_the_schema(model: LoadedModel) -> None:
-    rows = sample_rows(model.reference)
-    assert model.door.admitted(rows.columns).features.rows == rows.rows
-    assert [(column.name, gap) for column, gap in allowed_gaps(model.features)] == [
-        ("distance", "null"),
-        ("carrier", "unknown"),
-    ]
-
-
-def test_values_of_a_dropped_column_are_not_written_down_in_the_reference(stored: StoredModel, tmp_path: Path) -> None:
-    model = Model(uri=stored.uri, digest=stored.digest)
-    capture = Capture(drop=("carrier", "distance"))
-    location = f"file://{tmp_path}/d"
-    assert loaded(ServeTask(name="flights", revision="r1", model=model, location=location, capture=capture)).categories
-    written = Reference.from_json((tmp_path / "d/references/r1.json").read_text())
-    assert ([profile.name for profile in written.features], written.categories) == (["hour"], {})
-    assert written.table == reference().table
-
-
-@pytest.mark.parametrize("scores", [[[0.5, 0.5, 0.0]], [[0.9, 0.9]], [[1.5, -0.5]], [[float("nan"), 1.0]]])
-def test_scores_that_are_no_probabilities_of_the_classes_are_a_misfit(scores: list[list[float]]) -> None:
-    import numpy as np
-
-    prediction = Prediction(labels=np.array(["1"], dtype=object), scores=np.array(scores))
-    assert misfit(prediction, reference(), 1) is not None
-
-
 @pytest.fixture(scope="module")
 def forest(tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredModel, LoadedModel]:
     stored = stored_model(tmp_path_factory.mktemp("forest"), estimator=FOREST)
@@ -382,31 +352,3 @@ async def test_too_many_large_bodies_at_once_are_told_to_come_again(bench: Bench
     statuses = [answer.status for answer in answers]
     assert set(statuses) == {200, 429} and statuses.count(429) == 3
     assert next(answer for answer in answers if answer.status == 429).headers["retry-after"] == "2"
-
-
-@pytest.mark.parametrize(
-    ("model", "says"),
-    [
-        (
-            {"estimator": LOGISTIC, "preprocessing": (ONE_HOT,)},
-            "a null in the column distance, which `nullable: Allowed`",
-        ),
-        (
-            {"estimator": FOREST, "preprocessing": (ONE_HOT,)},
-            "never seen in the column carrier, which `unknown: AsNull`",
-        ),
-    ],
-)
-def test_a_model_that_fails_on_what_its_schema_allows_says_so_before_it_is_ready(
-    tmp_path: Path, model: dict[str, Any], says: str
-) -> None:
-    stored = stored_model(tmp_path, **model)
-    task = ServeTask(
-        name="flights",
-        revision="r1",
-        model=Model(uri=stored.uri, digest=stored.digest),
-        location=f"file://{tmp_path}/d",
-    )
-    with pytest.raises(ProgramError, match=says) as refused:
-        loaded(task)
-    assert refused.value.reason == "SignatureMismatch"
