@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,73 +14,15 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.pods_data.story import START, TABLE, refused, rows, stored, task
 
-from bucle.contracts import capture
-from bucle.contracts.manifest import SPLITS, DatasetManifest
-from bucle.contracts.result import DataResult
+from bucle.contracts.manifest import SPLITS
 from bucle.contracts.table import Deduplicate, Expectation, TableSchema, Unique
-from bucle.contracts.task import DataTask
 from bucle.podkit.program import ProgramError
-from bucle.podkit.splits import split_codes_of
-from bucle.podkit.versions import read_manifest, read_split
 from bucle.pods.data.build import build, deduplicated
 from bucle.pods.data.checks import check
 
 OPERATOR = Path(__file__).parents[3] / "operator"
-START = datetime(2026, 1, 1, tzinfo=UTC)
-TABLE = {
-    "target": {"name": "late", "task": "Binary", "positive": "1"},
-    "columns": [
-        {"name": "carrier", "type": "Category", "nullable": "Allowed"},
-        {"name": "hour", "type": "Integer", "minimum": "0", "maximum": "23"},
-        {"name": "id", "type": "Text", "role": "Id"},
-        {"name": "time", "type": "Timestamp", "role": "Time"},
-    ],
-}
-
-
-def rows(count: int = 240, **changes: Any) -> pa.Table:
-    """One row an hour from the start of 2026 UTC."""
-    columns: dict[str, Any] = {
-        "carrier": [("AA", "UA", None)[i % 3] for i in range(count)],
-        "hour": [i % 24 for i in range(count)],
-        "id": [f"r{i}" for i in range(count)],
-        "time": [START + timedelta(hours=i) for i in range(count)],
-        "late": [int(i % 5 == 0) for i in range(count)],
-    }
-    return pa.table({**columns, **changes})
-
-
-def task(tmp_path: Path, table: pa.Table | None = None, **changes: Any) -> DataTask:
-    if table is not None:
-        (tmp_path / "raw").mkdir(exist_ok=True)
-        pq.write_table(table, tmp_path / "raw" / "part-1.parquet")
-    document = {
-        "name": "flights",
-        "location": f"file://{tmp_path}/datasets",
-        "table": TABLE,
-        "sources": [{"uri": {"location": f"file://{tmp_path}/raw/*.parquet", "parquet": {}}}],
-        "splits": {
-            "hash": {"key": "id", "group": {"column": "time", "unit": "Day"}},
-            "train": 70,
-            "validation": 15,
-            "test": 15,
-            "seed": 9,
-        },
-    }
-    return DataTask.from_json(json.dumps({**document, **changes}))
-
-
-def stored(result: DataResult) -> tuple[DatasetManifest, dict[str, pa.Table]]:
-    manifest = read_manifest(result.location, result.digest)
-    return manifest, {name: read_split(result.location, manifest, name) for name in SPLITS}
-
-
-def refused(tmp_path: Path, table: pa.Table | None = None, **changes: Any) -> ProgramError:
-    with pytest.raises(ProgramError) as caught:
-        build(task(tmp_path, table, **changes))
-    assert caught.value.exit_code == 78
-    return caught.value
 
 
 def test_every_row_lands_in_one_split_and_every_day_whole(tmp_path: Path) -> None:
@@ -302,121 +243,10 @@ def test_a_version_is_a_source_of_another(tmp_path: Path) -> None:
     assert refused(tmp_path, sources=[wrong]).reason == "DigestMismatch"
 
 
-def served(tmp_path: Path, count: int, **changes: list[Any]) -> dict[str, Any]:
-    """Rows that a deployment answered and the labels sent back, as its servers store them; a feedback source of them."""
-    root = tmp_path / "deployments" / "flights"
-    received = [START + timedelta(seconds=i) for i in range(count)]
-    ours = {
-        capture.ID: [f"x{i}" for i in range(count)],
-        capture.ROW: pa.array([0] * count, pa.int32()),
-        capture.REQUEST_ID: [None] * count,
-        capture.RECEIVED: pa.array(received, pa.timestamp("us", tz="UTC")),
-        capture.ROLE: ["stable"] * count,
-        capture.REVISION: ["rev1"] * count,
-        capture.STATUS: pa.array([200] * count, pa.int16()),
-        capture.LATENCY_MS: pa.array([1.0] * count, pa.float32()),
-        capture.LABEL: ["0"] * count,
-        capture.NUMBER: pa.array([None] * count, pa.float64()),
-        capture.SCORES: [[0.5, 0.5]] * count,
-    }
-    captured = root / "capture" / "version=rev1" / "date=2026-01-01" / "hour=00"
-    captured.mkdir(parents=True)
-    told = changes.pop("label", [str(int(i % 4 == 0)) for i in range(0, count, 2)])
-    table = pa.table({**rows(count).drop_columns(["late"]).to_pydict(), **changes, **ours})
-    pq.write_table(table.slice(0, count // 2), captured / "pod-0.parquet")
-    pq.write_table(table.slice(count // 2), captured / "pod-1.parquet")
-    feedback = root / "feedback" / "date=2026-01-01"
-    feedback.mkdir(parents=True)
-    labels = {
-        "id": [f"r{i}" for i in range(0, count, 2)],
-        "request_id": pa.nulls((count + 1) // 2, pa.string()),
-        "row": pa.array([0] * ((count + 1) // 2), pa.int32()),
-        "label": told,
-        "label_time": pa.nulls((count + 1) // 2, pa.timestamp("us", tz="UTC")),
-        capture.RECEIVED: pa.array([START + timedelta(hours=1)] * ((count + 1) // 2), pa.timestamp("us", tz="UTC")),
-    }
-    pq.write_table(pa.table(labels), feedback / "pod-0.parquet")
-    window = {"receivedBefore": "2026-01-01T02:00:00Z", "labelsReceivedBefore": "2026-01-01T02:00:00Z", "rows": 60}
-    return {"feedback": {"location": f"file://{root}", **window}}
-
-
-def test_served_rows_with_their_labels_are_a_source_that_repeats_exactly(tmp_path: Path) -> None:
-    base = build(task(tmp_path, rows()))
-    sources = [{"dataset": {"location": base.location, "digest": base.digest}}, served(tmp_path, 200)]
-    child = build(task(tmp_path, sources=sources))
-    assert child.rows == 240 + 60, "of 100 labelled rows the newest 60"
-    assert build(task(tmp_path, sources=sources)) == child
-
-
-def test_bad_captured_rows_and_labels_are_left_out_and_counted(tmp_path: Path) -> None:
-    count = 200
-    hours = [99 if i == 0 else i % 24 for i in range(count)]
-    times = [None if i == 2 else START + timedelta(hours=i) for i in range(count)]
-    labels = ["maybe" if i == 4 else "1.0" if i % 4 == 0 else "false" for i in range(0, count, 2)]
-    base = build(task(tmp_path, rows()))
-    feedback = served(tmp_path, count, hour=hours, time=times, label=labels)
-    feedback["feedback"]["rows"] = 100
-    child = build(task(tmp_path, sources=[{"dataset": {"location": base.location, "digest": base.digest}}, feedback]))
-    assert child.rows == 240 + 97 and child.accepted
-    assert child.set_aside == {"hour out_of_range": 1, "label not_a_class": 1, "time null": 1}
-    alone = build(task(tmp_path, sources=[feedback]))
-    assert alone.rows == 97, "without another source the two most frequent classes are the classes"
-
-
-def test_captured_rows_that_are_mostly_unusable_are_refused_with_their_share(tmp_path: Path) -> None:
-    feedback = served(tmp_path, 200, hour=[99 if i % 8 == 0 else 1 for i in range(200)])
-    error = refused(tmp_path, rows(), sources=[feedback])
-    assert "25 of 100 captured rows and labels below" in error.message and "25 of hour out_of_range" in error.message
-    assert "more than the 20 % that may be left out" in error.message
-    feedback["feedback"]["maxSetAsidePercent"] = 25
-    assert build(task(tmp_path, sources=[feedback])).rows == 60
-
-
 def test_rows_without_a_target_are_told(tmp_path: Path) -> None:
     assert build(task(tmp_path, rows(late=[None if i < 40 else i % 2 for i in range(240)]))).set_aside == {
         "late null": 40
     }
-
-
-@pytest.mark.parametrize(
-    ("table", "words"),
-    [
-        (
-            rows(24),
-            "rows and has none, since whole Days are dealt out and there are 1",
-        ),
-        (rows(late=[1] * 240), "have the same late, so nothing can be learned or measured there"),
-    ],
-)
-def test_a_split_that_nothing_can_be_learned_from_is_refused_here(tmp_path: Path, table: pa.Table, words: str) -> None:
-    error = refused(tmp_path, table)
-    assert error.reason == "SplitEmpty" and words in error.message
-
-
-def test_a_class_of_the_schema_that_nobody_has_is_named(tmp_path: Path) -> None:
-    target = {"name": "late", "task": "MultiClass", "classes": ["0", "1", "cancelled"]}
-    with pytest.raises(ProgramError) as caught:
-        build(
-            task(tmp_path, rows()).model_copy(
-                update={"table": TableSchema.from_json(json.dumps({**TABLE, "target": target}))}
-            )
-        )
-    error = caught.value
-    assert "no row of the class cancelled of late" in error.message
-
-
-def test_an_empty_feature_and_a_rare_class_are_warnings(tmp_path: Path) -> None:
-    late = [int(i % 24 == 0) for i in range(240)]
-    result = build(task(tmp_path, rows(carrier=pa.nulls(240, pa.string()), late=late)))
-    assert result.accepted
-    assert [(f.name, f.severity) for f in result.failed] == [("carrier.empty", "Warning"), ("late.rare", "Warning")]
-
-
-def test_a_manifest_says_in_which_split_any_row_would_have_been(tmp_path: Path) -> None:
-    manifest, tables = stored(build(task(tmp_path, rows())))
-    assert manifest.rule is not None
-    for at, name in enumerate(SPLITS):
-        assert set(split_codes_of(tables[name], manifest.rule).tolist()) == {at}
 
 
 def test_a_column_that_is_called_as_one_of_ours_is_refused_by_name(tmp_path: Path) -> None:
