@@ -30,7 +30,6 @@ from bucle.engine.plan import Executor, Executors
 from bucle.engine.reads import Source
 from bucle.engine.reconcile import Surroundings
 from bucle.engine.room import AnyRoom
-from bucle.engine.settings import Settings, SettingsInvalid
 from bucle.engine.sources import Sources, kube_sources
 from bucle.externals.judge import client as judge
 from bucle.externals.registry import executors as registry_executors
@@ -42,6 +41,7 @@ from bucle.externals.servers import client as servers
 from bucle.kinds import dataset, driftpolicy, experiment, modeldeployment
 from bucle.resources.addresses import Resource
 from bucle.resources.crd import expected_hashes
+from bucle.settings import Settings, SettingsInvalid
 from bucle.workloads.platform import Platform
 
 LEASE_NAME = "bucle-operator"

@@ -37,7 +37,7 @@ from bucle.contracts.result import Result
 from bucle.engine.controller import Controller
 from bucle.engine.leader import Fence, OpenFence
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import DEPLOYMENT, EVENT, JOB, POD, JsonObject, key_of, owners_of
+from bucle.engine.objects import DEPLOYMENT, EVENT, JOB, POD, JsonObject, key_of
 from bucle.engine.plan import Executors
 from bucle.engine.reconcile import Surroundings
 from bucle.engine.room import AnyRoom
@@ -302,9 +302,7 @@ class Simulation:
             self._heard(resource, obj, event)
 
     def _heard(self, resource: Resource, obj: Mapping[str, Any], event: str) -> None:
-        self.controller.wake(key_of(resource, obj))
-        for owner in owners_of(obj):
-            self.controller.wake_owner(*owner)
+        self.controller.heard(resource, obj, gone=event == "DELETED")
 
 
 def _all_rooms() -> tuple[AnyRoom, ...]:

@@ -26,6 +26,7 @@ from tests.sim.drifting import (
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import Failure, Result
+from bucle.engine.kube import Unavailable
 from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
 
@@ -425,3 +426,15 @@ async def test_a_policy_that_cannot_look_for_hours_does_not_say_that_all_is_well
     assert reason(world) == "StoreUnavailable" and reason(world, "DriftDetected") == "StoreUnavailable"
     assert world.sim.condition(DRIFT_POLICY, NAME, "DriftDetected") == "Unknown"
     assert len(world.sim.jobs()) <= 3, "one kept attempt, not one for each hour"
+
+
+async def test_a_policy_that_cannot_see_is_not_healthy() -> None:
+    world = DriftWorld()
+    await world.window("0.51")
+    assert reason(world, "DriftDetected") == "Healthy"
+    world.sim.kube.fail("get", Unavailable("no answer within 2 s"), resource=MODEL_DEPLOYMENT, times=100_000)
+    await world.sim.until(lambda: reason(world) == "ApiUnavailable", timedelta(minutes=5))
+    assert (world.sim.condition(DRIFT_POLICY, NAME, "Ready"), reason(world, "DriftDetected")) == (
+        "Unknown",
+        "ApiUnavailable",
+    )

@@ -130,7 +130,7 @@ async def test_a_stale_status_write_stops_the_run_before_anything_else() -> None
     key = sim.controller.queue.take()
     assert key is not None
     verdict = await sim.controller.run(key)
-    assert (verdict.outcome, verdict.next) == ("Conflict", Again.NOW)
+    assert (verdict.outcome, verdict.next) == ("Conflict", Again.AFRESH)
     assert verbs(sim) == ["replace_status Dataset"]
     assert tags.tags == []
     sim.controller.queue.done(key)

@@ -10,12 +10,13 @@ from tests.fakes.clock import START
 from tests.fakes.kube import FakeKube
 
 from bucle.engine.objects import CONFIG_MAP, JsonObject, Ref, object_ref, owner_reference
-from bucle.engine.plan import Child, Deletion, Plan
+from bucle.engine.plan import Child, Deletion, EffectFailed, Plan
 from bucle.engine.reads import Absent, Known, ListObjects, Observation, Observations, Reads, Unavailable, known_or
 from bucle.engine.room import Room, Unreadable, unreadable
 from bucle.engine.status import ConditionUpdate, ready, reconciling
 from bucle.resources.addresses import DATASET
 from bucle.resources.base import Status
+from bucle.resources.dataset_status import DatasetStatus, DatasetVersion
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class FakeTags:
     tags: list[str] = field(default_factory=list)
     down: bool = False
     blind: bool = False
+    calls: int = 0
 
     async def read(self, read: Tagged) -> Observation[bool]:
         at = self.kube.clock.now() if self.kube else START
@@ -52,8 +54,7 @@ class FakeTags:
         return Known(True, at) if read.name in self.tags and not self.blind else Absent(at)
 
     async def execute(self, effect: Tag) -> None:
-        from bucle.engine.plan import EffectFailed
-
+        self.calls += 1
         if self.down:
             raise EffectFailed("the tag service is down")
         self.tags.append(effect.name)
@@ -116,8 +117,9 @@ def plan(world: ToyWorld, now: datetime) -> Plan:
         for item in world.children
         if item["metadata"]["name"].endswith("-old")
     )
+    counted = ((world.obj.get("status") or {}).get("current") or {}).get("rows", 0) + 1
     return Plan(
-        state=Status(),
+        state=DatasetStatus(current=DatasetVersion(rows=counted)) if spec.get("counts") else Status(),
         conditions=(*says, ConditionUpdate("Toy", "True", "Toy", "it plays")),
         children=(child_of(world.obj),),
         deletions=unwanted,
@@ -126,4 +128,10 @@ def plan(world: ToyWorld, now: datetime) -> Plan:
     )
 
 
-ROOM: Room[JsonObject, ToyWorld] = Room(DATASET, lambda raw: raw, refs, reads, world, plan, (CONFIG_MAP,))
+def nothing(_: Any) -> None:
+    """Its state only counts looks."""
+
+
+ROOM: Room[JsonObject, ToyWorld] = Room(
+    DATASET, lambda raw: raw, refs, reads, world, plan, (CONFIG_MAP,), steps=nothing
+)

@@ -26,6 +26,33 @@ SHARED: dict[str, Reason] = {
         "Use the release that wrote it, or remove the field that the message names; nothing is changed meanwhile.",
         Fault.OPERATOR,
     ),
+    "AwaitingDeletion": Reason(
+        "An object with the name of a child belongs to an earlier object of this name, or is being deleted.",
+        "Nothing: the garbage collector removes it. If it stays for minutes, delete it.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+    ),
+    "EffectFailed": Reason(
+        "A system outside of the cluster, such as MLflow, refuses what it was told several times.",
+        "Read its words in the message: rights, a quota, a name. It is told again with growing pauses.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+        event=Event.WARNING,
+    ),
+    "FieldContested": Reason(
+        "A scaler, a webhook or another controller sets a field of a child again and again.",
+        "Take it away from that child, or ask for the same; the field is set back ever less often meanwhile.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+        event=Event.WARNING,
+    ),
+    "ApiUnavailable": Reason(
+        "The Kubernetes API has not answered what must be known to decide, for minutes.",
+        "Read the message: an API server under load, or a right that was taken away. It is asked again once a minute.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+        event=Event.WARNING,
+    ),
     "InternalError": Reason(
         "A mistake in the operator itself.",
         "Read the operator's log and report it; other objects go on.",

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bucle.contracts.canonical import canonical_json
-from bucle.engine.children import Live, adjustment, child_key, manifest_to_create
+from bucle.engine.children import Live, adjustment, child_key, contested, manifest_to_create, not_ours
 from bucle.engine.clock import Clock
 from bucle.engine.events import changed_conditions, event_for
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
 from bucle.engine.leader import Fence
-from bucle.engine.objects import EVENT, JsonObject, ObjectKey, controller_uid, key_of, uid_of
+from bucle.engine.objects import EVENT, JsonObject, ObjectKey, Version, controller_uid, key_of, uid_of, version_of
 from bucle.engine.plan import Child, Deletion, Effect, EffectFailed, Executors, Plan
 from bucle.engine.room import AnyRoom
 from bucle.engine.status import Refusal
@@ -25,6 +26,19 @@ from bucle.engine.status import Refusal
 EFFECT_LIMIT_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a run leaves out because it was tried in vain lately: each with what is told of it meanwhile.
+
+    `contested`: children whose fields somebody else sets again and again. `patient`: a conflict may still pass by itself.
+    """
+
+    effects: frozenset[Effect] = frozenset()
+    children: Mapping[ObjectKey, Refusal] = field(default_factory=dict)
+    contested: frozenset[ObjectKey] = frozenset()
+    patient: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +55,27 @@ class Decision:
     status: JsonObject
     live: Live
     covered: frozenset[ObjectKey] = frozenset()
+    held: Held = Held()
 
 
 @dataclass(slots=True)
 class Applied:
-    """What happened. `fenced`: effects were left out because another process may be leading by now."""
+    """What happened. `versions`: what the writes left behind; their events tell nothing new. `reverted`: children that were
+    set back although their intent had not changed. `fenced`: effects were left out because another process may be leading.
+    """
 
     status_written: bool = False
     children_written: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: dict[ObjectKey, Refusal] = field(default_factory=dict)
+    reverted: dict[ObjectKey, Refusal] = field(default_factory=dict)
     effects_done: list[Effect] = field(default_factory=list)
-    effects_failed: list[str] = field(default_factory=list)
+    effects_failed: dict[Effect, str] = field(default_factory=dict)
+    versions: set[Version] = field(default_factory=set)
     fenced: bool = False
+
+
+class StatusRefused(Exception):
+    """The server does not take the status as it is; it would not take it later either."""
 
 
 class Applier:
@@ -66,7 +89,10 @@ class Applier:
 
     async def apply(self, decision: Decision) -> Applied:
         done = Applied()
-        done.status_written = await self.write_status(decision.obj, decision.room, decision.status)
+        written = await self.write_status(decision.obj, decision.room, decision.status)
+        done.status_written = written is not None
+        if written is not None:
+            done.versions.add(version_of(decision.room.resource, written))
         try:
             await self._carry_out(decision, done)
         except Exception:
@@ -80,8 +106,10 @@ class Applier:
         for child in decision.plan.children:
             await self._child(decision, child, done)
         for deletion in decision.plan.deletions:
-            await self._delete(deletion)
+            await self._delete(decision, deletion, done)
         for effect in decision.plan.effects:
+            if effect in decision.held.effects:
+                continue
             if not self._fence.may_act():
                 done.fenced = True
                 break
@@ -91,13 +119,15 @@ class Applier:
         if done.status_written:
             await self.tell(decision.room, decision.obj, decision.status)
 
-    async def write_status(self, obj: JsonObject, room: AnyRoom, status: JsonObject) -> bool:
-        """Replaces the stored status if it differs; True if a request was made."""
+    async def write_status(self, obj: JsonObject, room: AnyRoom, status: JsonObject) -> JsonObject | None:
+        """Replaces the stored status if it differs; the object as it is then, or None if no request was made."""
         if canonical_json(status) == canonical_json(obj.get("status") or {}):
-            return False
+            return None
         body = {**obj, "apiVersion": room.resource.api_version, "kind": room.resource.kind, "status": status}
-        await self._kube.replace_status(room.resource, body)
-        return True
+        try:
+            return await self._kube.replace_status(room.resource, body)
+        except Invalid as error:
+            raise StatusRefused(str(error)) from error
 
     async def tell(self, room: AnyRoom, obj: JsonObject, status: JsonObject) -> None:
         """Events are a courtesy: what cannot be told is logged and never stops the run."""
@@ -111,30 +141,54 @@ class Applier:
                 log.warning("event not written", extra={"key": str(key_of(room.resource, obj)), "error": str(error)})
 
     async def _child(self, decision: Decision, child: Child, done: Applied) -> None:
+        key = child_key(child)
+        if key in decision.held.children:
+            done.refusals[key] = decision.held.children[key]
+            return
         try:
-            live = await self._live(decision, child)
-            if live is None:
-                try:
-                    await self._kube.create(child.resource, manifest_to_create(child))
-                    done.children_written += 1
-                    return
-                except AlreadyExists:
-                    live = await self._kube.get(*child_key(child))
+            live = await self._live_or_made(decision, child, done)
+            if live is None or live["metadata"].get("deletionTimestamp"):
+                return
             if controller_uid(live) != uid_of(decision.obj):
-                done.refusals.append(_name_taken(child))
+                done.refusals[key] = not_ours(child, live, decision.obj)
                 return
-            if live["metadata"].get("deletionTimestamp"):
-                return
-            wanted = adjustment(child, live)
-            if wanted is not None:
-                await self._kube.apply(child.resource, wanted)
-                done.children_written += 1
+            await self._adjust(decision, child, live, done)
         except (Invalid, Forbidden) as error:
-            message = f"the API server refuses {child.resource.kind} {child.name}: {error}"
-            done.refusals.append(Refusal(child.resource.kind, child.name, "ChildRefused", message))
+            done.refusals[key] = _refused(child, str(error))
+        except (NotFound, Conflict) as error:
+            # It changed or vanished between our look and our write: what was decided rests on a fact that no longer holds.
+            if decision.held.patient:
+                raise Conflict(f"{child.resource.kind} {child.name} changed meanwhile: {error}") from error
+            done.refusals[key] = _refused(child, f"somebody else writes it all the time: {error}")
+
+    async def _live_or_made(self, decision: Decision, child: Child, done: Applied) -> JsonObject | None:
+        """The live object; None if it was made just now, as it is wanted, or if what holds its name is being deleted."""
+        live = await self._live(decision, child)
+        if live is not None:
+            return live
+        try:
+            made = await self._kube.create(child.resource, manifest_to_create(child))
+        except AlreadyExists:
+            return await self._kube.get(*child_key(child))
         except NotFound as error:
-            # It vanished between our look and our write: what was decided rests on a fact that no longer holds.
-            raise Conflict(f"{child.resource.kind} {child.name} is gone meanwhile: {error}") from error
+            raise Invalid(str(error)) from error  # its namespace or its kind does not exist: no look will change that
+        done.versions.add(version_of(child.resource, made))
+        done.children_written += 1
+        return None
+
+    async def _adjust(self, decision: Decision, child: Child, live: JsonObject, done: Applied) -> None:
+        wanted = adjustment(child, live)
+        if wanted is None:
+            return
+        contest = contested(child, live)
+        if contest is not None:
+            done.reverted[child_key(child)] = contest
+            if child_key(child) in decision.held.contested:
+                return
+        applied = await self._kube.apply(child.resource, wanted)
+        done.versions.add(version_of(child.resource, applied))
+        if contest is None:
+            done.children_written += 1
 
     async def _live(self, decision: Decision, child: Child) -> JsonObject | None:
         key = child_key(child)
@@ -147,10 +201,18 @@ class Applier:
         except NotFound:
             return None
 
-    async def _delete(self, deletion: Deletion) -> None:
-        # Conflict: the name belongs to another object by now, which is none of this plan's business.
-        with contextlib.suppress(NotFound, Conflict):
-            await self._kube.delete(deletion.resource, deletion.namespace, deletion.name, deletion.uid)
+    async def _delete(self, decision: Decision, deletion: Deletion, done: Applied) -> None:
+        key = ObjectKey(deletion.resource, deletion.namespace, deletion.name)
+        if key in decision.held.children:
+            done.refusals[key] = decision.held.children[key]
+            return
+        try:
+            # Conflict: the name belongs to another object by now, which is none of this plan's business.
+            with contextlib.suppress(NotFound, Conflict):
+                await self._kube.delete(*key, deletion.uid)
+        except (Invalid, Forbidden) as error:
+            message = f"the API server refuses to delete {deletion.resource.kind} {deletion.name}: {error}"
+            done.refusals[key] = Refusal(deletion.resource.kind, deletion.name, "ChildRefused", message)
 
     async def _effect(self, decision: Decision, effect: Effect, done: Applied) -> None:
         name = type(effect).__name__
@@ -164,17 +226,14 @@ class Applier:
                 await executor.execute(effect)
             done.effects_done.append(effect)
         except TimeoutError:
-            done.effects_failed.append(f"{name}: not done within {limit:g} s")
+            done.effects_failed[effect] = f"{name}: not done within {limit:g} s"
         except (EffectFailed, KubeError) as error:
-            done.effects_failed.append(f"{name}: {error}")
+            done.effects_failed[effect] = f"{name}: {error}"
         except Exception as error:
             log.exception("executor failed", extra={"key": str(key_of(decision.room.resource, decision.obj))})
-            done.effects_failed.append(f"{name}: {type(error).__name__}: {error}")
+            done.effects_failed[effect] = f"{name}: {type(error).__name__}: {error}"
 
 
-def _name_taken(child: Child) -> Refusal:
-    message = (
-        f"{child.resource.kind} {child.name} exists and does not belong to this object; "
-        "rename or delete it, it is never taken over"
-    )
-    return Refusal(child.resource.kind, child.name, "NameTaken", message)
+def _refused(child: Child, why: str) -> Refusal:
+    message = f"the API server refuses {child.resource.kind} {child.name}: {why}"
+    return Refusal(child.resource.kind, child.name, "ChildRefused", message)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.names import ANNOTATION_APPLIED
-from bucle.engine.objects import JsonObject, ObjectKey, annotations_of, key_of, uid_of
+from bucle.engine.kube import FIELD_MANAGER
+from bucle.engine.objects import JsonObject, ObjectKey, annotations_of, controller_of, key_of, uid_of
 from bucle.engine.plan import Child
 from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Observations, Reads
+from bucle.engine.status import Refusal
 
 Live = Mapping[ObjectKey, JsonObject | None]
 
@@ -102,6 +104,50 @@ def contains(live: Any, wanted: Any) -> bool:
             and all(contains(have, want) for have, want in zip(live, wanted, strict=True))
         )
     return bool(live == wanted)
+
+
+def contested(child: Child, live: JsonObject) -> Refusal | None:
+    """Which fields differ although the intent is the one that was applied last: somebody else has set them since."""
+    if child.adjust is None or annotations_of(live).get(ANNOTATION_APPLIED) != applied_hash(child.adjust):
+        return None
+    fields = list(differing(live, child.adjust))
+    others = sorted({name for path in fields for name in _managers(live, path)})
+    names = ", ".join(".".join(path) for path in fields[:5])
+    message = (
+        f"{child.resource.kind} {child.name}: {names} {'are' if len(fields) > 1 else 'is'} set by "
+        f"{' and '.join(others) or 'somebody else'} again and again, against what this object asks for; "
+        "remove that scaler, webhook or controller from it, or ask for the same"
+    )
+    return Refusal(child.resource.kind, child.name, "FieldContested", message)
+
+
+def not_ours(child: Child, live: JsonObject, obj: JsonObject) -> Refusal:
+    """Why the child's name cannot be had. What an earlier object of the same name left behind is collected by itself."""
+    kind, name, owner = child.resource.kind, child.name, controller_of(live)
+    if owner is not None and (owner.get("kind"), owner.get("name")) == (obj.get("kind"), obj["metadata"]["name"]):
+        message = f"{kind} {name} of an earlier {owner['kind']} {owner['name']} is about to be deleted by the garbage collector"
+        return Refusal(kind, name, "AwaitingDeletion", message)
+    message = f"{kind} {name} exists and does not belong to this object; rename or delete it, it is never taken over"
+    return Refusal(kind, name, "NameTaken", message)
+
+
+def differing(live: Any, wanted: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The innermost fields of `wanted` that `live` does not have so."""
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        for key, value in wanted.items():
+            yield from differing(live.get(key), value, (*path, str(key)))
+    elif not contains(live, wanted):
+        yield path
+
+
+def _managers(live: JsonObject, path: tuple[str, ...]) -> Iterator[str]:
+    """Who else owns that field, by the server's own books."""
+    for entry in live["metadata"].get("managedFields") or ():
+        fields = entry.get("fieldsV1") or {}
+        for part in path:
+            fields = fields.get(f"f:{part}") if isinstance(fields, Mapping) else None
+        if fields is not None and entry.get("manager") != FIELD_MANAGER:
+            yield str(entry.get("manager"))
 
 
 def child_key(child: Child) -> ObjectKey:

@@ -34,6 +34,13 @@ class ObjectKey(NamedTuple):
         return f"{self.resource.kind} {self.namespace}/{self.name}"
 
 
+class Version(NamedTuple):
+    """One state of one object."""
+
+    key: ObjectKey
+    version: str
+
+
 class Ref(NamedTuple):
     """Something an object points to; when that changes, the pointing object is woken.
 
@@ -53,6 +60,10 @@ def key_of(resource: Resource, obj: Mapping[str, Any]) -> ObjectKey:
     return ObjectKey(resource, metadata.get("namespace", ""), metadata["name"])
 
 
+def version_of(resource: Resource, obj: Mapping[str, Any]) -> Version:
+    return Version(key_of(resource, obj), str(obj["metadata"].get("resourceVersion", "")))
+
+
 def uid_of(obj: Mapping[str, Any]) -> str:
     return str(obj.get("metadata", {}).get("uid", ""))
 
@@ -65,12 +76,17 @@ def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
     return obj.get("metadata", {}).get("annotations") or {}
 
 
-def controller_uid(obj: Mapping[str, Any]) -> str | None:
-    """The uid of the object's controlling owner, if it has one."""
+def controller_of(obj: Mapping[str, Any]) -> JsonObject | None:
+    """The reference to the object's controlling owner, if it has one."""
     for owner in obj.get("metadata", {}).get("ownerReferences") or []:
         if owner.get("controller"):
-            return str(owner["uid"])
+            return dict(owner)
     return None
+
+
+def controller_uid(obj: Mapping[str, Any]) -> str | None:
+    owner = controller_of(obj)
+    return str(owner["uid"]) if owner else None
 
 
 def owner_reference(resource: Resource, owner: Mapping[str, Any]) -> JsonObject:

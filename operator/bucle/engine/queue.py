@@ -28,6 +28,7 @@ class KeyedQueue(Generic[K]):
         self._entries = 0
         self._running: set[K] = set()
         self._failures: dict[K, int] = {}
+        self._hurries: dict[K, int] = {}
         self.changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -61,9 +62,19 @@ class KeyedQueue(Generic[K]):
         self.add_after(key, delay)
         return delay
 
+    def hurry(self, key: K, free: int) -> float:
+        """Run again at once; after so many times in a row with growing pauses, as if it had failed."""
+        hurries = self._hurries.get(key, 0)
+        self._hurries[key] = hurries + 1
+        if hurries >= free:
+            return self.retry(key)
+        self.add(key)
+        return 0.0
+
     def succeeded(self, key: K) -> None:
         """The next failure of this key starts with the shortest delay again."""
         self._failures.pop(key, None)
+        self._hurries.pop(key, None)
 
     def take(self) -> K | None:
         """The key that has been due longest, now marked as running; None if none is due."""

@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeAlias
 
-from bucle.engine.apply import Applied, Applier, Decision
+from bucle.engine.apply import Applied, Applier, Decision, StatusRefused
 from bucle.engine.children import child_key, listed, observed_objects
 from bucle.engine.clock import Clock
 from bucle.engine.kube import Conflict, Kube, KubeError, NotFound
 from bucle.engine.leader import Fence
+from bucle.engine.memory import Memory
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import JsonObject, ObjectKey, Ref, key_of, uid_of
-from bucle.engine.plan import Effect, Executors, Plan, changed_by
+from bucle.engine.objects import JsonObject, ObjectKey, Ref, Version, key_of, uid_of, version_of
+from bucle.engine.plan import Executors, changed_by
 from bucle.engine.room import AnyRoom, SpecInvalid, Unreadable
 from bucle.engine.sources import Sources, observe
-from bucle.engine.status import Refusal, broken_status, invalid_status, planned_status
+from bucle.engine.status import blind_status, broken_status, invalid_status, planned_status, told_to_others
 from bucle.resources.documents import InvalidResource
 
 RESYNC = timedelta(minutes=10)
-REFUSAL_MESSAGE_HOLD = timedelta(seconds=30)
-"""How long a refusal keeps its first message. A webhook that names each request would make every run write anew."""
+LONGEST_BLIND_PAUSE = timedelta(minutes=1)
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ class Again(Enum):
     """When to run again, if not after a time."""
 
     NOW = "now"
+    AFRESH = "afresh"
+    """At once, on what is true by now: somebody wrote in between."""
     BACKOFF = "backoff"
     NEVER = "never"
 
@@ -48,7 +50,8 @@ class Verdict:
     """How a run ended, in one word for logs and metrics, and when the next one is due.
 
     `within` is the plan's own wish: it holds even when the run is tried again for another reason. `changed`: what
-    this run changed outside of Kubernetes.
+    this run changed outside of Kubernetes. `known`: the versions that it has read or written; none if it ended early, so
+    that every event counts again.
     """
 
     outcome: str
@@ -56,16 +59,7 @@ class Verdict:
     detail: str = ""
     within: timedelta | None = None
     changed: frozenset[Ref] = frozenset()
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What one run of one object leaves to the next. Losing it costs one repeated request, never a wrong decision."""
-
-    uid: str = ""
-    refusals: tuple[Refusal, ...] = ()
-    refused_at: datetime | None = None
-    effects: frozenset[Effect] = field(default_factory=frozenset)
+    known: frozenset[Version] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,7 @@ class Reconciler:
         self._around = around
         self._refs = refs
         self._applier = Applier(around.kube, around.executors, around.fence, around.clock)
-        self._memory: dict[ObjectKey, _Memory] = {}
+        self._memory: dict[ObjectKey, Memory] = {}
 
     async def reconcile(self, key: ObjectKey) -> Verdict:
         try:
@@ -146,7 +140,7 @@ class Reconciler:
         except SpecInvalid as error:
             return await self._invalid(room, obj, error.reason, str(error))
         except Conflict as error:
-            return Verdict("Conflict", Again.NOW, str(error))
+            return Verdict("Conflict", Again.AFRESH, str(error))
         except KubeError as error:
             return Verdict(type(error).__name__, Again.BACKOFF, str(error))
         except Exception as error:
@@ -161,10 +155,11 @@ class Reconciler:
         observations = await observe(self._around.sources, reads)
         now = self._around.clock.now()
         world = room.world(typed, observations)
-        if isinstance(world, Unreadable):
-            return Verdict("Unreadable", Again.BACKOFF, world.why)
-        plan = room.plan(world, now)
         memory = self._memory_of(key, obj)
+        if isinstance(world, Unreadable):
+            return await self._unreadable(room, obj, memory, world.why)
+        plan = room.plan(world, now)
+        held = memory.held(plan, now)
         decision = Decision(
             room=room,
             obj=obj,
@@ -172,14 +167,32 @@ class Reconciler:
             status=planned_status(obj, plan.state, plan.conditions, memory.refusals, now),
             live=observed_objects(reads, observations),
             covered=frozenset(child_key(c) for c in plan.children if listed(c, reads, observations)),
+            held=held,
         )
-        applied = await self._applier.apply(decision)
+        try:
+            applied = await self._applier.apply(decision)
+        except Conflict:
+            memory.conflicts += 1
+            raise
+        news = memory.learn(plan, applied, held, now)
+        self._count(key, decision, applied)
+        verdict = _verdict(decision, applied, memory, news, now)
+        return replace(verdict, within=plan.wake, known=_known(decision, applied))
+
+    def _count(self, key: ObjectKey, decision: Decision, applied: Applied) -> None:
         self._around.metrics.conditions(key, decision.status)
         for effect in applied.effects_done:
             self._around.metrics.effects(type(effect).__name__, "Done")
-        for failed in applied.effects_failed:
-            self._around.metrics.effects(failed.partition(":")[0], "Failed")
-        return replace(_verdict(plan, applied, memory, now), within=plan.wake)
+        for effect in applied.effects_failed:
+            self._around.metrics.effects(type(effect).__name__, "Failed")
+
+    async def _unreadable(self, room: AnyRoom, obj: JsonObject, memory: Memory, why: str) -> Verdict:
+        """A short outage costs only time; one that lasts is said, or Ready would stand although nobody looks."""
+        now = self._around.clock.now()
+        verdict = Verdict("Unreadable", Again.BACKOFF, why, within=LONGEST_BLIND_PAUSE)
+        if not memory.blind(now):
+            return verdict
+        return await self._tell_why_no_plan(room, obj, blind_status(obj, why, room.doubtful, now), verdict)
 
     async def _invalid(self, room: AnyRoom, obj: JsonObject, reason: str, message: str) -> Verdict:
         status = invalid_status(obj, reason, message, self._around.clock.now())
@@ -188,20 +201,22 @@ class Reconciler:
     async def _tell_why_no_plan(self, room: AnyRoom, obj: JsonObject, status: JsonObject, verdict: Verdict) -> Verdict:
         """Says it in the status; if even that fails, the run is tried again later."""
         try:
-            if await self._applier.write_status(obj, room, status):
+            written = await self._applier.write_status(obj, room, status)
+            if written is not None:
                 await self._applier.tell(room, obj, status)
+                verdict = replace(verdict, known=frozenset({version_of(room.resource, written)}))
             self._around.metrics.conditions(key_of(room.resource, obj), status)
         except Conflict as error:
-            return Verdict("Conflict", Again.NOW, str(error))
-        except KubeError as error:
+            return Verdict("Conflict", Again.AFRESH, str(error))
+        except (KubeError, StatusRefused) as error:
             return Verdict(verdict.outcome, Again.BACKOFF, f"{verdict.detail}; status not written: {error}")
         return verdict
 
-    def _memory_of(self, key: ObjectKey, obj: JsonObject) -> _Memory:
+    def _memory_of(self, key: ObjectKey, obj: JsonObject) -> Memory:
         """A namesake that was made anew starts with an empty one."""
         memory = self._memory.get(key)
         if memory is None or memory.uid != uid_of(obj):
-            memory = self._memory[key] = _Memory(uid_of(obj))
+            memory = self._memory[key] = Memory(uid_of(obj))
         return memory
 
     def _forget(self, key: ObjectKey) -> None:
@@ -210,31 +225,38 @@ class Reconciler:
         self._around.metrics.forget(key)
 
 
-def _verdict(plan: Plan, applied: Applied, memory: _Memory, now: datetime) -> Verdict:
-    before, ran_before = memory.refusals, memory.effects
-    refusals, ran = _with_stable_message(tuple(applied.refusals), memory, now), frozenset(applied.effects_done)
-    if refusals != before:
-        memory.refusals, memory.refused_at = refusals, now
-    memory.effects = ran
+def _known(decision: Decision, applied: Applied) -> frozenset[Version]:
+    read = {version_of(key.resource, obj) for key, obj in decision.live.items() if obj is not None}
+    return frozenset({version_of(decision.room.resource, decision.obj), *read, *applied.versions})
+
+
+def _verdict(decision: Decision, applied: Applied, memory: Memory, news: bool, now: datetime) -> Verdict:
+    """Right again where the next step may rest on what was written: nobody wakes it for that, its own writes are known."""
     if applied.fenced:
         return Verdict("Fenced", Again.BACKOFF, "effects wait: this process may no longer be the leader")
-    if refusals != before:
-        return Verdict("Refused" if refusals else "Accepted", Again.NOW, "; ".join(r.message for r in refusals))
+    told = "; ".join(refusal.message for refusal in memory.refusals)
+    if news:
+        return Verdict("Refused" if told else "Accepted", Again.NOW, told)
+    paused = memory.next_try(now)
     if applied.effects_failed:
-        return Verdict("EffectFailed", Again.BACKOFF, "; ".join(applied.effects_failed))
-    if ran - ran_before:
-        return Verdict("EffectDone", Again.NOW, changed=changed_by(ran - ran_before))
-    if ran:
+        return Verdict("EffectFailed", paused or Again.NOW, "; ".join(applied.effects_failed.values()))
+    if applied.effects_done:
+        repeated = memory.effects.held(now)
+        first = [effect for effect in applied.effects_done if effect not in repeated]
+        if first:
+            return Verdict("EffectDone", Again.NOW, changed=changed_by(first))
         # The same effects once more: what they did does not show yet, so look again later rather than at once.
-        return Verdict("EffectRepeated", Again.BACKOFF)
-    if refusals:
-        return Verdict("Refused", Again.BACKOFF, "; ".join(r.message for r in refusals))
-    written = applied.status_written or applied.children_written
-    return Verdict("Changed" if written else "Unchanged", plan.wake or RESYNC)
+        return Verdict("EffectRepeated", paused or Again.BACKOFF)
+    wake = min(decision.plan.wake or RESYNC, paused or RESYNC)
+    if memory.refusals:
+        return Verdict("Refused", wake, told)
+    if applied.children_written or _moved(decision):
+        return Verdict("Changed", Again.NOW)
+    return Verdict("Changed" if applied.status_written else "Unchanged", wake)
 
 
-def _with_stable_message(refusals: tuple[Refusal, ...], memory: _Memory, now: datetime) -> tuple[Refusal, ...]:
-    """The refusals in the words to be told: those told lately, if only the words differ."""
-    same = [(r.kind, r.name, r.reason) for r in refusals] == [(r.kind, r.name, r.reason) for r in memory.refusals]
-    lately = memory.refused_at is not None and now - memory.refused_at < REFUSAL_MESSAGE_HOLD
-    return memory.refusals if same and lately else refusals
+def _moved(decision: Decision) -> bool:
+    """Whether something was written that the next step may rest on."""
+    obj, steps = decision.obj, decision.room.steps
+    stored = {**obj, "status": decision.status}
+    return told_to_others(obj, steps(obj)) != told_to_others(stored, steps(stored))

@@ -7,7 +7,7 @@ mistake and is never shown as the person's; another object that does not fit its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
@@ -47,6 +47,14 @@ def unreadable(observations: Observations, needed: Iterable[str]) -> Unreadable 
     return None
 
 
+def _whole_status(obj: Mapping[str, Any]) -> Any:
+    return {key: value for key, value in (obj.get("status") or {}).items() if key != "conditions"}
+
+
+def _conditions_only(_: Mapping[str, Any]) -> Any:
+    return None
+
+
 @dataclass(frozen=True)
 class Room(Generic[Obj, World]):
     """One kind.
@@ -57,6 +65,10 @@ class Room(Generic[Obj, World]):
     world: all that is known, gathered into one frozen value.
     plan:  (world, now in UTC) -> Plan.
     children: the resources this kind may own (RBAC, watches).
+    doubtful: its own conditions that nobody can vouch for while too little is answered.
+    tells: what of its stored status others act on, besides its conditions: that alone wakes who points to it.
+    steps: what of its stored status its own next step may rest on: after a change of it the object is planned again at once.
+        All of it, unless it holds numbers that every look changes.
     """
 
     resource: Resource
@@ -66,6 +78,9 @@ class Room(Generic[Obj, World]):
     world: Callable[[Obj, Observations], World | Unreadable]
     plan: Callable[[World, datetime], Plan]
     children: tuple[Resource, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    tells: Callable[[Mapping[str, Any]], Any] = _conditions_only
+    steps: Callable[[Mapping[str, Any]], Any] = _whole_status
 
 
 AnyRoom: TypeAlias = Room[Any, Any]

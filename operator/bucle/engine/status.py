@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from bucle.contracts.canonical import short_hash
 from bucle.engine.objects import JsonObject
 from bucle.resources.base import Status
-from bucle.resources.documents import to_dict
+from bucle.resources.bounds import within_bounds
 
 Truth = Literal["True", "False", "Unknown"]
 MESSAGE_LIMIT = 2048
+REASON_LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def fold(
         by_type[says.type] = {
             "type": says.type,
             "status": says.status,
-            "reason": says.reason,
+            "reason": says.reason[:REASON_LIMIT],
             "message": says.message[:MESSAGE_LIMIT],
             "observedGeneration": generation,
             "lastTransitionTime": since or timestamp(now),
@@ -98,16 +100,17 @@ def is_true(status: Mapping[str, Any] | None, type_: str) -> bool:
     return found is not None and found.get("status") == "True"
 
 
-_FOLDED = ("Ready", "Reconciling", "Stalled")
+CONTESTED = "Contested"
+"""True while somebody else sets a field of a child again and again; not there otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One child that is not as wanted. NameTaken needs a person; ChildRefused may pass (a quota that is raised)."""
+    """One thing that is not as wanted, and why. NameTaken needs a person; the others may pass (a quota that is raised)."""
 
     kind: str
     name: str
-    reason: Literal["ChildRefused", "NameTaken"]
+    reason: Literal["ChildRefused", "NameTaken", "AwaitingDeletion", "EffectFailed", "FieldContested"]
     message: str
 
 
@@ -118,31 +121,42 @@ def overlay(
     generation: int,
     now: datetime,
 ) -> list[JsonObject]:
-    """The planned conditions, with Ready, Reconciling and Stalled speaking of the refusals if there are any.
+    """The planned conditions, with Ready, Reconciling and Stalled speaking of the refusals if there are any, and Contested
+    of fields that somebody else sets.
 
     Times are folded against the *stored* conditions: against the planned ones they would move at every run, and
     every run would then write and wake itself.
     """
-    if not refusals:
-        return [dict(condition) for condition in planned]
-    before = [condition for condition in stored if condition.get("type") in _FOLDED]
-    serves = is_true({"conditions": planned}, "Ready") and is_true({"conditions": planned}, "Reconciling")
-    said = {c["type"]: c for c in fold(before, _says(refusals, serves=serves), generation, now)}
-    others = [dict(condition) for condition in planned if condition.get("type") not in said]
-    return sorted([*others, *said.values()], key=lambda condition: str(condition["type"]))
+    said = _of_refusals([r for r in refusals if r.reason != "FieldContested"], planned)
+    said += _of_contests([r for r in refusals if r.reason == "FieldContested"])
+    types = {update.type for update in said}
+    before = [condition for condition in stored if condition.get("type") in types]
+    over = fold(before, said, generation, now)
+    others = [dict(c) for c in planned if c.get("type") not in types and c.get("type") != CONTESTED]
+    return sorted([*others, *over], key=lambda condition: str(condition["type"]))
 
 
-def _says(refusals: Sequence[Refusal], *, serves: bool) -> tuple[ConditionUpdate, ...]:
-    """What serves while more is on its way (`still_ready`) is not called unready because that more was refused; a taken
-    name needs a person."""
+def _of_refusals(refusals: Sequence[Refusal], planned: Sequence[Mapping[str, Any]]) -> tuple[ConditionUpdate, ...]:
     taken = [refusal for refusal in refusals if refusal.reason == "NameTaken"]
-    spoken = taken or list(refusals)
+    children = [refusal for refusal in refusals if refusal.reason != "EffectFailed"]
+    spoken = taken or children or refusals
+    if not spoken:
+        return ()
     reason, message = spoken[0].reason, "; ".join(refusal.message for refusal in spoken)
-    return (
-        ConditionUpdate("Ready", "True" if serves and not taken else "False", reason, message),
-        ConditionUpdate("Reconciling", "False" if taken else "True", reason, "" if taken else message),
-        ConditionUpdate("Stalled", "True" if taken else "False", reason, message if taken else ""),
-    )
+    if taken:
+        return stalled(reason, message)
+    serves = is_true({"conditions": planned}, "Ready")
+    if not children and serves:
+        # What is refused outside of the cluster takes nothing from what serves.
+        return (ConditionUpdate("Reconciling", "True", reason, message), ConditionUpdate("Stalled", "False", reason))
+    # What serves while more is on its way (`still_ready`) is not called unready because that more was refused.
+    return reconciling(reason, message, still_ready=serves and is_true({"conditions": planned}, "Reconciling"))
+
+
+def _of_contests(contests: Sequence[Refusal]) -> tuple[ConditionUpdate, ...]:
+    if not contests:
+        return ()
+    return (ConditionUpdate(CONTESTED, "True", "FieldContested", "; ".join(contest.message for contest in contests)),)
 
 
 def planned_status(
@@ -155,7 +169,7 @@ def planned_status(
     """The plan's state with its generation and conditions, without nulls (the server drops them: they would always differ)."""
     generation, stored = generation_of(obj), conditions_of(obj)
     folded = overlay(fold(stored, conditions, generation, now), stored, refusals, generation, now)
-    return {**_without_nulls(to_dict(state)), "observedGeneration": generation, "conditions": folded}
+    return {**_without_nulls(within_bounds(state)), "observedGeneration": generation, "conditions": folded}
 
 
 def invalid_status(obj: JsonObject, reason: str, message: str, now: datetime) -> JsonObject:
@@ -171,9 +185,30 @@ def broken_status(obj: JsonObject, message: str, now: datetime) -> JsonObject:
     return _with(obj, said, now)
 
 
+def told_to_others(obj: Mapping[str, Any], more: Any) -> str:
+    """A hash of what whoever points to the object may act on: its spec, its end, its conditions without their messages, and
+    what its room names besides. Counters, times and messages are nobody's signal."""
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    conditions = [[c.get("type"), c.get("status"), c.get("reason")] for c in status.get("conditions") or ()]
+    ended = bool(metadata.get("deletionTimestamp"))
+    return short_hash(
+        [metadata.get("uid"), metadata.get("generation"), ended, status.get("observedGeneration"), conditions, more], 16
+    )
+
+
 def conditions_of(obj: JsonObject) -> list[JsonObject]:
     """The conditions that are stored."""
     return (obj.get("status") or {}).get("conditions") or []
+
+
+def blind_status(obj: JsonObject, why: str, doubtful: Sequence[str], now: datetime) -> JsonObject:
+    """All that was known before, and that nobody can say whether it still holds. No generation is observed by that."""
+    said = [
+        ConditionUpdate("Ready", "Unknown", "ApiUnavailable", why),
+        ConditionUpdate("Reconciling", "True", "ApiUnavailable", why),
+        *(ConditionUpdate(type_, "Unknown", "ApiUnavailable", why) for type_ in doubtful),
+    ]
+    return {**(obj.get("status") or {}), "conditions": fold(conditions_of(obj), said, generation_of(obj), now)}
 
 
 def generation_of(obj: JsonObject) -> int:

@@ -14,7 +14,6 @@ import kopf
 
 from bucle.contracts.names import LABEL_MANAGED_BY, MANAGED_BY
 from bucle.engine.controller import Controller
-from bucle.engine.objects import key_of, owners_of
 from bucle.resources.addresses import GROUP, Resource
 
 IDENTITY = "bucle"
@@ -36,29 +35,17 @@ def registry(controller: Controller, children: Iterable[Resource], kubeconfig: s
 
     # Handlers are coroutines although they await nothing: kopf runs plain functions in threads, and a key added from
     # a thread does not wake the event loop.
-    def parent_handler(resource: Resource) -> Any:
-        async def wake(body: Any, **_: Any) -> None:
-            key = key_of(resource, body)
-            controller.wake(key)
-            for owner in owners_of(body):
-                controller.wake_owner(*owner)
+    def handler(resource: Resource) -> Any:
+        async def hear(body: Any, type: str | None, **_: Any) -> None:
+            controller.heard(resource, body, gone=type == "DELETED")
 
-        return wake
+        return hear
 
-    async def wake_owner(body: Any, **_: Any) -> None:
-        for owner in owners_of(body):
-            controller.wake_owner(*owner)
-
-    for room in controller.rooms:
-        address = (room.resource.group, room.resource.version, room.resource.plural)
-        kopf.on.event(*address, registry=found, id=f"wake-{room.resource.plural}")(parent_handler(room.resource))
     ours = {room.resource for room in controller.rooms}
-    for resource in sorted(set(children) - ours):
+    for resource in sorted(ours.union(children)):
         address = (resource.group, resource.version, resource.plural)
-        handler = kopf.on.event(
-            *address, registry=found, id=f"wake-owner-{resource.plural}", labels={LABEL_MANAGED_BY: MANAGED_BY}
-        )
-        handler(wake_owner)
+        selected = None if resource in ours else {LABEL_MANAGED_BY: MANAGED_BY}
+        kopf.on.event(*address, registry=found, id=f"hear-{resource.plural}", labels=selected)(handler(resource))
     return found
 
 

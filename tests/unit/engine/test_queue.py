@@ -61,6 +61,13 @@ def test_delays_double_up_to_five_minutes_and_start_anew_after_a_success() -> No
     assert queue.retry("a") == FIRST_DELAY
 
 
+def test_runs_that_follow_each_other_for_ever_are_slowed_down() -> None:
+    queue, _ = a_queue()
+    assert [queue.hurry("a", 5) for _ in range(8)] == [0.0] * 5 + [0.5, 1.0, 2.0]
+    queue.succeeded("a")
+    assert queue.hurry("a", 5) == 0.0
+
+
 @pytest.mark.parametrize("jitter", [-1.0, 0.5, 1.0])
 def test_jitter_moves_a_delay_by_at_most_a_tenth(jitter: float) -> None:
     queue, _ = a_queue(jitter)

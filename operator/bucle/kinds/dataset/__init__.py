@@ -7,7 +7,7 @@ from functools import partial
 from bucle.engine.objects import CONFIG_MAP, JOB
 from bucle.engine.room import Room
 from bucle.kinds.dataset.plan import plan
-from bucle.kinds.dataset.world import World, reads, refs, world
+from bucle.kinds.dataset.world import World, reads, refs, tells, world
 from bucle.resources.addresses import DATASET
 from bucle.resources.dataset import Dataset
 from bucle.resources.documents import parse
@@ -23,5 +23,6 @@ def room(platform: Platform) -> Room[Dataset, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
+        tells=tells,
         children=(JOB, CONFIG_MAP),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bucle.contracts.table import Labels
 from bucle.engine.objects import CONFIG_MAP, JOB, POD, JsonObject, Ref, object_ref
@@ -56,6 +57,11 @@ def reads(dataset: Dataset) -> Reads:
     for name in deployments_of(dataset):
         asked[_DEPLOYMENT + name] = GetObject(MODEL_DEPLOYMENT, owner.namespace, name)
     return asked
+
+
+def tells(obj: Mapping[str, Any]) -> Any:
+    """The version that others build on."""
+    return ((obj.get("status") or {}).get("current") or {}).get("digest")
 
 
 def world(dataset: Dataset, observations: Observations, platform: Platform) -> World | Unreadable:

@@ -23,6 +23,7 @@ def room(platform: Platform) -> Room[DriftPolicy, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
+        doubtful=("DriftDetected",),
         children=(
             JOB,
             DATASET,

@@ -7,7 +7,7 @@ from functools import partial
 from bucle.engine.objects import CONFIG_MAP, JOB
 from bucle.engine.room import Room
 from bucle.kinds.experiment.plan import plan
-from bucle.kinds.experiment.world import World, reads, refs, world
+from bucle.kinds.experiment.world import World, reads, refs, tells, world
 from bucle.resources.addresses import EXPERIMENT
 from bucle.resources.documents import parse
 from bucle.resources.experiment import Experiment
@@ -23,5 +23,6 @@ def room(platform: Platform) -> Room[Experiment, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
+        tells=tells,
         children=(JOB, CONFIG_MAP),
     )

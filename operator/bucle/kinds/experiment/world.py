@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bucle.contracts.names import TAG_KEY, TAG_OWNER
 from bucle.engine.objects import CONFIG_MAP, JOB, POD, JsonObject, Ref, object_ref
@@ -100,6 +101,12 @@ def _registry_reads(experiment: Experiment, status: ExperimentStatus) -> dict[st
     if model is not None and champion is not None and final is None:
         asked["champion"] = VersionByAlias(model, champion.alias)
     return asked
+
+
+def tells(obj: Mapping[str, Any]) -> Any:
+    """What became of it: a policy that asked for it waits for the version."""
+    final = (obj.get("status") or {}).get("final") or {}
+    return [final.get("state"), final.get("model")]
 
 
 def world(experiment: Experiment, observations: Observations, platform: Platform) -> World | Unreadable:

@@ -7,7 +7,7 @@ from functools import partial
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD_DISRUPTION_BUDGET, SERVICE
 from bucle.engine.room import Room
 from bucle.kinds.modeldeployment.plan import plan
-from bucle.kinds.modeldeployment.world import World, reads, refs, world
+from bucle.kinds.modeldeployment.world import World, reads, refs, steps, tells, world
 from bucle.resources.addresses import MODEL_DEPLOYMENT
 from bucle.resources.documents import parse
 from bucle.resources.modeldeployment import ModelDeployment
@@ -23,5 +23,8 @@ def room(platform: Platform) -> Room[ModelDeployment, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
+        doubtful=("Available",),
+        tells=tells,
+        steps=steps,
         children=(DEPLOYMENT, SERVICE, CONFIG_MAP, POD_DISRUPTION_BUDGET),
     )

@@ -184,6 +184,19 @@ def reads(deployment: ModelDeployment) -> Reads:
     return asked
 
 
+def tells(obj: Mapping[str, Any]) -> Any:
+    """What serves, what is tried, what was refused, and how rollouts ended: none of the numbers of a look."""
+    status = obj.get("status") or {}
+    roles = [(status.get(role) or {}).get("revision") for role in ("stable", "previous", "candidate", "rejected")]
+    return [roles, "rollout" in status, (status.get("history") or [None])[0]]
+
+
+def steps(obj: Mapping[str, Any]) -> Any:
+    """Where the rollout stands: none of the numbers of a look."""
+    rollout = (obj.get("status") or {}).get("rollout") or {}
+    return [tells(obj), *(rollout.get(key) for key in ("state", "step", "outcome", "reason", "weight"))]
+
+
 def world(deployment: ModelDeployment, seen: Observations, platform: Platform) -> World | Unreadable:
     """Nothing is decided on a half-seen cluster; registry, router and judge may be silent, each with its own meaning."""
     if (unseen := unreadable(seen, NEEDED)) is not None:

@@ -7,8 +7,8 @@ import re
 import pytest
 from aiohttp import web
 
-from bucle.engine.settings import Settings, SettingsInvalid
 from bucle.externals.registry.client import MlflowClient, RegistryError
+from bucle.settings import Settings, SettingsInvalid
 
 REQUIRED = {
     "BUCLE_STORE_URI": "s3://bucle",
