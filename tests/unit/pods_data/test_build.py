@@ -42,6 +42,18 @@ def test_the_same_content_is_the_same_version_and_the_same_files(tmp_path: Path)
     assert {path: path.read_bytes() for path in (tmp_path / "datasets").rglob("*") if path.is_file()} == files
 
 
+def test_a_version_that_is_there_is_not_written_again_and_one_that_lacks_a_file_is(tmp_path: Path) -> None:
+    build(task(tmp_path, rows()))
+    files = [path for path in (tmp_path / "datasets").rglob("*") if path.is_file()]
+    before = {path: path.stat().st_ino for path in files}
+    build(task(tmp_path))
+    assert {path: path.stat().st_ino for path in files} == before
+    train = next(path for path in files if path.parent.name == "train")
+    train.unlink()
+    build(task(tmp_path))
+    assert train.exists()
+
+
 def test_files_formats_and_types_of_a_source_do_not_change_the_version(tmp_path: Path) -> None:
     first = build(task(tmp_path, rows()))
     halves = tmp_path / "halves"

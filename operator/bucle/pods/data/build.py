@@ -23,8 +23,9 @@ from bucle.contracts.task import DataTask
 from bucle.podkit import store
 from bucle.podkit.digest import split_digest, version_digest
 from bucle.podkit.frames import exact_frame, wanted_columns
-from bucle.podkit.program import bad_configuration
+from bucle.podkit.program import ProgramError, bad_configuration
 from bucle.podkit.splits import split_codes, split_values
+from bucle.podkit.versions import read_manifest
 from bucle.pods.data.checks import Checked, check, implied
 from bucle.pods.data.feedback import MOST_REASONS
 from bucle.pods.data.fitness import hard_to_learn, require_usable_splits
@@ -118,6 +119,9 @@ def _write(task: DataTask, tables: Mapping[SplitName, pa.Table], groups: dict[st
     digests = {name: split_digest(table, task.table) for name, table in tables.items()}
     digest = version_digest(task.table, digests)
     location = _location(task, digest)
+    present = _present(location, digest, task)
+    if present is not None:
+        return present
     splits: dict[SplitName, SplitManifest] = {}
     for name, table in tables.items():
         data, path = store.parquet_bytes(table), f"{name}/part-0.parquet"
@@ -136,6 +140,21 @@ def _write(task: DataTask, tables: Mapping[SplitName, pa.Table], groups: dict[st
     # Last, so that a manifest that can be read means files that are there.
     store.write_bytes(store.join(location, MANIFEST_FILE), manifest.canonical().encode("ascii"))
     return manifest
+
+
+def _present(location: str, digest: str, task: DataTask) -> DatasetManifest | None:
+    """The manifest of that version if it is there and whole: readers may be at it, and another release of the writer
+    makes other bytes of the same rows."""
+    sizes = {file.uri: file.size for file in store.list_files(location)}
+    if store.join(location, MANIFEST_FILE) not in sizes:
+        return None
+    try:
+        found = read_manifest(location, digest)
+    except ProgramError:
+        return None
+    files = [file for split in found.splits.values() for file in split.files]
+    whole = all(sizes.get(store.join(location, file.path)) == file.bytes for file in files)
+    return found if whole and found.rule == task.splits else None
 
 
 def _result(
