@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.fakes.drivers import set_pod_status, start_pod
-from tests.sim.test_experiment import job_names, said, started
+from tests.sim.test_experiment import job_names, played, said, started
 
 from bucle.engine.objects import JOB
 from bucle.engine.status import timestamp
@@ -37,3 +37,18 @@ async def test_jobs_that_get_no_pod_say_where_to_look() -> None:
     assert said(sim)["Reconciling"] == "True/SearchRunning"
     await sim.pass_time(timedelta(seconds=55))
     assert said(sim)["Reconciling"] == "True/PodsRefused"
+
+
+async def test_jobs_that_a_queue_holds_back_are_queued_and_use_up_no_time_of_the_search() -> None:
+    sim, _ = await started()
+    for name in job_names(sim):
+        sim.edit(JOB, name, lambda job: job["spec"].update(suspend=True))
+    await sim.pass_time(timedelta(hours=5))
+    assert said(sim)["Reconciling"] == "True/Queued"
+    assert len(sim.jobs(open_only=True)) == 2
+    for name in job_names(sim):
+        sim.edit(JOB, name, lambda job: job["spec"].update(suspend=False))
+    await sim.pass_time(timedelta(minutes=30))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered"

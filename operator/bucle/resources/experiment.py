@@ -299,12 +299,6 @@ class Experiment(Resource):
             "`limits.maxTrials` must not be lowered once the Experiment has started, unless `run` is changed",
             ".spec.limits.maxTrials",
         ),
-        Rule(
-            f"!has(oldSelf.status) || !has(oldSelf.status.final) || {_RAISED}"
-            " || self.spec.limits.maxTrials == oldSelf.spec.limits.maxTrials",
-            "`limits.maxTrials` has no effect once the final fit has begun: raise `run` in the same edit",
-            ".spec.limits.maxTrials",
-        ),
     )
     columns: ClassVar = (
         READY_COLUMN,

@@ -132,6 +132,15 @@ class Final(Model):
     model: ModelReference | None = Field(default=None, description="The model.")
 
 
+class Held(Model):
+    """Time in which no trial could run for something external; it is not counted against `limits.maxDuration`."""
+
+    since: Timestamp | None = Field(
+        default=None, description="Since when nothing can run; left out while something does."
+    )
+    seconds: int | None = Field(default=None, description="How long earlier such times were together.")
+
+
 class ExperimentStatus(Status):
     """What the operator did so far."""
 
@@ -141,4 +150,5 @@ class ExperimentStatus(Status):
     trials: Annotated[tuple[Trial, ...], ListType(), Field(max_length=500)] = Field(
         default=(), description="The record of truth, by index."
     )
+    held: Held | None = Field(default=None, description="When nothing could run.")
     final: Final | None = Field(default=None, description="The final fit.")

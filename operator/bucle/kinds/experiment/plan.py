@@ -15,7 +15,7 @@ from bucle.kinds.experiment.identity import pinned
 from bucle.kinds.experiment.world import World
 from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse
-from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
+from bucle.resources.experiment_status import ExperimentStatus, Held, Inputs, Trial
 from bucle.workloads import attempt as attempts
 from bucle.workloads import document
 from bucle.workloads.jobs import Failed, Outcome, Running
@@ -131,12 +131,13 @@ def _searched(world: World, status: ExperimentStatus, inputs: Inputs, now: datet
         search.after(row, outcome, metric, now) if (outcome := found.get(row.index)) is not None else row
         for row in status.trials
     )
-    stop = _stop(world, rows, found, now)
+    status = status.model_copy(update={"held": search.watch_held(status.held, rows, now)})
+    stop = _stop(world, rows, found, status.held, now)
     if stop is not None:
         rows = tuple(search.stopped(row, stop[0], now) for row in rows)
         update = {"trials": rows, "final": final.stopped(*stop, now)}
         return status.model_copy(update=update)
-    if search.overdue(world.experiment, rows, now):
+    if search.overdue(world.experiment, rows, status.held, now):
         rows = tuple(search.stopped(row, search.OUT_OF_TIME, now) for row in rows)
     elif rows == status.trials or world.experiment.spec.search.mode == "Async":
         basis = sum(not records.is_open(row) for row in status.trials)
@@ -148,7 +149,11 @@ def _searched(world: World, status: ExperimentStatus, inputs: Inputs, now: datet
 
 
 def _stop(
-    world: World, rows: tuple[Trial, ...], found: dict[int | None, Outcome | None], now: datetime
+    world: World,
+    rows: tuple[Trial, ...],
+    found: dict[int | None, Outcome | None],
+    held: Held | None,
+    now: datetime,
 ) -> tuple[str, str] | None:
     """Reason and message when no more trials make sense."""
     for index, outcome in found.items():
@@ -159,7 +164,7 @@ def _stop(
         message = f"failed trials: {failed}, allowed: {limit}; {_newest_failure(rows, found)}. See status.trials, then raise `run`"
         return "TooManyFailedTrials", message
     succeeded = any(row.state == records.SUCCEEDED for row in rows)
-    if search.overdue(world.experiment, rows, now) and not succeeded:
+    if search.overdue(world.experiment, rows, held, now) and not succeeded:
         limit_text = world.experiment.spec.limits.max_duration
         return search.OUT_OF_TIME, f"no trial gave a value within {limit_text}: raise `run` after a change"
     return None
@@ -190,7 +195,8 @@ def _final_begun(
     platform: Platform, world: World, status: ExperimentStatus, inputs: Inputs, now: datetime
 ) -> ExperimentStatus:
     done = search.exhausted(world.experiment, status.trials) or (
-        search.overdue(world.experiment, status.trials, now) and not any(records.is_open(row) for row in status.trials)
+        search.overdue(world.experiment, status.trials, status.held, now)
+        and not any(records.is_open(row) for row in status.trials)
     )
     best = records.best(status.trials, world.experiment.spec.objective.metric)
     if not done or best is None:

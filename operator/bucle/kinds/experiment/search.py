@@ -6,17 +6,17 @@ search repeats exactly, whatever finished first, and a raised `maxTrials` contin
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.metrics import METRICS
-from bucle.contracts.reasons import Retry
+from bucle.contracts.reasons import Retry, is_external
 from bucle.externals.sampler.values import Algorithm, Past, Suggest, Suggestion
 from bucle.kinds.experiment.identity import space
 from bucle.kinds.experiment.records import FAILED, PLANNED, RUNNING, SUCCEEDED, is_open
 from bucle.resources.base import parse_duration
 from bucle.resources.experiment import Experiment
-from bucle.resources.experiment_status import ExperimentStatus, Inputs, Trial
+from bucle.resources.experiment_status import ExperimentStatus, Held, Inputs, Trial
 from bucle.workloads import attempt as attempts
 from bucle.workloads.attempt import Attempt
 from bucle.workloads.jobs import Failed, Finished, Outcome, Running
@@ -150,10 +150,26 @@ def stopped(row: Trial, reason: str, now: datetime) -> Trial:
     return _ended(row, FAILED, now, reason=reason) if is_open(row) else row
 
 
-def overdue(experiment: Experiment, rows: tuple[Trial, ...], now: datetime) -> bool:
-    """Counted from the first trial: waiting to begin, for a registry that is down, is not searching."""
+def overdue(experiment: Experiment, rows: tuple[Trial, ...], held: Held | None, now: datetime) -> bool:
+    """Counted from the first trial: waiting to begin, for a registry that is down, is not searching. Nor is the time in
+    which a queue, a quota or a store let no trial run."""
     began = (rows[0].started_at if rows else None) or now
-    return now - began > parse_duration(experiment.spec.limits.max_duration)
+    return now - began - held_for(held, now) > parse_duration(experiment.spec.limits.max_duration)
+
+
+def held_for(held: Held | None, now: datetime) -> timedelta:
+    if held is None:
+        return timedelta(0)
+    return timedelta(seconds=held.seconds or 0) + (now - held.since if held.since is not None else timedelta(0))
+
+
+def watch_held(held: Held | None, rows: tuple[Trial, ...], now: datetime) -> Held | None:
+    """The clock of `maxDuration` stands while every open trial waits for something external."""
+    waiting = [row for row in rows if is_open(row)]
+    stands = bool(waiting) and all(row.reason is not None and is_external(row.reason) for row in waiting)
+    if stands == (held is not None and held.since is not None):
+        return held
+    return Held(since=now if stands else None, seconds=int(held_for(held, now).total_seconds()))
 
 
 def failures(rows: tuple[Trial, ...]) -> int:
