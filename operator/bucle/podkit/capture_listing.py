@@ -40,9 +40,10 @@ class Span:
 class FileCache:
     """What was read of one deployment: files are immutable, so each is fetched once.
 
-    `set_aside`: why a file is not used, by URI.
+    `set_aside`: why a file is not used, by URI. `columns`: all that is kept of a file, or None for everything.
     """
 
+    columns: tuple[str, ...] | None = None
     tables: dict[str, pa.Table] = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
     listed: dict[str, tuple[datetime, list[str]]] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class FileCache:
 
     def _fetch(self, uri: str) -> None:
         try:
-            table = store.read_parquet(uri)
+            table = store.read_parquet(uri, None if self.columns is None else list(self.columns))
         except ProgramError as error:
             unreadable, merged_meanwhile = error.reason == "WrongType", error.reason == "SourceMissing"
             if not (unreadable or merged_meanwhile):

@@ -27,8 +27,10 @@ from bucle.contracts import capture, exits, names
 from bucle.contracts.capture import ROLL_SECONDS
 from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.reference import Reference
+from bucle.contracts.table import TableSchema
 from bucle.contracts.task import JudgeTask
 from bucle.podkit import store
+from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW
 from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import Part, ProgramError, main
@@ -63,6 +65,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         self._cache = FileCache()
+        self._cached: tuple[str, tuple[str, ...]] = ("", ())
         self._references: dict[str, Reference] = {}
         self._answers: dict[Query, tuple[float, Evidence]] = {}
         self._work: tuple[Query, asyncio.Task[Evidence]] | None = None
@@ -129,7 +132,7 @@ class Judge:
         return Rules(self.task.metric, self.task.group_by, self.task.labels.maturity_seconds, stable, candidate)
 
     def _seen(self, query: Query, reference: Reference, now: datetime) -> Seen:
-        location, table = self.task.location, reference.table
+        location, table = self.task.location, self._judged(query, reference.table)
         # The shadow may look a little younger or older than its original: pods have clocks of their own.
         span = Span(datetime.fromisoformat(query.started_at), now + timedelta(minutes=1))
         stable = served_rows(location, table, span, revisions=(query.stable,), cache=self._cache)
@@ -145,6 +148,17 @@ class Judge:
         labelled = with_labels(stable, labels, LabelRule(self.task.labels, now), table)
         _, aside = usable_feedback(since, reference)
         return Seen(stable, labelled, shadow, dropped, unjoined(stable, since, table), aside.rows)
+
+    def _judged(self, query: Query, table: TableSchema) -> TableSchema:
+        """The schema's columns that a judge needs, and a cache that holds no others, and nothing of another rollout:
+        features are most of what is captured."""
+        group = self.task.group_by.column if self.task.group_by else None
+        needed = tuple(column for column in table.columns if column.role == "Id" or column.name == group)
+        columns = tuple({*CAPTURE_ARROW, *FEEDBACK_ARROW, *(column.name for column in needed)})
+        if self._cached != (query.rollout, tuple(sorted(columns))):
+            self._cached = (query.rollout, tuple(sorted(columns)))
+            self._cache = FileCache(columns=columns)
+        return table.model_copy(update={"columns": needed})
 
     def _reference(self, revision: str) -> Reference:
         found = self._references.get(revision)

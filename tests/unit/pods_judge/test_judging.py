@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from math import log
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -157,3 +159,18 @@ async def test_http_answers_evidence_or_says_why_not(traffic: Traffic, tmp_path:
     fresh = await call(application(Judge(task)), "GET", asked)
     assert fresh.status == 503
     assert "SourceMissing" in fresh.json()["error"]
+
+
+def test_a_judge_holds_of_a_rollout_what_it_judges_by_and_nothing_of_the_one_before(traffic: Traffic) -> None:
+    """Features are most of what is captured, and no judge reads them."""
+    for n in range(200):
+        traffic.row(1 + n // 50, 0.9, 0.8, "1")
+    for at, entry in enumerate(traffic.captured):
+        traffic.captured[at] = replace(entry, columns={**entry.columns, "carrier": [f"{at:05d}" * 2000]})
+    judge = Judge(JudgeTask(name="flights", location=traffic.written().location, metric="log_loss", group_by=BY_DAY))
+    before = pa.total_allocated_bytes()
+    found = judge.compute(QUERY, START + timedelta(hours=2))
+    assert found.labelled == 200 and pa.total_allocated_bytes() - before < 500_000, "not the 4 MB of features"
+    again = QUERY.model_copy(update={"rollout": "ro2", "started_at": (START + timedelta(hours=1)).isoformat()})
+    assert judge.compute(again, START + timedelta(hours=2)).requests == 0
+    assert pa.total_allocated_bytes() - before < 20_000
