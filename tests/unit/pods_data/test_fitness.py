@@ -11,7 +11,6 @@ from tests.unit.pods_data.story import TABLE, refused, rows, stored, task
 
 from bucle.contracts.manifest import SPLITS
 from bucle.contracts.table import TableSchema
-from bucle.podkit.program import ProgramError
 from bucle.podkit.splits import split_codes_of
 from bucle.pods.data.build import build
 
@@ -31,16 +30,11 @@ def test_a_split_that_nothing_can_be_learned_from_is_refused_here(tmp_path: Path
     assert error.reason == "SplitEmpty" and words in error.message
 
 
-def test_a_class_of_the_schema_that_nobody_has_is_named(tmp_path: Path) -> None:
+def test_a_class_of_the_schema_that_nobody_has_is_a_warning(tmp_path: Path) -> None:
     target = {"name": "late", "task": "MultiClass", "classes": ["0", "1", "cancelled"]}
-    with pytest.raises(ProgramError) as caught:
-        build(
-            task(tmp_path, rows()).model_copy(
-                update={"table": TableSchema.from_json(json.dumps({**TABLE, "target": target}))}
-            )
-        )
-    error = caught.value
-    assert "no row of the class cancelled of late" in error.message
+    schema = TableSchema.from_json(json.dumps({**TABLE, "target": target}))
+    result = build(task(tmp_path, rows()).model_copy(update={"table": schema}))
+    assert [(f.name, f.observed) for f in result.failed if f.severity == "Warning"] == [("late.rare", "0")]
 
 
 def test_an_empty_feature_and_a_rare_class_are_warnings(tmp_path: Path) -> None:

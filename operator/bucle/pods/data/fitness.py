@@ -42,25 +42,18 @@ def require_usable_splits(tables: Mapping[SplitName, pa.Table], task: DataTask, 
                 f"all {table.num_rows} rows of the split {name} have the same {target.name}, so nothing can be learned or "
                 "measured there: give rows of the other class, or change `splits`",
             )
-        absent = [known for known in target.classes if known not in classes]
-        if name == "train" and absent:
-            raise bad_configuration(
-                "SplitEmpty",
-                f"the split train has no row of the class {absent[0]} of {target.name}: give rows of it, or take it out of "
-                "`target.classes`",
-            )
 
 
 def hard_to_learn(train: pa.Table, schema: TableSchema) -> tuple[FailedExpectation, ...]:
-    """Warnings about what a model cannot use: a feature without any value, a class with hardly a row."""
+    """Warnings about what a model cannot use: a feature without any value, a class with hardly a row or none."""
     found = [
         _warning(f"{column.name}.empty", "100%", "99%", train.num_rows)
         for column in schema.with_role("Feature")
         if column.nullable == "Allowed" and train.num_rows and train.column(column.name).null_count == train.num_rows
     ]
     if schema.target.task != "Regression":
-        counts = pc.value_counts(train.column(schema.target.name)).to_pylist()
-        rarest = min((int(entry["counts"]) for entry in counts), default=FEW_ROWS)
+        counts = {e["values"]: int(e["counts"]) for e in pc.value_counts(train.column(schema.target.name)).to_pylist()}
+        rarest = min((counts.get(name, 0) for name in {*counts, *schema.target.classes}), default=FEW_ROWS)
         if rarest < FEW_ROWS:
             found.append(_warning(f"{schema.target.name}.rare", str(rarest), str(FEW_ROWS), rarest))
     return tuple(found)
