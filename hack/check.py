@@ -17,7 +17,7 @@ from hack.environment import ROOT, with_sources
 from hack.shell import Failure
 from hack.steps import Steps, table
 
-FAST_TIERS = ("tests/unit", "tests/contract", "tests/golden", "tests/sim", "tests/wire")
+FAST_TIERS = ("tests/unit", "tests/contract", "tests/golden", "tests/sim", "tests/stories", "tests/wire")
 CLUSTER_TIER = ("tests/cluster",)
 # Fast tests share nothing; the cluster has one installation, which its tests take turns with.
 ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")

@@ -5,13 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 
+import pytest
+
 # Before any numerical library is loaded, as the train program does: threads that spin while they wait for a core that
 # another test holds made the fits of this suite six times as expensive.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+STORIES_IN_EVERY_CHECK = 1
 
 
 def pytest_configure() -> None:
     # pytest-asyncio asks for "the current loop" before each async test; unless told that there is none, Python 3.11
     # makes one that nobody closes, and its ResourceWarning fails the whole session.
     asyncio.set_event_loop(None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stories", type=int, default=STORIES_IN_EVERY_CHECK, help="how many random stories are played")
+    parser.addoption("--stories-from", type=int, default=1, help="the seed of the first one, to play it again")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "story_seed" in metafunc.fixturenames:
+        first = metafunc.config.getoption("--stories-from")
+        metafunc.parametrize("story_seed", range(first, first + metafunc.config.getoption("--stories")))

@@ -26,7 +26,7 @@ from bucle.contracts import names
 from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.evidence import Evidence, GroupSums
 from bucle.contracts.result import Failure, Result
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, JsonObject
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, JsonObject, controller_uid, uid_of
 from bucle.engine.reads import Known, Observation, Unavailable
 from bucle.engine.room import AnyRoom
 from bucle.engine.status import timestamp
@@ -181,6 +181,10 @@ class RolloutWorld:
             if names.LABEL_REVISION in d["metadata"]["labels"]
         }
 
+    def weights(self) -> dict[str, int]:
+        """The share of each revision that the routers have in force."""
+        return dict(self._now_shown())
+
     def model_of(self, revision: str) -> Model | None:
         fleet = self.fleets().get(revision)
         if fleet is None:
@@ -196,8 +200,14 @@ class RolloutWorld:
             self._born[name] = self.clock.now()
         if resource == DEPLOYMENT and event == "DELETED":
             revision = obj["metadata"]["labels"].get(names.LABEL_REVISION)
-            assert revision is None or self._now_shown().get(revision, 0) == 0, "pods were taken from under requests"
-        if resource == CONFIG_MAP and name == names.router_name(NAME) and event != "DELETED":
+            owned = self.sim.kube.peek(MODEL_DEPLOYMENT, NAMESPACE, NAME)
+            alive = owned is not None and uid_of(owned) == controller_uid(obj)
+            assert revision is None or not alive or self._now_shown().get(revision, 0) == 0, (
+                "pods were taken from under requests"
+            )
+        if resource == CONFIG_MAP and name == names.router_name(NAME) and event == "DELETED":
+            self._shown.clear()
+        elif resource == CONFIG_MAP and name == names.router_name(NAME):
             self._write(obj["data"])
 
     def run_pods(self) -> None:

@@ -1,0 +1,18 @@
+"""Whatever happens to a ModelDeployment, the laws hold and it comes to rest. More than the usual few: `--stories 500`."""
+
+from __future__ import annotations
+
+import pytest
+from tests.stories.story import Story
+
+EVENTS = 8
+
+
+async def test_whatever_happens_the_laws_hold_and_the_last_good_version_serves(story_seed: int) -> None:
+    story = Story(story_seed)
+    try:
+        await story.play(EVENTS)
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__}: {error}\n{story}") from error
+    if story.broken:
+        pytest.fail(str(story), pytrace=False)
