@@ -12,7 +12,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-STORIES_IN_EVERY_CHECK = 1
+STORIES_IN_EVERY_CHECK = 2
 
 
 def pytest_configure() -> None:
