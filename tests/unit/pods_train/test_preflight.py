@@ -13,6 +13,8 @@ from tests.unit.pods_train.story import FEATURES, TARGETS, dataset, final_task, 
 from bucle.podkit.model import load_model
 from bucle.podkit.program import ProgramError
 from bucle.pods.train.final import run_final
+from bucle.pods.train.fit import Recipe, out_of_fold
+from bucle.pods.train.rows import load
 from bucle.pods.train.trial import run_trial
 
 LOGISTIC = {"class": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 500}}
@@ -112,31 +114,12 @@ def test_a_value_seen_only_in_validation_that_the_schema_refuses_is_charged_and_
 
 
 def test_a_fold_of_one_class_fails_nothing(tmp_path: Path) -> None:
-    """All `yes` lie in a few days: without them only `no` is left to learn from."""
-    given = rows(days=20)
-    yes = pc.is_in(pc.day(given.column("time")), pa.array([3, 4, 5, 6, 7, 8]))
-    given = with_column(given, "y", pc.if_else(yes, "yes", "no"))
-    data = dataset(tmp_path, given)
-    run_trial(trial_task(data, **trainer(steps({"types": NUMBERS}, IMPUTE))))
-    changes = trainer(steps({"types": NUMBERS}, IMPUTE))
-    assert run_final(final_task(tmp_path, data, folds=2, **changes)).out_of_fold.rows == 400
-    assert run_final(final_task(tmp_path, data, folds=20, **changes)).out_of_fold.rows == 400
-
-
-def test_a_train_split_of_one_class_is_refused_in_words(tmp_path: Path) -> None:
-    given = rows(days=12)
-    data = dataset(tmp_path, given)
-    (path,) = (Path(tmp_path) / "datasets").rglob("train/*.parquet")
-    import pyarrow.parquet as pq
-
-    train = pq.read_table(path)
-    only = pa.array(sorted(set(train.column("time").to_pylist())))
-    given = with_column(
-        given, "y", pc.if_else(pc.is_in(given.column("time"), only.cast(given.column("time").type)), "no", "yes")
-    )
-    del data
-    error = refused(tmp_path, given, trainer(steps({"types": NUMBERS}, IMPUTE)))
-    assert "the train split of things has rows of one class only" in error.message
+    """All `yes` lie in one fold: without it only `no` is left to learn from."""
+    task = trial_task(dataset(tmp_path, whole(days=8)), **trainer())
+    loaded = load(task.dataset, ("train", "validation"))
+    recipe = Recipe(task.trainer, {}, loaded.manifest.table, 1, 78)
+    answers = out_of_fold(recipe, loaded.rows, loaded.rows.truth.astype("int64"))
+    assert answers.scores is not None and len(answers.scores) == len(loaded.rows)
 
 
 @pytest.mark.parametrize(
@@ -248,8 +231,8 @@ def test_only_the_trials_own_parameters_are_told_to_the_search(tmp_path: Path) -
 
 def test_a_rare_class_that_folds_cannot_share_is_refused_in_words(tmp_path: Path) -> None:
     given = whole()
-    target = ["yes" if n in (3, 90) else "no" for n in range(given.num_rows)]
-    calibrated = {"class": "sklearn.calibration.CalibratedClassifierCV", "params": {"cv": 5}}
+    target = ["yes" if n % 20 == 3 else "no" for n in range(given.num_rows)]
+    calibrated = {"class": "sklearn.calibration.CalibratedClassifierCV", "params": {"cv": 9}}
     entry = steps({"types": NUMBERS}, IMPUTE)
     data = dataset(tmp_path, with_column(given, "y", pa.array(target)))
     with pytest.raises(ProgramError) as caught:
