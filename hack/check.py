@@ -17,7 +17,7 @@ from hack.environment import ROOT, with_sources
 from hack.shell import Failure
 from hack.steps import Steps, table
 
-FAST_TIERS = ("tests/unit", "tests/contract", "tests/golden", "tests/sim", "tests/stories", "tests/wire")
+FAST_TIERS = ("tests/unit", "tests/contract", "tests/golden", "tests/stories", "tests/wire")
 CLUSTER_TIER = ("tests/cluster",)
 # Fast tests share nothing; the cluster has one installation, which its tests take turns with.
 ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
@@ -44,7 +44,7 @@ def static_parts(layout: Layout) -> list[Part]:
     return [
         Part("style: ruff check", (str(BIN / "ruff"), "check", *SOURCES), 10),
         Part("layout: ruff format", (str(BIN / "ruff"), "format", "--check", *SOURCES), 10),
-        Part("types: operator", (str(BIN / "mypy"),), 60),
+        Part("types: operator and tests", (str(BIN / "mypy"),), 120),
         Part("types: hack", (str(BIN / "mypy"), "hack"), 60),
         Part("layers: import-linter", (str(BIN / "lint-imports"),), 20),
         Part("requirement files agree", (python, "-m", "hack", "lock", "--check"), 5),

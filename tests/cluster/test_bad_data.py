@@ -53,20 +53,20 @@ CASES = (
     Case(
         "unknown-column",
         "UnknownColumn",
-        ("the data has no column carier", "it has carrier, dest,", "correct the schema or the data"),
+        ("/raw/small/", "has no column carier", "it has carrier, dest,", "correct the schema or the data"),
         {"spec.schema.columns.0.name": "carier"},
     ),
     Case(
         "wrong-type",
         "WrongType",
-        ("column origin must be Integer", "values are not of type Integer"),
+        ("column origin must be Integer", "the first in row ", "correct the schema or the data"),
         {"spec.schema.columns.1": {"name": "origin", "type": "Integer", "role": "Feature"}},
     ),
     Case("empty-source", "SourceEmpty", ("the sources of empty-source hold 0 rows",), {LOCATION: EMPTY}),
     Case(
         "duplicate-ids",
         "ExpectationFailed",
-        ("one-row-per-flight:", "limit 0", "there is no earlier version", "Correct the data"),
+        ("one-row-per-flight:", "limit 0", "there is no earlier version", "Correct the expectation, or the data"),
         {"spec.sources": TWICE, "spec.deduplicate": None},
     ),
     Case(

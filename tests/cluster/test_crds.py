@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.resources.objects import example_in_the_reference, valid
-from tests.unit.resources.rule_case import RuleCase
-from tests.unit.resources.rule_cases import RULE_CASES
+from tests.support.rules.objects import example_in_the_reference, valid
+from tests.support.rules.rule_case import RuleCase
+from tests.support.rules.rule_cases import RULE_CASES
 
 from bucle.resources import KINDS
 from bucle.resources.crd import crd_document, crd_name, schema_hash

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 from tests import conformance
-from tests.builders import a_deployment, an_object
+from tests.support.builders.objects import a_deployment, an_object
 
 from bucle.engine.kube import Conflict, Forbidden, Invalid, NotFound
 from bucle.engine.kube_client import HttpKube, connect

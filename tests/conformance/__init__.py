@@ -1,4 +1,4 @@
-"""What the engine relies on in Kubernetes, one function per rule. Each runs against FakeKube (tests/sim) and against a
+"""What the engine relies on in Kubernetes, one function per rule. Each runs against FakeKube (tests/stories) and against a
 real API server (tests/cluster), so the fake cannot lie. A rule gets a Kube and an empty namespace of its own.
 """
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.builders import a_config_map, a_deployment, a_job, a_service, an_object
 from tests.conformance.rules import partial, put_status, rule
+from tests.support.builders.objects import a_config_map, a_deployment, a_job, a_service, an_object
 
 from bucle.engine.kube import Invalid, Kube
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject
@@ -56,14 +56,16 @@ STATUSES_REFUSED: dict[str, JsonObject] = {
 }
 
 
+def _with_status(status: JsonObject) -> Callable[[JsonObject], JsonObject]:
+    return lambda obj: {**obj, "status": status}
+
+
 @rule
 async def a_status_that_breaks_our_schema_is_refused(kube: Kube, namespace: str) -> None:
     await kube.create(DATASET, an_object(DATASET, "flights", namespace, spec=DATASET_SPEC))
     for why, status in STATUSES_REFUSED.items():
         with pytest.raises(Invalid):
-            _, stored = await put_status(
-                kube, DATASET, namespace, "flights", lambda obj, new=status: {**obj, "status": new}
-            )
+            _, stored = await put_status(kube, DATASET, namespace, "flights", _with_status(status))
             raise AssertionError(f"a status that is {why} was stored: {stored['status']}")
     assert (await kube.get(DATASET, namespace, "flights"))["status"] == {"observedGeneration": -1}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.builders import a_config_map, a_deployment, a_job, a_service
 from tests.conformance.rules import PATIENCE_SECONDS, partial, put_status, rule
+from tests.support.builders.objects import a_config_map, a_deployment, a_job, a_service
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, Kube, NotFound
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject, owner_reference, uid_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.stories.story import Story
+from tests.support.worlds.random_story import Story
 
 EVENTS = 8
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.fakes.envoy import BINARY, free_port
+from tests.support.fakes.envoy import BINARY, free_port
 
 SCRIPT = Path(__file__).parents[2] / "manifests/argocd/health.lua"
 PATIENCE = 200

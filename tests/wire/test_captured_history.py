@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from tests.fakes.object_store import ObjectStore, object_store
+from tests.support.fakes.object_store import ObjectStore, object_store
 
 from bucle.contracts import capture
 from bucle.contracts.table import Column, Labels, TableSchema, Target
@@ -47,7 +48,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
 
 def write_hour(n: int) -> None:
     received = START + timedelta(hours=n, minutes=1)
-    given = {"hour": [n % 24, 1], "id": [f"a{n}", f"b{n}"]}
+    given: dict[str, list[Any]] = {"hour": [n % 24, 1], "id": [f"a{n}", f"b{n}"]}
     entry = Captured(f"x{n}", None, received, "stable", "r1", 1.0, 2, given, ["1", "0"], None, [[0.5, 0.5]] * 2)
     uri = capture_uri(LOCATION, "r1", hour_of(entry), "pod-000001")
     store.write_bytes(uri, store.parquet_bytes(capture_table([entry], TABLE.columns)))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.fakes.envoy import Envoy, Recorded, recorded
+from tests.support.fakes.envoy import Envoy, Recorded, recorded
 
 from bucle.externals.router.documents import RDS_FILE, route_versions, router_documents
 from bucle.externals.router.values import Mirror, Routes
@@ -132,7 +132,7 @@ async def test_copies_are_counted_apart_from_callers_requests(bench: Bench) -> N
 
 
 async def test_no_answer_at_all_counts_as_one_failure_per_request(bench: Bench) -> None:
-    from tests.fakes.envoy import free_port
+    from tests.support.fakes.envoy import free_port
 
     dead = Recorded("new", free_port())
     routes = Routes("flights", (bench.old.backend(), dead.backend()), "old", {"old": 0, "new": 100})

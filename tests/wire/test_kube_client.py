@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from tests.builders import a_config_map, a_dataset
-from tests.fakes.apiserver import KUBECONFIG
+from tests.support.builders.objects import a_config_map, a_dataset
+from tests.support.fakes.apiserver import KUBECONFIG
 
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Unavailable
 from bucle.engine.kube_client import connect

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.fakes.object_store import Asked, ObjectStore, object_store
+from tests.support.fakes.object_store import Asked, ObjectStore, object_store
 
 from bucle.podkit import globs, store
 from bucle.podkit.program import ProgramError

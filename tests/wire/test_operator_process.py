@@ -19,10 +19,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.builders import an_object
-from tests.fakes.apiserver import FakeApiServer
-from tests.fakes.kube import FakeKube
-from tests.sim.training import FLIGHTS
+from tests.support.builders.objects import an_object
+from tests.support.fakes.apiserver import FakeApiServer
+from tests.support.fakes.kube import FakeKube
+from tests.support.worlds.training import FLIGHTS
 
 from bucle.contracts.names import ANNOTATION_SCHEMA_HASH
 from bucle.engine.objects import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.fakes.envoy import free_port
+from tests.support.fakes.envoy import free_port
 
 from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.names import ANNOTATION_TOUCHED

@@ -21,8 +21,8 @@ import aiohttp
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.fakes.envoy import Envoy, free_port
-from tests.fakes.small_model import FOREST, TABLE, StoredModel, flights, stored_model, v2_body
+from tests.support.fakes.envoy import Envoy, free_port
+from tests.support.fakes.small_model import FOREST, TABLE, StoredModel, flights, stored_model, v2_body
 
 from bucle.contracts import exits
 from bucle.contracts.result import Result
@@ -164,6 +164,7 @@ async def test_answers_are_captured_labelled_and_there_after_the_server_ended(
     outputs = {output["name"]: output for output in body["outputs"]}
     loaded = load_model(model.uri, model.digest)
     expected = loaded.predict(loaded.frame(asked))
+    assert expected.scores is not None and expected.labels is not None
     assert outputs["scores"]["shape"] == [8, 2]
     assert np.allclose(np.reshape(outputs["scores"]["data"], (8, 2)), expected.scores)
     assert outputs["label"]["data"] == list(expected.labels)
@@ -309,8 +310,9 @@ async def test_through_the_router_original_and_shadow_can_be_paired(
     await asyncio.gather(old.ready(session), new.ready(session))
     backends = (Backend("old", "127.0.0.1", old.port), Backend("new", "127.0.0.1", new.port))
     plain = Routes("flights", backends, "old", {"old": 100})
-    envoy = Envoy(tmp_path / "envoy-folder") if (tmp_path / "envoy-folder").mkdir() is None else None
-    assert envoy is not None
+    folder = tmp_path / "envoy-folder"
+    folder.mkdir()
+    envoy = Envoy(folder)
     try:
         envoy.put(plain)
         await envoy.start(session)

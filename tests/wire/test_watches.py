@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.builders import a_config_map, a_dataset, a_job, an_object
-from tests.fakes.apiserver import FakeApiServer
-from tests.fakes.kube import FakeKube
-from tests.sim.toykind import ROOM
+from tests.support.builders.objects import a_config_map, a_dataset, a_job, an_object
+from tests.support.fakes.apiserver import FakeApiServer
+from tests.support.fakes.kube import FakeKube
+from tests.support.worlds.toykind import ROOM
 
 from bucle.contracts.names import LABEL_KIND, LABEL_MANAGED_BY, LABEL_NAME
 from bucle.engine import watches

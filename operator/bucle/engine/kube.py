@@ -1,6 +1,6 @@
 """What the engine asks of the Kubernetes API: one protocol of raw dicts, and the few ways it can fail.
 
-Knows no client library. `kube_client` implements it on HTTP, `tests/fakes/kube.py` in memory; the same
+Knows no client library. `kube_client` implements it on HTTP, `tests/support/fakes/kube.py` in memory; the same
 conformance tests run against both.
 """
 

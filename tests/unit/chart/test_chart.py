@@ -150,7 +150,7 @@ def test_the_operator_may_do_only_what_it_does(case: Path, render: Render) -> No
 
 
 def rights_by_use() -> set[tuple[str, str, str]]:
-    """What the code calls, by hand; that nothing is missing here is shown by the stories in tests/sim."""
+    """What the code calls, by hand; that nothing is missing here is shown by the stories in tests/stories."""
     look = ("list", "watch")
     by_use = {
         ("bucle.dev", KINDS): ("get", *look),

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.chart.lookups import cluster
+from tests.support.lookups import cluster
 
 Objects = list[dict[str, Any]]
 Call = Callable[[Mapping[str, object]], subprocess.CompletedProcess[str]]
 Seen = Mapping[str, Mapping[str, str]]
-BARE = {"storage": {"credentials": {}}}
+BARE: dict[str, Any] = {"storage": {"credentials": {}}}
 KNOWN: Seen = {"bucle-system/bucle-storage": {"AWS_ACCESS_KEY_ID": "old-access", "AWS_SECRET_ACCESS_KEY": "old-secret"}}
 
 

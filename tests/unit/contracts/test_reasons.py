@@ -39,8 +39,8 @@ def parameters() -> dict[str, list[tuple[str, ...]]]:
         elif isinstance(node, ast.ClassDef):
             fields = [s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
             made = [s for s in node.body if isinstance(s, ast.FunctionDef) and s.name == "__init__"]
-            given = [a.arg for a in made[0].args.args[1:]] if made else fields
-            found.setdefault(node.name, []).append(tuple(given))
+            members = [a.arg for a in made[0].args.args[1:]] if made else fields
+            found.setdefault(node.name, []).append(tuple(members))
     return found
 
 
@@ -60,7 +60,7 @@ def said_in(tree: ast.Module) -> Iterator[str]:
     """Every literal that is passed, assigned or returned as a reason."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = getattr(node.func, "id", None) or getattr(node.func, "attr", "")
+            name = str(getattr(node.func, "id", None) or getattr(node.func, "attr", ""))
             for known in parameters().get(name, []):
                 for parameter, value in zip(known, node.args, strict=False):
                     if parameter == "reason":

@@ -15,9 +15,10 @@ from typing import Any, cast
 
 import pytest
 from hack.cluster.layout import from_environment
-from tests.unit.docs.pages import PAGES, PROGRAMS, ROOT, Block, Command, blocks, commands, is_console, lines_of
+from tests.support.pages import PAGES, PROGRAMS, ROOT, Block, Command, blocks, commands, is_console, lines_of
 
-from bucle.pods.serve.app import Server, application
+from bucle.pods.serve.app import application
+from bucle.pods.serve.server import Server
 from bucle.resources import KINDS
 from bucle.resources.crd import crd_document, root_schema
 
@@ -152,7 +153,7 @@ def test_curl(command: Command) -> None:
 
 def kinds_by_word() -> dict[str, str]:
     """Every word kubectl takes for one of our kinds: plural, singular, short name."""
-    found = {}
+    found: dict[str, str] = {}
     for kind, type_ in KINDS.items():
         names = crd_document(type_)["spec"]["names"]
         found |= dict.fromkeys([names["plural"], names["singular"], *names["shortNames"]], kind)

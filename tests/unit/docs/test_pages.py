@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.docs.pages import PAGES, ROOT, Block, blocks, name, prose, words
+from tests.support.pages import PAGES, ROOT, Block, blocks, name, prose, words
 
 from bucle.contracts.export import DOCUMENTS
 from bucle.contracts.metrics import METRICS

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.builders import a_config_map, a_job
-from tests.fakes.clock import START
+from tests.support.builders.objects import a_config_map, a_job
+from tests.support.fakes.clock import START
 
 from bucle.contracts.names import ANNOTATION_APPLIED
 from bucle.engine.children import adjustment, contains, listed, manifest_to_create, observed_objects
 from bucle.engine.objects import CONFIG_MAP, JOB, ObjectKey, Ref
 from bucle.engine.plan import Child
-from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Unavailable
+from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Observations, Unavailable
 from bucle.engine.reconcile import RefMap
 from bucle.resources.addresses import DATASET
 
@@ -87,7 +87,11 @@ def test_what_a_run_has_seen_is_known_without_another_request() -> None:
         "job": GetObject(JOB, "ml", "job"),
         "down": GetObject(JOB, "ml", "unknown"),
     }
-    seen = {"maps": Known((a_config_map("one"),), START), "job": Absent(START), "down": Unavailable("timeout")}
+    seen: Observations = {
+        "maps": Known((a_config_map("one"),), START),
+        "job": Absent(START),
+        "down": Unavailable("timeout"),
+    }
     live = observed_objects(reads, seen)
     assert live[ObjectKey(CONFIG_MAP, "ml", "one")] == a_config_map("one")
     assert live[ObjectKey(JOB, "ml", "job")] is None

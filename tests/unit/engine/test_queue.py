@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fakes.clock import FakeClock
+from tests.support.fakes.clock import FakeClock
 
 from bucle.engine.queue import FIRST_DELAY, LONGEST_DELAY, KeyedQueue, work
 

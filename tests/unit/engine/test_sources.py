@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.fakes.clock import START
+from tests.support.fakes.clock import START
 
 from bucle.engine.objects import JOB
 from bucle.engine.reads import GetObject, Known, ListObjects, Observation, Read, Unavailable

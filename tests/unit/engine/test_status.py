@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.builders import a_dataset
-from tests.fakes.clock import START
+from tests.support.builders.objects import a_dataset
+from tests.support.fakes.clock import START
 
 from bucle.engine.events import changed_conditions, event_for
 from bucle.engine.status import (

@@ -193,14 +193,14 @@ def test_the_holder_of_the_node_address_is_found() -> None:
 
 
 def test_volumes_without_a_claim_any_more_are_made_again_and_used_ones_kept() -> None:
-    phases = dict.fromkeys(kube.volume_names(), "Available") | {
+    phases = dict.fromkeys(kube.volume_names(), "Available") | {  # type: ignore[attr-defined]  # a folder beside it has its name
         "bucle-1": "Bound",
         "bucle-2": "Released",
         "bucle-3": "Failed",
     }
     del phases["bucle-5"]
-    assert kube.volumes_to_renew(phases) == ["bucle-2", "bucle-3", "bucle-5"]
-    assert kube.volumes_to_renew({}) == kube.volume_names()
+    assert kube.volumes_to_renew(phases) == ["bucle-2", "bucle-3", "bucle-5"]  # type: ignore[attr-defined]
+    assert kube.volumes_to_renew({}) == kube.volume_names()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from sklearn.linear_model import TweedieRegressor
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, SplineTransformer
 from sklearn.tree import DecisionTreeClassifier
-from tests.unit.pods_train.story import FEATURES, TARGETS, dataset, final_task, rows
+from tests.support.builders.train_pods import FEATURES, TARGETS, dataset, final_task, rows
 
 from bucle.contracts.reference import MODEL_REFERENCE_PATH
 from bucle.podkit.door import InvalidRequest
@@ -120,7 +120,7 @@ def test_a_foreign_type_is_refused_even_when_the_model_says_it_is_trusted(
 
 def test_a_value_never_seen_is_told_or_made_null_as_the_schema_says(artifact: tuple[Path, str]) -> None:
     model = load_model(f"file://{artifact[0]}", artifact[1])
-    request = {"colour": ["pink"], "size": [0.0], "count": [1], "extra": ["x"]}
+    request: dict[str, list[Any]] = {"colour": ["pink"], "size": [0.0], "count": [1], "extra": ["x"]}
     with pytest.raises(InvalidRequest, match="colour: has a value that training never saw"):
         model.frame(request)
     nothing = model.frame({**request, "colour": [None]})

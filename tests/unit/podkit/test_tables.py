@@ -75,7 +75,11 @@ class Deployment:
         return self
 
     def rows(self, labels: Labels = BY_ID, **more: Any) -> list[tuple[str, int, str]]:
-        asked = {"table": TABLE, "received_before": at(10**6), "labels_received_before": at(10**6)} | more
+        asked: dict[str, Any] = {
+            "table": TABLE,
+            "received_before": at(10**6),
+            "labels_received_before": at(10**6),
+        } | more
         found = labelled_rows(self.location, labels=labels, **asked)
         names = (capture.ID, capture.ROW, "late")
         return list(zip(*(found.column(name).to_pylist() for name in names), strict=True))
@@ -153,7 +157,7 @@ def test_bounds_are_half_open_and_labels_must_be_mature(
 
 def test_what_comes_after_both_bounds_changes_nothing(deployment: Deployment) -> None:
     deployment.serve("u1", 0, "a").label(10, id="a", label="1")
-    bounds = {"received_before": at(60), "labels_received_before": at(60)}
+    bounds: dict[str, Any] = {"received_before": at(60), "labels_received_before": at(60)}
     before = deployment.rows(**bounds)
     deployment.serve("u2", 60, "b").label(60, id="b", label="1").label(61, id="a", label="0")
     assert deployment.rows(**bounds) == before == [("u1", 0, "1")]

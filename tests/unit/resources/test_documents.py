@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.unit.resources.objects import REMOVED, valid
-from tests.unit.resources.rule_case import FREE_ALIAS, TIME_LIMIT
+from tests.support.rules.objects import REMOVED, valid
+from tests.support.rules.rule_case import FREE_ALIAS, TIME_LIMIT
 
 from bucle.contracts import table
 from bucle.resources import KINDS, Dataset, Experiment, InvalidResource, ModelDeployment, parse, to_dict

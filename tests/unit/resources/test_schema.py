@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 from pydantic import BaseModel
-from tests.unit.resources.rule_cases import RULE_CASES
+from tests.support.rules.rule_cases import RULE_CASES
 
 from bucle.__main__ import main
 from bucle.resources import KINDS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import Field
-from tests.unit.resources.objects import valid
+from tests.support.rules.objects import valid
 
 from bucle.kinds.experiment.identity import spec_hash
 from bucle.kinds.modeldeployment.identity import plan_hash, revision_id

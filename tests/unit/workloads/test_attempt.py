@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.builders import a_job
+from tests.support.builders.objects import a_job
 
 from bucle.contracts.result import Failure
 from bucle.engine.objects import JsonObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.fakes.simulation import PLATFORM
+from tests.support.worlds.simulation import PLATFORM
 
 from bucle.contracts.task import JudgeTask, ServeTask, Task
 from bucle.contracts.task import Model as ModelArtifact

@@ -1,0 +1,150 @@
+"""Stories of what an Experiment is run with: more trials, another run, its parameters, its names, its size."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from tests.support.worlds.experiment import MODEL, job_names, open_names, played, rows, said, started
+from tests.support.worlds.training import (
+    LATE,
+    OTHER_DIGEST,
+    changed,
+    final_result,
+    finish_open_jobs,
+    operator,
+    task_of,
+    trial_result,
+    with_version,
+)
+
+from bucle.contracts import names
+from bucle.engine.objects import JsonObject
+from bucle.resources.addresses import DATASET, EXPERIMENT
+
+
+async def test_raised_max_trials_continue_as_if_they_had_been_asked_for_at_once() -> None:
+    whole, _ = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxTrials=6)))
+    await played(whole)
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxTrials=3)))
+    finish_open_jobs(sim)
+    await sim.pass_time(timedelta(seconds=10))
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"]["limits"].update(maxTrials=6))
+    await played(sim)
+    assert [row["params"] for row in rows(sim)] == [row["params"] for row in rows(whole)]
+
+
+async def test_a_raised_run_starts_afresh_on_the_newest_version_and_registers_once_more() -> None:
+    sim, registry = await started()
+    await played(sim)
+    first = set(job_names(sim))
+    sim.edit(DATASET, "flights", lambda obj: obj["status"]["current"].update(digest=OTHER_DIGEST))
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"].update(run=1))
+    await sim.pass_time(timedelta(seconds=5))
+    assert sim.status(EXPERIMENT, "late")["inputs"]["datasetDigest"] == OTHER_DIGEST
+    await played(sim)
+    assert len(set(job_names(sim)) - first) == 5
+    assert len(registry.versions) == 2
+    assert registry.aliases[MODEL, "challenger"] == 2
+
+
+async def test_a_run_raised_during_the_search_stops_the_old_jobs() -> None:
+    sim, _ = await started()
+    old = set(job_names(sim))
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"].update(run=1))
+    await sim.pass_time(timedelta(seconds=5))
+    assert not old & set(job_names(sim))
+    assert len(sim.jobs(open_only=True)) == 2
+
+
+async def test_without_parameters_there_is_one_trial() -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"].pop("parameters")))
+    (job,) = sim.jobs(open_only=True)
+    assert task_of(job)["params"] == {}
+
+
+async def test_without_register_it_ends_well_and_tells_the_registry_nothing_to_serve() -> None:
+    def bare(obj: JsonObject) -> None:
+        del obj["spec"]["register"], obj["spec"]["champion"]
+
+    sim, registry = await started(changed(LATE, bare))
+    await played(sim)
+    assert (said(sim)["Ready"], said(sim)["Registered"]) == ("True/NotRegistered", "False/NotRegistered")
+    assert registry.versions == {}
+
+
+@pytest.mark.parametrize("mode", ["Batch", "Async"])
+async def test_async_and_batch_plan_every_trial_once(mode: str) -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["search"].update(mode=mode)))
+    await played(sim)
+    assert [row["index"] for row in rows(sim)] == [0, 1, 2, 3]
+    assert said(sim)["Ready"] == "True/Registered"
+
+
+async def test_a_wide_batch_is_planned_whole() -> None:
+    wide = changed(LATE, lambda obj: obj["spec"]["limits"].update(maxTrials=10, parallelTrials=10))
+    sim, _ = await started(wide)
+    assert len(sim.jobs(open_only=True)) == 10
+
+
+async def test_a_search_too_large_for_its_object_is_told_before_any_job() -> None:
+    def large(obj: JsonObject) -> None:
+        span = {"float": {"min": "0", "max": "1"}}
+        obj["spec"]["parameters"] = [{"name": f"estimator__parameter_{index:02}", **span} for index in range(64)]
+        obj["spec"]["limits"].update(maxTrials=500)
+
+    sim, _ = await started(changed(LATE, large))
+    assert said(sim)["Stalled"] == "True/SearchTooLarge"
+    assert sim.jobs() == []
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"]["limits"].update(maxTrials=50))
+    await sim.pass_time(timedelta(seconds=10))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+
+
+async def test_a_run_named_after_a_date_has_jobs_with_names_that_fit_and_can_be_taken_back() -> None:
+    name = "l" * 38
+    sim, _ = operator()
+    with_version(sim)
+    dated = changed(LATE, lambda obj: obj["spec"].update(run=20261127))
+    dated["metadata"]["name"] = name
+    sim.create(dated)
+    await sim.pass_time(timedelta(seconds=5))
+    made = job_names(sim)
+    assert len(made) == 2
+    assert max(map(len, made)) <= 63 - len("0000")
+    sim.edit(EXPERIMENT, name, lambda obj: obj["spec"].update(run=2))
+    await sim.pass_time(timedelta(seconds=10))
+    assert len(sim.jobs(open_only=True)) == 2
+    assert not set(made) & set(job_names(sim))
+
+
+async def test_the_reference_of_a_model_stands_under_the_name_of_the_metric_that_was_measured() -> None:
+    def ranked(obj: JsonObject) -> None:
+        obj["spec"]["objective"]["metric"] = "roc_auc"
+        del obj["spec"]["champion"]
+
+    sim, registry = await started(changed(LATE, ranked))
+    for _ in range(8):
+        for job in sim.jobs(open_only=True):
+            task = task_of(job)
+            result = trial_result(task["params"]) if task["phase"] == "trial" else final_result()
+            if result.trial is not None:
+                result = result.model_copy(
+                    update={"trial": result.trial.model_copy(update={"metrics": {"roc_auc": "0.7"}})}
+                )
+            sim.finish_job(job["metadata"]["name"], result)
+        await sim.pass_time(timedelta(seconds=15))
+    await sim.pass_time(timedelta(minutes=1))
+    reference = json.loads(registry.tags(MODEL, 1)[names.TAG_REFERENCE])
+    assert (reference["metric"], reference["value"]) == ("log_loss", "0.61")
+
+
+async def test_results_that_are_lost_end_a_trial_instead_of_repeating_it_for_ever() -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxFailedTrials=4)))
+    for _ in range(3):
+        await sim.until(lambda: any("t0a" in name for name in open_names(sim)))
+        (mine,) = [name for name in open_names(sim) if "t0a" in name]
+        sim.finish_job(mine, "written by another release")
+        await sim.pass_time(timedelta(seconds=2))
+    assert (rows(sim)[0]["state"], rows(sim)[0]["reason"]) == ("Failed", "ResultLost")

@@ -1,0 +1,59 @@
+"""What an Experiment says while none of its trials can run: the real reason, lifted from pods and Jobs within a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from tests.support.fakes.drivers import set_pod_status, start_pod
+from tests.support.worlds.experiment import job_names, played, said, started
+
+from bucle.engine.objects import JOB, JsonObject
+from bucle.engine.status import timestamp
+from bucle.resources.addresses import EXPERIMENT
+
+
+async def test_what_all_pods_wait_for_is_the_reason_with_its_cure_and_goes_when_one_runs() -> None:
+    sim, _ = await started()
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "bucle-storage" not found'}
+    for name in job_names(sim):
+        pod = start_pod(sim.kube, "ml", name)
+        set_pod_status(sim.kube, pod, {"containerStatuses": [{"name": "train", "state": {"waiting": waiting}}]})
+    await sim.pass_time(timedelta(seconds=5))
+    assert said(sim)["Reconciling"] == "True/SecretMissing"
+    (reconciling,) = [c for c in sim.status(EXPERIMENT, "late")["conditions"] if c["type"] == "Reconciling"]
+    assert "kubectl create secret generic bucle-storage" in reconciling["message"]
+
+    set_pod_status(sim.kube, pod, {"phase": "Running"})
+    await sim.pass_time(timedelta(seconds=5))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+
+
+def marked(status: JsonObject) -> Callable[[JsonObject], None]:
+    return lambda live: live.update(status=status)
+
+
+async def test_jobs_that_get_no_pod_say_where_to_look() -> None:
+    sim, _ = await started()
+    for job in sim.jobs():
+        began = {"startTime": timestamp(sim.clock.now())}
+        sim.kube.edit(JOB, "ml", job["metadata"]["name"], marked(began))
+    await sim.pass_time(timedelta(seconds=5))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+    await sim.pass_time(timedelta(seconds=55))
+    assert said(sim)["Reconciling"] == "True/PodsRefused"
+
+
+async def test_jobs_that_a_queue_holds_back_are_queued_and_use_up_no_time_of_the_search() -> None:
+    sim, _ = await started()
+    for name in job_names(sim):
+        sim.edit(JOB, name, lambda job: job["spec"].update(suspend=True))
+    await sim.pass_time(timedelta(hours=5))
+    assert said(sim)["Reconciling"] == "True/Queued"
+    assert len(sim.jobs(open_only=True)) == 2
+    for name in job_names(sim):
+        sim.edit(JOB, name, lambda job: job["spec"].update(suspend=False))
+    await sim.pass_time(timedelta(minutes=30))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered"

@@ -1,0 +1,223 @@
+"""The CEL rules of ModelDeployment and DriftPolicy, each tried both ways."""
+
+from __future__ import annotations
+
+from tests.support.rules.objects import DIGEST, REMOVED
+from tests.support.rules.rule_case import FREE_ALIAS, TIME_LIMIT, RuleCase, one_of
+
+_STEP = "spec.rollout.steps."
+
+DEPLOYMENT = [
+    *(
+        RuleCase("ModelDeployment", f".spec.{owner}.alias", FREE_ALIAS, {f"spec.{owner}.alias": "next"}, refused)
+        for owner, refused in (
+            ("promote", {"spec.promote.alias": "latest"}),
+            ("model.registered", {"spec.model.registered.alias": "V12"}),
+        )
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.serving.loadTimeout",
+        TIME_LIMIT,
+        {"spec.serving": {"builtin": {}, "loadTimeout": "90s"}},
+        {"spec.serving": {"builtin": {}, "loadTimeout": "0s"}},
+    ),
+    *(
+        RuleCase(
+            "ModelDeployment",
+            f".spec.rollout.steps[].{step}.until.maxDuration",
+            TIME_LIMIT,
+            {f"spec.rollout.steps.{number}.{step}.until": {"maxDuration": "1m"}},
+            {f"spec.rollout.steps.{number}.{step}.until": {"maxDuration": "500ms"}},
+        )
+        for number, step in ((0, "shadow"), (1, "weight"))
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "`capture.drop` must not list the column of a gate's `groupBy`: its groups would never be seen",
+        {"spec.capture": {"drop": ["hour"]}, "spec.gates.1.quality.groupBy": {"column": "day"}},
+        {"spec.capture": {"drop": ["day"]}, "spec.gates.1.quality.groupBy": {"column": "day"}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "`rollout.steps` must only name gates listed under `gates`",
+        {_STEP + "0.shadow.gates": ["quality"]},
+        {_STEP + "1.weight.gates": ["absent"]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "`rollout.steps` must only name gates listed under `gates`",
+        {_STEP + "0.shadow": {"until": {"samples": 100}, "gates": []}},
+        {_STEP + "0.shadow.gates": ["absent"]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "`rollout.soak.gates` must only name gates listed under `gates`",
+        {"spec.rollout.soak": {"duration": "1m"}},
+        {"spec.rollout.soak.gates": ["absent"]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "a quality gate must only be used in shadow steps: a weight gives no pairs",
+        {_STEP + "1.weight.gates": ["errors"]},
+        {_STEP + "1.weight.gates": ["quality"]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "a quality gate must only be used in shadow steps: a weight gives no pairs",
+        {"spec.rollout.soak.gates": ["errors"]},
+        {"spec.rollout.soak.gates": ["quality"]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "`gates` must have at most one quality gate: the judge answers one question",
+        {"spec.gates.2": {"name": "more", "errorRate": {"maxIncrease": "0"}}},
+        {"spec.gates.2": {"name": "more", "quality": {"metric": "roc_auc"}}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "`until.groups` must only be set in a step with a quality gate: no other gate counts groups",
+        {"spec.rollout.steps.0.shadow": {"until": {"samples": 100}, "gates": ["errors"]}},
+        {"spec.rollout.steps.0.shadow.gates": ["errors"]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec",
+        "`promote` must only be set with `model.registered`",
+        {"spec.model": {"artifact": {"uri": "s3://bucle/m", "digest": DIGEST}}, "spec.promote": REMOVED},
+        {"spec.model": {"artifact": {"uri": "s3://bucle/m", "digest": DIGEST}}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.model",
+        one_of("registered", "artifact"),
+        {"spec.model.registered.alias": "next"},
+        {"spec.model.artifact": {"uri": "s3://bucle/m", "digest": DIGEST}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.model.registered",
+        one_of("alias", "version"),
+        {"spec.model.registered": {"name": "flights", "version": 3}},
+        {"spec.model.registered.version": 3},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.rollout",
+        "shadow steps must come before weight steps, and every weight must be greater than the one before",
+        {_STEP + "2.weight.percent": 100},
+        {_STEP + "2.weight.percent": 10},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.rollout",
+        "shadow steps must come before weight steps, and every weight must be greater than the one before",
+        {"spec.rollout.steps": [{"shadow": {}}, {"shadow": {}}, {"weight": {"percent": 1}}]},
+        {"spec.rollout.steps": [{"weight": {"percent": 1}}, {"shadow": {}}]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.rollout.steps[]",
+        one_of("shadow", "weight"),
+        {"spec.rollout.steps": [{"shadow": {}}]},
+        {"spec.rollout.steps": [{}]},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.rollout.steps[].shadow.until",
+        "`minDuration` must not be longer than `maxDuration`",
+        {_STEP + "0.shadow.until": {"minDuration": "60m", "maxDuration": "1h"}},
+        {_STEP + "0.shadow.until": {"minDuration": "61m", "maxDuration": "1h"}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.rollout.steps[].weight",
+        "`until.groups` must only be set in shadow steps",
+        {_STEP + "1.weight.until": {"samples": 5}},
+        {_STEP + "1.weight.until": {"groups": 5}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.rollout.steps[].weight.until",
+        "`minDuration` must not be longer than `maxDuration`",
+        {_STEP + "1.weight.until": {"minDuration": "24h"}},
+        {_STEP + "1.weight.until": {"minDuration": "24h1ms"}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.gates[]",
+        one_of("errorRate", "quality"),
+        {"spec.gates.2": {"name": "more", "errorRate": {"maxIncrease": "0"}}},
+        {"spec.gates.2": {"name": "more"}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.gates[].errorRate",
+        "`maxIncrease` must be at least 0 and less than 1",
+        {"spec.gates.0.errorRate.maxIncrease": "0"},
+        {"spec.gates.0.errorRate.maxIncrease": "1"},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.gates[].quality",
+        "`margin` must not be negative",
+        {"spec.gates.1.quality.margin": "0.0"},
+        {"spec.gates.1.quality.margin": "-0.01"},
+    ),
+]
+
+POLICY = [
+    RuleCase(
+        "DriftPolicy", ".spec.limits.per", TIME_LIMIT, {"spec.limits": {"per": "1h"}}, {"spec.limits": {"per": "0s"}}
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec",
+        "`retrain` must be set when an action does Retrain",
+        {"spec.retrain": REMOVED, "spec.actions.0.do": "Alert"},
+        {"spec.retrain": REMOVED},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.schedule.every",
+        TIME_LIMIT,
+        {"spec.schedule": {"every": "10s"}},
+        {"spec.schedule": {"every": "0s"}},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.signals",
+        "at least one signal must be set: `performance`",
+        {"spec.signals.performance.metric": "brier"},
+        {"spec.signals": {}},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.signals.performance",
+        "`maxDegradation` must not be negative",
+        {"spec.signals.performance.maxDegradation": "0"},
+        {"spec.signals.performance.maxDegradation": "-0.1"},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.signals.performance",
+        "`confidence` must lie between 0.5 and 1",
+        {"spec.signals.performance.confidence": "0.99"},
+        {"spec.signals.performance.confidence": "0.5"},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.decision",
+        "`breaches` must not be greater than `of`",
+        {"spec.decision": {"breaches": 3}},
+        {"spec.decision": {"breaches": 4}},
+    ),
+]

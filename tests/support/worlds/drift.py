@@ -1,0 +1,188 @@
+"""A served version with labels coming back, a DriftPolicy that watches it, and what tests ask of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from tests.support.fakes.clock import FakeClock
+from tests.support.fakes.registry import FakeRegistry
+from tests.support.worlds.simulation import NAMESPACE, PLATFORM, Simulation
+
+from bucle.contracts import names
+from bucle.contracts.canonical import canonical_json
+from bucle.contracts.result import EvaluateResult, Result, WindowResult
+from bucle.engine.objects import JsonObject, controller_uid
+from bucle.engine.reads import Known, Observation, Unavailable
+from bucle.engine.status import timestamp
+from bucle.externals.servers.values import WatermarkRead, Watermarks
+from bucle.kinds import driftpolicy
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
+
+MODEL, NAME = "ml.flights", "flights-drift"
+REFERENCE = {"metric": "log_loss", "value": "0.5", "standardError": "0.01", "groups": 50, "rows": 20000}
+ROWS = 5000
+
+
+@dataclass
+class DriftWorld:
+    """A served version with labels coming back; the evaluate Job finds the windows that the test says."""
+
+    rows: int = 0
+    windows: list[tuple[str, int]] = field(default_factory=list)
+    policy: dict[str, Any] = field(default_factory=dict)
+    silent: bool = False
+
+    def __post_init__(self) -> None:
+        self.registry = FakeRegistry(FakeClock())
+        self.sim = Simulation((driftpolicy.room(PLATFORM),), sources={**self.registry.sources(), WatermarkRead: self})
+        self.registry.clock = self.sim.clock
+        tags = {
+            names.TAG_DATASET_NAME: "flights-base",
+            names.TAG_DATASET_DIGEST: "sha256:" + "a" * 64,
+            names.TAG_REFERENCE: canonical_json(REFERENCE),
+        }
+        self.registry.add(MODEL, "s3://bucle/mlflow/m1", tags)
+        self.put(DATASET, "flights-base", dataset_spec())
+        self.put(EXPERIMENT, "flights", experiment_spec())
+        self.put(MODEL_DEPLOYMENT, "flights", deployment_spec())
+        self.serve(1)
+        self.sim.create({"kind": "DriftPolicy", "metadata": {"name": NAME}, "spec": policy_spec() | self.policy})
+
+    def put(self, resource: Any, name: str, spec: JsonObject) -> None:
+        self.sim.kube.put(resource, {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec})
+
+    async def read(self, read: WatermarkRead) -> Observation[Watermarks]:
+        if self.silent:
+            return Unavailable("GET http://10.0.0.7:8080/… was not answered within 1.5 s")
+        return Known(Watermarks(1, self.rows, self.rows, 0, str(self.rows)), self.sim.clock.now())
+
+    def serve(self, version: int, **status: Any) -> None:
+        """What the ModelDeployment reports."""
+        self.deployment_says(stable=self.stable(version), **status)
+
+    def serve_at(self, deployment: str, version: int) -> None:
+        stable = self.stable(version)
+        self.sim.edit(MODEL_DEPLOYMENT, deployment, lambda obj: obj.update(status={"stable": stable}))
+
+    def stable(self, version: int) -> JsonObject:
+        model = {"name": MODEL, "version": version, "uri": f"s3://bucle/m{version}", "digest": f"sha256:m{version}"}
+        return {"revision": f"rev{version}", "model": model, "image": "i", "since": timestamp(self.sim.clock.now())}
+
+    def deployment_says(self, **status: Any) -> None:
+        def change(obj: JsonObject) -> None:
+            obj["status"] = {**(obj.get("status") or {}), **status}
+            obj["status"] = {key: value for key, value in obj["status"].items() if value is not None}
+
+        self.sim.edit(MODEL_DEPLOYMENT, "flights", change)
+
+    async def window(self, value: str, groups: int = 7) -> None:
+        """One more full window with that metric: labels arrive, the Job runs and reports all windows so far."""
+        self.windows.append((value, groups))
+        self.rows += ROWS
+        await self.sim.pass_time(timedelta(minutes=61))
+        jobs = self.sim.jobs(open_only=True)
+        assert len(jobs) == 1, [job["metadata"]["name"] for job in jobs]
+        self.sim.finish_job(jobs[0]["metadata"]["name"], self.result(jobs[0]))
+        await self.sim.settle()
+
+    def result(self, job: JsonObject) -> Result:
+        import json
+
+        annotations = job["spec"]["template"]["metadata"]["annotations"]
+        first = json.loads(annotations[names.ANNOTATION_TASK])["closed"] // ROWS
+        found = tuple(
+            WindowResult(
+                index=index,
+                first=f"2026-01-01T{index:02}:00:00Z",
+                last=f"2026-01-01T{index:02}:59:00Z",
+                rows=ROWS,
+                groups=groups,
+                value=value,
+                standard_error="0.01",
+            )
+            for index, (value, groups) in enumerate(self.windows)
+            if index >= first
+        )
+        evaluated = EvaluateResult(windows=found, labelled=ROWS * len(found))
+        return Result(program="evaluate", task_sha256="0" * 64, evaluate=evaluated)
+
+    @property
+    def status(self) -> JsonObject:
+        return self.sim.status(DRIFT_POLICY, NAME)
+
+    def children(self) -> list[JsonObject]:
+        """Experiments this policy made."""
+        uid = self.sim.get(DRIFT_POLICY, NAME)["metadata"]["uid"]
+        return [e for e in self.sim.kube.all(EXPERIMENT) if controller_uid(e) == uid]
+
+    def experiment_says(self, name: str, *conditions: tuple[str, str, str], version: int | None = None) -> None:
+        def change(obj: JsonObject) -> None:
+            moment = timestamp(self.sim.clock.now())
+            said = [{"type": t, "status": s, "reason": r, "lastTransitionTime": moment} for t, s, r in conditions]
+            obj["status"] = {"observedGeneration": 1, "conditions": said}
+            if version is not None:
+                obj["status"]["final"] = {"model": {"name": MODEL, "version": version, "digest": f"sha256:m{version}"}}
+
+        self.sim.edit(EXPERIMENT, name, change)
+
+
+def dataset_spec() -> JsonObject:
+    return {
+        "sources": [{"uri": {"location": "s3://bucle/raw/*.parquet", "parquet": {}}}],
+        "schema": {
+            "target": {"name": "late", "task": "Binary", "positive": "1"},
+            "columns": [{"name": "hour", "type": "Integer"}, {"name": "flight_id", "type": "Text", "role": "Id"}],
+        },
+        "splits": {"hash": {"key": "flight_id"}, "train": 70, "validation": 15, "test": 15},
+    }
+
+
+def experiment_spec(model: str = "flights", alias: str = "challenger") -> JsonObject:
+    estimator = {"class": "sklearn.linear_model.LogisticRegression"}
+    return {
+        "dataset": {"name": "flights-base"},
+        "objective": {"metric": "log_loss"},
+        "trainer": {"sklearn": {"estimator": estimator}},
+        "search": {"random": {}},
+        "register": {"model": model, "alias": alias},
+        "run": 3,
+    }
+
+
+def deployment_spec() -> JsonObject:
+    return {"model": {"registered": {"name": "flights", "alias": "challenger"}}}
+
+
+def policy_spec() -> JsonObject:
+    return {
+        "target": {"modelDeployment": "flights"},
+        "windows": {"rows": ROWS},
+        "signals": {"performance": {"metric": "log_loss", "maxDegradation": "0.03"}},
+        "actions": [{"when": ["performance"], "do": "Retrain"}],
+        "retrain": {"experiment": "flights", "training": {"feedback": {"rows": 25000}}},
+        "limits": {"cooldown": "6h", "maxRetrains": 2, "per": "168h", "stopAfterFailed": 2},
+    }
+
+
+def reason(world: DriftWorld, type_: str = "Ready") -> str | None:
+    return world.sim.reason(DRIFT_POLICY, NAME, type_)
+
+
+def action(world: DriftWorld) -> tuple[str, str]:
+    told = world.status["action"]
+    return told["outcome"], told["reason"]
+
+
+async def drifted(world: DriftWorld) -> None:
+    await world.window("0.60")
+    await world.window("0.60")
+
+
+async def look(world: DriftWorld) -> JsonObject:
+    """The Job of the next look, once so many labels have come that a window may be full."""
+    world.rows += ROWS
+    await world.sim.pass_time(timedelta(minutes=61))
+    (job,) = world.sim.jobs(open_only=True)
+    return job
