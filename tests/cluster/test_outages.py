@@ -91,7 +91,7 @@ def test_without_the_store_a_build_waits_and_says_so(stage: Scene) -> None:
         stage.apply(sample("Dataset", "waits", {"spec.splits.seed": 11}))
         seen = stage.until("datasets", "waits", says("Reconciling", "True", "StoreUnavailable"), within=120)
         message = conditions(seen)["Ready"]["message"]
-        assert "cannot list s3://bucle/raw/small/flights.parquet at http://bucle-store." in message
+        assert "cannot list s3://bucle/raw/small at http://bucle-store." in message
     seen = stage.until("datasets", "waits", ready("VersionReady"), within=180)
     assert seen["status"]["current"]["rows"] > 3000
 
