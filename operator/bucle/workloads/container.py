@@ -6,7 +6,7 @@ from bucle.contracts import names
 from bucle.contracts.task import Task
 from bucle.engine.objects import JsonObject
 from bucle.workloads.platform import Platform
-from bucle.workloads.settings import PodSettings
+from bucle.workloads.pod_settings import PodSettings
 
 CONTAINER_SECURITY: JsonObject = {
     "allowPrivilegeEscalation": False,

@@ -13,7 +13,7 @@ from bucle.workloads.container import CONTAINER_SECURITY, program_container
 from bucle.workloads.document import TaskTooLarge, is_long, mounted
 from bucle.workloads.owner import Owner
 from bucle.workloads.platform import Platform
-from bucle.workloads.settings import PodSettings
+from bucle.workloads.pod_settings import PodSettings
 
 __all__ = ["CONTAINER_SECURITY", "POD_SECURITY", "Owner", "PodSettings", "TaskTooLarge", "pod_template", "task_pod"]
 

@@ -11,6 +11,7 @@ from tests.support.builders.objects import a_job
 from bucle.contracts.result import Failure
 from bucle.engine.objects import JsonObject
 from bucle.workloads import attempt as attempts
+from bucle.workloads import job_cleanup
 from bucle.workloads.attempt import Attempt, Live, pause
 from bucle.workloads.jobs import Failed, Lost, Running
 
@@ -122,7 +123,7 @@ def test_of_attempts_that_failed_for_something_external_one_is_kept() -> None:
     names = [f"try-{index}" for index in range(5)]
     jobs = {name: over(name, at=index) for index, name in enumerate(names)}
     live = Live(jobs, tuple(pod_of(name, 75, "StoreUnavailable") for name in names))
-    kept, dropped = attempts.expired(live, "ml", active=())
+    kept, dropped = job_cleanup.expired(live, "ml", active=())
     assert [child.name for child in kept] == ["try-4"]
     assert [deletion.name for deletion in dropped] == names[:-1]
     assert {deletion.uid for deletion in dropped} == {f"uid-{name}" for name in names[:-1]}
@@ -130,14 +131,14 @@ def test_of_attempts_that_failed_for_something_external_one_is_kept() -> None:
 
 def test_failures_of_the_program_itself_are_all_kept_for_a_day() -> None:
     live = Live({name: over(name) for name in ("a", "b")}, (pod_of("a", 1), pod_of("b", 78, "UnknownColumn")))
-    kept, dropped = attempts.expired(live, "ml", active=())
+    kept, dropped = job_cleanup.expired(live, "ml", active=())
     assert [child.adjust for child in kept] == [{"spec": {"ttlSecondsAfterFinished": 86400}}] * 2
     assert dropped == ()
 
 
 def test_what_is_waited_for_or_has_its_time_to_live_is_left_alone() -> None:
     live = Live({"active": over("active"), "done": over("done", ttl=60), "works": a_job("works")})
-    assert attempts.expired(live, "ml", active={"active"}) == ((), ())
+    assert job_cleanup.expired(live, "ml", active={"active"}) == ((), ())
 
 
 def test_jobs_that_nobody_waits_for_are_stopped_but_not_one_whose_program_has_ended() -> None:
@@ -145,7 +146,7 @@ def test_jobs_that_nobody_waits_for_are_stopped_but_not_one_whose_program_has_en
     for name, job in jobs.items():
         job["metadata"]["uid"] = f"uid-{name}"
     live = Live(jobs, (pod_of("ended", 1),))
-    found = attempts.superseded(live, "ml", {"active"}, spared=lambda name: name == "later")
+    found = job_cleanup.superseded(live, "ml", {"active"}, spared=lambda name: name == "later")
     assert [(deletion.name, deletion.uid) for deletion in found] == [("old", "uid-old")]
 
 

@@ -13,8 +13,8 @@ from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import MODEL_DEPLOYMENT
 from bucle.workloads import document
 from bucle.workloads.owner import Owner
+from bucle.workloads.pod_settings import PodSettings
 from bucle.workloads.pods import TaskTooLarge, pod_template, task_pod
-from bucle.workloads.settings import PodSettings
 
 OWNER = Owner(MODEL_DEPLOYMENT, "flights", "ml", "b2c495de")
 SHORT = JudgeTask(name="flights", location="s3://bucle/ml", metric="log_loss")

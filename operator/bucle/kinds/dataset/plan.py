@@ -15,7 +15,7 @@ from bucle.kinds.dataset.children import build_job, spec_hash, written_hash
 from bucle.kinds.dataset.state import Build, BuildState, State, UnknownState, decoded, encoded
 from bucle.kinds.dataset.world import COMPONENT, World
 from bucle.workloads import attempt as attempts
-from bucle.workloads import document
+from bucle.workloads import document, job_cleanup
 from bucle.workloads.attempt import Live
 from bucle.workloads.jobs import Finished, Lost, Running
 from bucle.workloads.pods import TaskTooLarge
@@ -112,5 +112,5 @@ def _cleared(world: World, state: State) -> tuple[tuple[Child, ...], tuple[Delet
     active = {build.job} if build is not None and build.state is BuildState.RUNNING else set()
     mine = {name: job for name, job in world.live.jobs.items() if labels_of(job).get(LABEL_COMPONENT) == COMPONENT}
     live = Live(mine, world.live.pods)
-    children, dropped = attempts.expired(live, world.owner.namespace, active)
-    return children, (*dropped, *attempts.superseded(live, world.owner.namespace, active))
+    children, dropped = job_cleanup.expired(live, world.owner.namespace, active)
+    return children, (*dropped, *job_cleanup.superseded(live, world.owner.namespace, active))

@@ -22,7 +22,7 @@ from bucle.kinds.driftpolicy.state import (
 from bucle.kinds.driftpolicy.windows import restarted
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, EXPERIMENT
-from bucle.workloads import attempt as attempts
+from bucle.workloads import job_cleanup
 
 SOON, CALM = timedelta(seconds=2), timedelta(seconds=30)
 
@@ -83,8 +83,8 @@ def _cleared(world: World, state: State) -> tuple[tuple[Child, ...], tuple[Delet
     """What is left of attempts that are over; those that were replaced, and those of an earlier version or rule, too."""
     evaluation, namespace = state.evaluation, world.policy.metadata.namespace
     active = {evaluation.job} if evaluation is not None and evaluation.open else set()
-    kept, dropped = attempts.expired(world.live, namespace, active)
-    return kept, (*dropped, *attempts.superseded(world.live, namespace, active))
+    kept, dropped = job_cleanup.expired(world.live, namespace, active)
+    return kept, (*dropped, *job_cleanup.superseded(world.live, namespace, active))
 
 
 def _given_up(world: World, state: State) -> tuple[Deletion, ...]:

@@ -6,10 +6,9 @@ from datetime import datetime
 
 from bucle.contracts.canonical import sha256_hex
 from bucle.contracts.names import registered_model
-from bucle.externals.sampler.values import Dimension, FloatDimension, IntDimension
 from bucle.resources.dataset_status import DatasetVersion
 from bucle.resources.documents import written
-from bucle.resources.experiment import Experiment, Parameter
+from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import Inputs, SplitDigests
 from bucle.workloads.platform import Platform
 
@@ -71,16 +70,3 @@ def final_key(inputs: Inputs) -> str:
 def _fits(inputs: Inputs) -> str:
     """What was fitted on other data is another fit, also of one and the same run."""
     return f"{inputs.registration_key}/{(inputs.dataset_digest or '').removeprefix('sha256:')[:12]}"
-
-
-def space(experiment: Experiment) -> tuple[Dimension, ...]:
-    return tuple(_dimension(parameter) for parameter in experiment.spec.parameters)
-
-
-def _dimension(parameter: Parameter) -> Dimension:
-    if parameter.int_ is not None:
-        whole = parameter.int_
-        return IntDimension(parameter.name, whole.min, whole.max, whole.scale == "Log")
-    assert parameter.float_ is not None, "a parameter has exactly one member"
-    real = parameter.float_
-    return FloatDimension(parameter.name, float(real.min), float(real.max), real.scale == "Log")

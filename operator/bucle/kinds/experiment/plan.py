@@ -17,7 +17,7 @@ from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.experiment_status import ExperimentStatus, Held, Inputs, Trial
 from bucle.workloads import attempt as attempts
-from bucle.workloads import document
+from bucle.workloads import document, job_cleanup
 from bucle.workloads.jobs import Failed, Outcome, Running
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import TaskTooLarge
@@ -278,8 +278,8 @@ def _cleared(
     def spared(name: str) -> bool:
         return _still_to_come(world, status, inputs, name)
 
-    kept, dropped = attempts.expired(world.live, namespace, active)
-    return kept, (*dropped, *attempts.superseded(world.live, namespace, active, spared))
+    kept, dropped = job_cleanup.expired(world.live, namespace, active)
+    return kept, (*dropped, *job_cleanup.superseded(world.live, namespace, active, spared))
 
 
 def _still_to_come(world: World, status: ExperimentStatus, inputs: Inputs | None, name: str) -> bool:

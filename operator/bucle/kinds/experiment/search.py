@@ -12,8 +12,8 @@ from bucle.contracts.canonical import short_hash
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reasons import Retry, is_external
 from bucle.externals.sampler.values import Algorithm, Past, Suggest, Suggestion
-from bucle.kinds.experiment.identity import space
 from bucle.kinds.experiment.records import FAILED, PLANNED, RUNNING, SUCCEEDED, is_open
+from bucle.kinds.experiment.search_space import space
 from bucle.resources.base import parse_duration
 from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import ExperimentStatus, Held, Inputs, Trial

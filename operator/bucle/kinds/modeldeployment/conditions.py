@@ -8,7 +8,6 @@ from __future__ import annotations
 from bucle.contracts.result import Failure
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
-from bucle.kinds.modeldeployment.codec import Held
 from bucle.kinds.modeldeployment.gate_evaluation import open_gates
 from bucle.kinds.modeldeployment.identity import is_pinned
 from bucle.kinds.modeldeployment.registry import refused_before
@@ -24,6 +23,7 @@ from bucle.kinds.modeldeployment.state import (
     Telling,
     WaitFor,
 )
+from bucle.kinds.modeldeployment.status_codec import Held
 from bucle.kinds.modeldeployment.steps import step_at
 from bucle.kinds.modeldeployment.waiting import waiting_text
 from bucle.kinds.modeldeployment.world import Followed, World

@@ -10,8 +10,8 @@ from enum import StrEnum
 from bucle.contracts.base import decimal_text
 from bucle.engine.reads import Known
 from bucle.kinds.modeldeployment.evidence.judge import query_of
-from bucle.kinds.modeldeployment.gates import GateKind, kind_of
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
+from bucle.kinds.modeldeployment.gates.table import GateKind, kind_of
 from bucle.kinds.modeldeployment.gates.verdict import Finding, Verdict
 from bucle.kinds.modeldeployment.state import Soaking, Stepping, Wait, WaitFor
 from bucle.kinds.modeldeployment.steps.running import RunningStep

@@ -10,12 +10,12 @@ from bucle.engine.objects import DEPLOYMENT, POD_DISRUPTION_BUDGET, SERVICE
 from bucle.engine.plan import Child, Deletion, Effect, Plan
 from bucle.engine.reads import Unavailable
 from bucle.kinds.modeldeployment import children, registry
-from bucle.kinds.modeldeployment.codec import Held, Numbers, encode
 from bucle.kinds.modeldeployment.conditions import conditions, held
 from bucle.kinds.modeldeployment.evidence.judge import judge_child, judged_gate
 from bucle.kinds.modeldeployment.rollout import move
 from bucle.kinds.modeldeployment.selection import adopted, interrupt_if_superseded, start_wanted_rollout
 from bucle.kinds.modeldeployment.state import Loading, Promoting, State, Stepping, Wait, WaitFor
+from bucle.kinds.modeldeployment.status_codec import Held, Numbers, encode
 from bucle.kinds.modeldeployment.traffic.routing import Routes, routes_for
 from bucle.kinds.modeldeployment.world import ROUTER, World, desired_routes
 

@@ -22,11 +22,11 @@ from bucle.externals.registry.values import (
     VersionsByTag,
 )
 from bucle.kinds.modeldeployment import fleets
-from bucle.kinds.modeldeployment.codec import Held, decode
 from bucle.kinds.modeldeployment.evidence.judge import evidence_read
 from bucle.kinds.modeldeployment.fleets import JUDGE, Fleet
 from bucle.kinds.modeldeployment.identity import ModelFacts, is_digest, plan_hash, registry_name
 from bucle.kinds.modeldeployment.state import EMPTY, Aborting, Loading, Soaking, State, Stepping, Telling
+from bucle.kinds.modeldeployment.status_codec import Held, decode
 from bucle.kinds.modeldeployment.steps import step_at
 from bucle.kinds.modeldeployment.traffic.envoy import EnvoyRouter
 from bucle.kinds.modeldeployment.traffic.router import Router, RouterWorld

@@ -15,7 +15,7 @@ from bucle.engine.status import timestamp
 from bucle.externals.judge.values import EvidenceRead
 from bucle.kinds.modeldeployment import manifests
 from bucle.kinds.modeldeployment.fleets import JUDGE
-from bucle.kinds.modeldeployment.gates import kind_of
+from bucle.kinds.modeldeployment.gates.table import kind_of
 from bucle.kinds.modeldeployment.state import Loading, Rollout, State, Stepping
 from bucle.kinds.modeldeployment.steps import step_at
 from bucle.resources.base import parse_duration
@@ -91,10 +91,4 @@ def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGa
 
 def _settings(spec: ModelDeploymentSpec) -> PodSettings:
     """What `judge` says; where it says nothing about places and identity, as the model servers."""
-    judge, serving = manifests.settings_of(spec.judge), manifests.settings_of(spec.serving)
-    return PodSettings(
-        resources=judge.resources,
-        node_selector=judge.node_selector or serving.node_selector,
-        tolerations=judge.tolerations or serving.tolerations,
-        service_account=judge.service_account or serving.service_account,
-    )
+    return manifests.settings_of(spec.judge).placed_as(manifests.settings_of(spec.serving))

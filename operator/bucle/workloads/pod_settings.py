@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 from bucle.engine.objects import JsonObject
 
@@ -26,6 +26,11 @@ class PodSettings:
             tolerations=tuple(given.get("tolerations") or ()),  # type: ignore[arg-type]
             service_account=given.get("serviceAccountName"),  # type: ignore[arg-type]
         )
+
+    def placed_as(self, other: PodSettings) -> PodSettings:
+        """Its own resources; for all else that it leaves open, what `other` says."""
+        said = {item.name: value for item in fields(self) if (value := getattr(self, item.name))}
+        return replace(other, **{"resources": self.resources, **said})
 
     def placement(self) -> JsonObject:
         """What it says of the pod itself; the resources belong to the container."""

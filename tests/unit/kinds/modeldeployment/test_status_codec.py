@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from tests.support.builders import rollout_states as states
 
-from bucle.kinds.modeldeployment.codec import Held, Numbers, decode, encode
 from bucle.kinds.modeldeployment.state import Promoting, Rollout, Soaking, State, Telling, Wait, WaitFor
+from bucle.kinds.modeldeployment.status_codec import Held, Numbers, decode, encode
 from bucle.resources.modeldeployment_status import ModelDeploymentStatus
 
 NUMBERS = Numbers({}, {}, 0)
