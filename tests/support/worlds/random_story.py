@@ -21,7 +21,6 @@ from bucle.engine.kube import Conflict, Forbidden, Unavailable
 from bucle.engine.objects import DEPLOYMENT, JsonObject
 from bucle.resources.addresses import MODEL_DEPLOYMENT, Resource
 
-GOOD = Model(errors=0.001)
 BAD = (Model(errors=0.3), Model(loss=0.5))
 BROKEN = Model(failure=Failure(reason="LoadFailed", message="the file is cut off"))
 STEPS: tuple[list[JsonObject], ...] = (
@@ -58,8 +57,8 @@ class Story:
 
     async def play(self, events: int) -> None:
         """Begins with a version that serves, lets things happen, ends every outage and asks for the laws of the end."""
-        self._register("a good version", GOOD)
-        self.sim.create(self.world.manifest())
+        self._register("a good version", Model())
+        self.sim.create(self.world.manifest(**self.draw.choice(({}, {"steps": STEPS[0]}))))
         await self.sim.pass_time(timedelta(minutes=self.draw.choice((0, 2, 20))))
         for _ in range(events):
             name, happen = self.draw.choice(self._events())
@@ -71,7 +70,11 @@ class Story:
     async def _wait(self, span: timedelta) -> None:
         self._tell(f"{span.total_seconds():g} s pass")
         began, asked = self.sim.clock.now(), len(self.sim.kube.requests)
-        await self.sim.pass_time(span)
+        end = began + span
+        while (left := end - self.sim.clock.now()) > timedelta():
+            # In small pieces, so that what callers get is seen while it lasts.
+            await self.sim.pass_time(min(left, timedelta(seconds=30)))
+            self._look()
         minutes = max(1.0, (self.sim.clock.now() - began) / timedelta(minutes=1))
         if (len(self.sim.kube.requests) - asked) / minutes > 1500:
             self._break(f"{len(self.sim.kube.requests) - asked} requests in {minutes:.1f} minutes")
@@ -88,7 +91,7 @@ class Story:
             self.sim.create(world.manifest())
         self._edit(lambda spec: spec.update(model={"registered": {"name": NAME, "alias": "challenger"}}))
         self._edit(lambda spec: spec["rollout"].pop("paused", None))
-        last = self._register("the last version", GOOD)
+        last = self._register("the last version", Model())
         try:
             await self.sim.until(world.serves(last), PATIENCE)
         except AssertionError:
@@ -108,7 +111,7 @@ class Story:
     def _events(self) -> list[Event]:
         here = self.sim.kube.peek(MODEL_DEPLOYMENT, "ml", NAME) is not None
         found: list[Event] = [
-            ("a good version", lambda: self._registered(GOOD)),
+            ("a good version", lambda: self._registered(Model())),
             ("a good version that loads for two minutes", lambda: self._registered(Model(load_seconds=120))),
             ("a version that fails 30 % of the requests", lambda: self._registered(BAD[0])),
             ("a version that predicts badly", lambda: self._registered(BAD[1])),
@@ -116,6 +119,12 @@ class Story:
             ("the operator is restarted", self.sim.restart),
             *self._outages(),
         ]
+        if sum(1 for weight in self.world.weights().values() if weight) > 1:
+            # Rare by itself, and what a rollout is for.
+            found += [
+                ("the candidate begins to fail", self._turn_bad),
+                ("the stable pods are evicted", self._evict),
+            ] * 6
         if here:
             found += self._edits()
         else:
@@ -174,6 +183,13 @@ class Story:
         number = self.world.register(model)
         self.world.point("challenger", number)
         return number
+
+    def _turn_bad(self) -> None:
+        stable = (self._status().get("stable") or {}).get("revision")
+        for revision, weight in self.world.weights().items():
+            model = self.world.model_of(revision)
+            if weight and revision != stable and model is not None:
+                self.world.models.update({d: BAD[0] for d, known in self.world.models.items() if known is model})
 
     def _evict(self) -> None:
         stable = (self._status().get("stable") or {}).get("revision")
