@@ -21,7 +21,7 @@ generate: venv ## every generated file anew: CRDs, their chart templates and tab
 	@$(PYTHON) -m hack cluster helm
 	@$(VENV) -m hack generate
 
-check: venv ## static checks and fast tests (unit, contract, golden, sim, wire); no cluster
+check: venv ## static checks and fast tests (unit, contract, golden, stories, wire); no cluster
 	@$(PYTHON) -m hack cluster helm
 	@$(VENV) -m hack check
 
