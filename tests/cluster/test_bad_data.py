@@ -41,7 +41,7 @@ CASES = (
     Case(
         "missing-bucket",
         "BucketMissing",
-        ("the bucket no-such-bucket of s3://no-such-bucket/flights.parquet does not exist", "create it or correct"),
+        ("the bucket no-such-bucket of s3://no-such-bucket does not exist", "create it or correct"),
         {LOCATION: "s3://no-such-bucket/flights.parquet"},
     ),
     Case(
