@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from bucle.engine.objects import JsonObject, Ref
@@ -29,6 +30,25 @@ class SpecInvalid(ValueError):
     """
 
     reason: ClassVar[str] = "SpecInvalid"
+
+
+class UnknownState(ValueError):
+    """The stored status says something that this release does not know; the message names the field."""
+
+
+S = TypeVar("S", bound=StrEnum)
+
+
+def known_state(states: type[S], value: str | None, field: str) -> S:
+    """The state that stands at `status.<field>`. Raises UnknownState with what to remove: all that the state is of."""
+    try:
+        return states(value or "")
+    except ValueError:
+        holder = field.rpartition(".")[0].removesuffix("[]")
+        raise UnknownState(
+            f"status.{field} is {value!r}, which this release does not know: "
+            f"use the release that wrote it, or remove status.{holder}"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

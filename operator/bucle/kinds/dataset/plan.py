@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from bucle.contracts.names import LABEL_COMPONENT
 from bucle.engine.objects import labels_of
 from bucle.engine.plan import Child, Deletion, Plan
+from bucle.engine.room import UnknownState
 from bucle.engine.status import stalled
 from bucle.kinds.dataset import build as builds
 from bucle.kinds.dataset import conditions, versions
 from bucle.kinds.dataset.children import build_job, spec_hash, written_hash
-from bucle.kinds.dataset.state import Build, BuildState, State, UnknownState, decoded, encoded
+from bucle.kinds.dataset.state import Build, BuildState, State, decoded, encoded
 from bucle.kinds.dataset.world import COMPONENT, World
 from bucle.workloads import attempt as attempts
 from bucle.workloads import document, job_cleanup

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bucle.engine.room import known_state
 from bucle.resources import dataset_status as wire
 from bucle.workloads.attempt import Attempt
-
-
-class UnknownState(ValueError):
-    """The stored status says something that this release does not know; the message names the field."""
 
 
 class BuildState(StrEnum):
@@ -127,15 +124,10 @@ def _rejected_record(rejected: Rejected) -> wire.RejectedVersion:
 def _build(record: wire.Build | None) -> Build | None:
     if record is None or record.spec_hash is None or record.job is None or record.image is None:
         return None
-    if record.state not in list(BuildState):
-        raise UnknownState(
-            f"status.build.state is {record.state!r}, which this release does not know: "
-            "use the release that wrote it, or remove status.build"
-        )
+    state = known_state(BuildState, record.state, "build.state")
     bounds = None
     if record.received_before is not None and record.labels_received_before is not None:
         bounds = Bounds(record.received_before, record.labels_received_before)
-    state = BuildState(record.state)
     attempt = Attempt(
         number=record.attempt or 0,
         failures=record.failures or 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.engine.plan import Child, Deletion, Plan
+from bucle.engine.room import UnknownState
 from bucle.engine.status import stalled
 from bucle.kinds.driftpolicy import conditions, retrains
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
@@ -15,7 +16,6 @@ from bucle.kinds.driftpolicy.state import (
     OpenRetrain,
     RetrainState,
     State,
-    UnknownState,
     decoded,
     encoded,
 )

@@ -9,18 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar
 
+from bucle.engine.room import known_state
 from bucle.resources import driftpolicy_status as wire
 from bucle.workloads.attempt import Attempt
 
 KEPT = 20
 """So many windows and retrains are remembered: the maximum of the lists in status."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class UnknownState(ValueError):
-    """The stored status says something that this release does not know; the message names the field."""
 
 
 class Verdict(StrEnum):
@@ -170,9 +166,6 @@ class State:
     history: tuple[PastWindow, ...] = ()
 
 
-S = TypeVar("S", bound=StrEnum)
-
-
 def decoded(status: wire.DriftPolicyStatus) -> State:
     """Raises UnknownState. What stands there without a field that is always written counts as not written."""
     retrains = status.retrains or wire.Retrains()
@@ -180,7 +173,7 @@ def decoded(status: wire.DriftPolicyStatus) -> State:
         reference=status.reference,
         cursor=_cursor(status.cursor),
         verdicts=tuple(
-            WindowVerdict(item.window, _known(Verdict, item.verdict, "streak[].verdict"))
+            WindowVerdict(item.window, known_state(Verdict, item.verdict, "streak[].verdict"))
             for item in status.streak
             if item.window is not None
         ),
@@ -213,16 +206,6 @@ def encoded(state: State) -> wire.DriftPolicyStatus:
     )
 
 
-def _known(states: type[S], value: str | None, field: str) -> S:
-    try:
-        return states(value or "")
-    except ValueError:
-        raise UnknownState(
-            f"status.{field} is {value!r}, which this release does not know: "
-            f"use the release that wrote it, or remove status.{field.partition('[')[0]}"
-        ) from None
-
-
 def _cursor(record: wire.Cursor | None) -> Cursor | None:
     if record is None or record.version is None or record.since is None or record.rule is None:
         return None
@@ -242,7 +225,7 @@ def _cursor_record(cursor: Cursor) -> wire.Cursor:
 def _evaluation(record: wire.EvaluationJob | None) -> Evaluation | None:
     if record is None or record.job is None or record.image is None or record.until is None:
         return None
-    state = _known(EvaluationState, record.state, "evaluation.state")
+    state = known_state(EvaluationState, record.state, "evaluation.state")
     attempt = Attempt(
         number=record.attempt or 0,
         failures=record.failures or 0,
@@ -288,7 +271,7 @@ def _evaluation_record(evaluation: Evaluation) -> wire.EvaluationJob:
 def _judged(record: wire.Evaluation | None) -> Judged | None:
     if record is None:
         return None
-    verdict = _known(Verdict, record.verdict, "lastEvaluation.verdict")
+    verdict = known_state(Verdict, record.verdict, "lastEvaluation.verdict")
     return Judged(verdict, record.message or "", record.window.index if record.window else None, record)
 
 
@@ -296,14 +279,14 @@ def _past_window(record: wire.PastEvaluation) -> PastWindow | None:
     window = record.window
     if record.version is None or window is None or window.index is None or window.to is None:
         return None
-    verdict = _known(Verdict, record.verdict, "history[].verdict")
+    verdict = known_state(Verdict, record.verdict, "history[].verdict")
     return PastWindow(record.version, window.index, window.to, verdict, record)
 
 
 def _action(record: wire.ActionStatus | None) -> Action | None:
     if record is None or record.wanted is None or record.reason is None or record.at is None:
         return None
-    outcome = _known(ActionOutcome, record.outcome, "action.outcome")
+    outcome = known_state(ActionOutcome, record.outcome, "action.outcome")
     return Action(record.wanted, outcome, record.reason, record.message or "", record.at)
 
 
@@ -326,7 +309,7 @@ def _open(record: wire.OpenRetrain | None) -> OpenRetrain | None:
         known = Bounds(bounds.received_before, bounds.labels_received_before)
     return OpenRetrain(
         name=record.name,
-        state=_known(RetrainState, record.state, "retrains.inFlight.state"),
+        state=known_state(RetrainState, record.state, "retrains.inFlight.state"),
         started_at=record.started_at or BEGINNING,
         window=record.window,
         bounds=known,
@@ -359,7 +342,7 @@ def _past(record: wire.PastRetrain) -> PastRetrain | None:
         return None
     return PastRetrain(
         name=record.name,
-        outcome=_known(RetrainOutcome, record.outcome, "retrains.recent[].outcome"),
+        outcome=known_state(RetrainOutcome, record.outcome, "retrains.recent[].outcome"),
         reason=record.reason or "",
         started_at=record.started_at or BEGINNING,
         finished_at=record.finished_at,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bucle.engine.room import UnknownState
 from bucle.kinds.driftpolicy.state import (
     Action,
     ActionOutcome,
@@ -18,7 +19,6 @@ from bucle.kinds.driftpolicy.state import (
     RetrainOutcome,
     RetrainState,
     State,
-    UnknownState,
     Verdict,
     WindowVerdict,
     decoded,
