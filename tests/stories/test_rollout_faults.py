@@ -178,7 +178,7 @@ async def test_a_state_of_a_newer_release_is_held_and_told_and_never_taken_for_a
     one, first, second = await at_half(world)
     world.sim.edit(MODEL_DEPLOYMENT, NAME, lambda obj: obj["status"]["rollout"].update(state="Analysing"))
     await world.sim.pass_time(timedelta(minutes=30))
-    assert (reason(world), truth(world, "Ready")) == ("StateUnknown", "True")
+    assert (reason(world), truth(world, "Ready")) == ("StatusUnknown", "True")
     assert "Analysing" in message(world) and share_of(world, first) == 50 and second in world.fleets()
     assert world.status["rollout"]["state"] == "Analysing" and world.registry.aliases[REGISTERED, "champion"] == one
     world.edit_spec(lambda spec: spec["rollout"].update(attempt=1, steps=[]))

@@ -92,11 +92,6 @@ SERVING: dict[str, Reason] = {
         "See its pods; the routes follow within seconds.",
         event=Event.WARNING,
     ),
-    "StateUnknown": Reason(
-        "The status was written by another release or by hand and cannot be understood: everything stays as it is.",
-        "Run the release that wrote it, raise `rollout.attempt`, or remove `status.rollout`.",
-        event=Event.WARNING,
-    ),
     "NoPromotion": Reason("No alias is to be moved.", "Nothing."),
     "AliasMoved": Reason("The alias points to the version promoted last.", "Nothing."),
     "AliasMissing": Reason("The alias does not point to the promoted version yet, or was deleted.", "Wait: it is set."),

@@ -22,9 +22,11 @@ SHARED: dict[str, Reason] = {
         Fault.EXTERNAL,
     ),
     "StatusUnknown": Reason(
-        "The stored status says something that this release of the operator does not know.",
-        "Use the release that wrote it, or remove the field that the message names; nothing is changed meanwhile.",
+        "The stored status was written by another release or by hand and cannot be understood: everything stays as it is.",
+        "Use the release that wrote it, or remove the field that the message names (`kubectl edit --subresource=status`). "
+        "A raised `rollout.attempt` of a ModelDeployment or `run` of an Experiment starts again without it.",
         Fault.OPERATOR,
+        event=Event.WARNING,
     ),
     "AwaitingDeletion": Reason(
         "An object with the name of a child belongs to an earlier object of this name, or is being deleted.",

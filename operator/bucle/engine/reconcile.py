@@ -21,9 +21,17 @@ from bucle.engine.memory import Memory
 from bucle.engine.metrics import Metrics
 from bucle.engine.objects import JsonObject, ObjectKey, Ref, Version, key_of, uid_of, version_of
 from bucle.engine.plan import Executors, changed_by
-from bucle.engine.room import AnyRoom, SpecInvalid, Unreadable
+from bucle.engine.room import AnyRoom, SpecInvalid, UnknownState, Unreadable
 from bucle.engine.sources import Sources, observe
-from bucle.engine.status import blind_status, broken_status, invalid_status, planned_status, told_to_others
+from bucle.engine.status import (
+    UNKNOWN,
+    blind_status,
+    broken_status,
+    held_status,
+    invalid_status,
+    planned_status,
+    told_to_others,
+)
 from bucle.resources.documents import InvalidResource
 
 RESYNC = timedelta(minutes=10)
@@ -139,6 +147,8 @@ class Reconciler:
             return await self._run(key, room, obj, typed)
         except SpecInvalid as error:
             return await self._invalid(room, obj, error.reason, str(error))
+        except UnknownState as problem:
+            return await self._hold(room, obj, problem)
         except Conflict as error:
             return Verdict("Conflict", Again.AFRESH, str(error))
         except KubeError as error:
@@ -197,6 +207,12 @@ class Reconciler:
     async def _invalid(self, room: AnyRoom, obj: JsonObject, reason: str, message: str) -> Verdict:
         status = invalid_status(obj, reason, message, self._around.clock.now())
         return await self._tell_why_no_plan(room, obj, status, Verdict(reason, RESYNC, message))
+
+    async def _hold(self, room: AnyRoom, obj: JsonObject, problem: UnknownState) -> Verdict:
+        """Nothing is decided on a status that nobody here understands, and nothing of it is lost by being read here."""
+        now = self._around.clock.now()
+        status = held_status(obj, str(problem), problem.serves, problem.conditions, now)
+        return await self._tell_why_no_plan(room, obj, status, Verdict(UNKNOWN, RESYNC, str(problem)))
 
     async def _tell_why_no_plan(self, room: AnyRoom, obj: JsonObject, status: JsonObject, verdict: Verdict) -> Verdict:
         """Says it in the status; if even that fails, the run is tried again later."""

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from bucle.engine.objects import JsonObject, Ref
 from bucle.engine.plan import Plan
 from bucle.engine.reads import Observations, Reads, Unavailable
+from bucle.engine.status import ConditionUpdate
 from bucle.resources.addresses import Resource
 
 Obj = TypeVar("Obj")
@@ -33,10 +34,23 @@ class SpecInvalid(ValueError):
 
 
 class UnknownState(ValueError):
-    """The stored status says something that this release does not know; the message names the field."""
+    """The stored status says something that this release does not know; the message names the field and the way out.
+
+    Any function of a room but `parse` may raise it, and the engine then holds the object: the stored status stays as it
+    is, nothing is written but conditions. `serves`: what the object does for callers goes on meanwhile. `conditions`: those
+    of its own that hold whatever the status says.
+    """
+
+    def __init__(self, why: str, *, serves: bool = False, conditions: tuple[ConditionUpdate, ...] = ()) -> None:
+        super().__init__(why)
+        self.serves = serves
+        self.conditions = conditions
 
 
 S = TypeVar("S", bound=StrEnum)
+T = TypeVar("T")
+QUOTED = 64
+"""Characters of an unknown state that a message repeats."""
 
 
 def known_state(states: type[S], value: str | None, field: str) -> S:
@@ -44,11 +58,21 @@ def known_state(states: type[S], value: str | None, field: str) -> S:
     try:
         return states(value or "")
     except ValueError:
-        holder = field.rpartition(".")[0].removesuffix("[]")
-        raise UnknownState(
-            f"status.{field} is {value!r}, which this release does not know: "
-            f"use the release that wrote it, or remove status.{holder}"
-        ) from None
+        found = "missing" if value is None else f"{value[:QUOTED]!r}, which this release does not know"
+        raise UnknownState(f"status.{field} is {found}: {way_out(field)}") from None
+
+
+def required(value: T | None, field: str) -> T:
+    """What stands at `status.<field>`, which is always written. Raises UnknownState."""
+    if value is None:
+        raise UnknownState(f"status.{field} is missing: {way_out(field)}")
+    return value
+
+
+def way_out(field: str) -> str:
+    """What to do about a field of status that cannot be understood: it goes with all that it is a part of."""
+    holder = field.partition("[]")[0] if "[]" in field else field.rpartition(".")[0]
+    return f"use the release that wrote it, or remove status.{holder or field}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ def is_true(status: Mapping[str, Any] | None, type_: str) -> bool:
     return found is not None and found.get("status") == "True"
 
 
+UNKNOWN = "StatusUnknown"
+"""The reason of a hold: the stored status is of a release that this one does not understand, or was edited by hand."""
 CONTESTED = "Contested"
 """True while somebody else sets a field of a child again and again; not there otherwise."""
 
@@ -183,6 +185,13 @@ def broken_status(obj: JsonObject, message: str, now: datetime) -> JsonObject:
     if condition(obj.get("status"), "Ready") is None:
         said.append(ConditionUpdate("Ready", "False", "InternalError", message))
     return _with(obj, said, now)
+
+
+def held_status(obj: JsonObject, why: str, serves: bool, own: Sequence[ConditionUpdate], now: datetime) -> JsonObject:
+    """All that is stored, and that this release cannot act on it. No generation is observed by that: what a person asks
+    for meanwhile is not done."""
+    said = [*stalled(UNKNOWN, why)[1:], ConditionUpdate("Ready", "True" if serves else "False", UNKNOWN, why), *own]
+    return {**(obj.get("status") or {}), "conditions": fold(conditions_of(obj), said, generation_of(obj), now)}
 
 
 def told_to_others(obj: Mapping[str, Any], more: Any) -> str:

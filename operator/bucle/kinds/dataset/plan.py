@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from bucle.contracts.names import LABEL_COMPONENT
 from bucle.engine.objects import labels_of
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.engine.room import UnknownState
 from bucle.engine.status import stalled
 from bucle.kinds.dataset import build as builds
 from bucle.kinds.dataset import conditions, versions
@@ -27,10 +26,7 @@ WHILE_BUILDING = timedelta(seconds=30)
 
 
 def plan(world: World, now: datetime) -> Plan:
-    try:
-        state = decoded(world.dataset.status)
-    except UnknownState as problem:
-        return Plan(world.dataset.status, stalled("StatusUnknown", str(problem)))
+    state = decoded(world.dataset.status)
     if world.not_joined is not None:
         kept = replace(state, build=None)
         return Plan(encoded(kept), conditions.without_deployment(world, kept), *_cleared(world, kept))

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bucle.engine.room import known_state
 from bucle.resources import dataset_status as wire
+from bucle.workloads import attempt_status
 from bucle.workloads.attempt import Attempt
 
 
@@ -128,14 +129,7 @@ def _build(record: wire.Build | None) -> Build | None:
     bounds = None
     if record.received_before is not None and record.labels_received_before is not None:
         bounds = Bounds(record.received_before, record.labels_received_before)
-    attempt = Attempt(
-        number=record.attempt or 0,
-        failures=record.failures or 0,
-        reason=record.reason,
-        message=record.message or "",
-        not_before=record.not_before,
-        given_up=state is BuildState.STOPPED,
-    )
+    attempt = attempt_status.decoded(record, message=record.message, given_up=state is BuildState.STOPPED)
     began = record.started_at or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     return Build(record.spec_hash, record.job, record.image, state, attempt, began, bounds)
 
@@ -147,11 +141,7 @@ def _build_record(build: Build) -> wire.Build:
         job=build.job,
         image=build.image,
         state=build.state,
-        attempt=build.attempt.number,
-        failures=build.attempt.failures,
-        reason=build.attempt.reason,
-        message=build.attempt.message or None,
-        not_before=build.attempt.not_before,
+        **attempt_status.told(build.attempt),
         started_at=build.started_at,
         received_before=bounds.received_before if bounds else None,
         labels_received_before=bounds.labels_received_before if bounds else None,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.engine.room import UnknownState
-from bucle.engine.status import stalled
 from bucle.kinds.driftpolicy import conditions, retrains
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
 from bucle.kinds.driftpolicy.evaluation import evaluated, made_at
@@ -29,10 +27,7 @@ SOON, CALM = timedelta(seconds=2), timedelta(seconds=30)
 
 def plan(world: World, now: datetime) -> Plan:
     """One decision."""
-    try:
-        before = decoded(world.policy.status)
-    except UnknownState as problem:
-        return Plan(world.policy.status, stalled("StatusUnknown", str(problem)))
+    before = decoded(world.policy.status)
     served = world.served
     if served is None:
         return Plan(encoded(before), conditions.not_served(world), wake=CALM)

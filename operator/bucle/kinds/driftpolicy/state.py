@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bucle.engine.room import known_state
 from bucle.resources import driftpolicy_status as wire
+from bucle.workloads import attempt_status
 from bucle.workloads.attempt import Attempt
 
 KEPT = 20
@@ -226,14 +227,7 @@ def _evaluation(record: wire.EvaluationJob | None) -> Evaluation | None:
     if record is None or record.job is None or record.image is None or record.until is None:
         return None
     state = known_state(EvaluationState, record.state, "evaluation.state")
-    attempt = Attempt(
-        number=record.attempt or 0,
-        failures=record.failures or 0,
-        reason=record.reason,
-        message=record.message or "",
-        not_before=record.not_before,
-        given_up=state is EvaluationState.FAILED,
-    )
+    attempt = attempt_status.decoded(record, message=record.message, given_up=state is EvaluationState.FAILED)
     return Evaluation(
         job=record.job,
         image=record.image,
@@ -249,16 +243,11 @@ def _evaluation(record: wire.EvaluationJob | None) -> Evaluation | None:
 
 
 def _evaluation_record(evaluation: Evaluation) -> wire.EvaluationJob:
-    attempt = evaluation.attempt
     return wire.EvaluationJob(
         job=evaluation.job,
         image=evaluation.image,
         state=evaluation.state,
-        attempt=attempt.number,
-        failures=attempt.failures,
-        reason=attempt.reason,
-        message=attempt.message or None,
-        not_before=attempt.not_before,
+        **attempt_status.told(evaluation.attempt),
         version=evaluation.revision,
         window=evaluation.window,
         until=evaluation.until,

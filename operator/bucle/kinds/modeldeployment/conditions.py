@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bucle.contracts.result import Failure
 from bucle.engine.reads import Unavailable
+from bucle.engine.room import UnknownState
 from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
 from bucle.kinds.modeldeployment.gate_evaluation import open_gates
 from bucle.kinds.modeldeployment.identity import is_pinned
@@ -44,14 +45,11 @@ def conditions(world: World, state: State) -> tuple[ConditionUpdate, ...]:
     )
 
 
-def held(world: World, status: Held) -> tuple[ConditionUpdate, ...]:
-    """A status of another release or hand: nothing is done until it can be understood."""
-    told = (
-        f"{status.why}; nothing is changed until it is understood: run the release that wrote it, raise "
-        "spec.rollout.attempt to start the rollout again, or remove status.rollout"
-    )
+def held(world: World, status: Held) -> UnknownState:
+    """A status of another release or hand: nothing is done until it can be understood, and what serves goes on."""
+    restart = ", or raise spec.rollout.attempt to start the rollout again" if status.run is not None else ""
     answers = _live_available(world)
-    return (*reconciling("StateUnknown", told, still_ready=answers.status == "True"), answers)
+    return UnknownState(status.why + restart, serves=answers.status == "True", conditions=(answers,))
 
 
 # --- Available -----------------------------------------------------------------------------------------------

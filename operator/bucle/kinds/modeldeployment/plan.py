@@ -29,7 +29,7 @@ def plan(world: World, now: datetime) -> Plan:
     now = now.replace(microsecond=0)
     before = stored_state(world)
     if isinstance(before, Held):
-        return Plan(world.deployment.status, held(world, before), wake=CALM)
+        raise held(world, before)
     state = decide(world, before, now)
     routes = routes_for(desired_routes(state, world.spec), world.limits())
     numbers = Numbers({r: world.ready(r) for r in state.kept}, routes.weights(), routes.mirror)

@@ -34,6 +34,14 @@ class Outcome(StrEnum):
     TOOK_OVER = "TookOver"
 
 
+class LoadState(StrEnum):
+    """How far the candidate's pods are, as status tells it."""
+
+    WAITING = "Waiting"
+    LOADING = "Loading"
+    LOADED = "Loaded"
+
+
 class WaitFor(StrEnum):
     """What a rollout waits for; `conditions` has the words."""
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from bucle.contracts.names import shadow_cluster
 from bucle.contracts.result import Failure
+from bucle.engine.room import UnknownState, known_state, required
 from bucle.externals.router.values import Answered
+from bucle.kinds.modeldeployment.gates.verdict import Verdict
 from bucle.kinds.modeldeployment.identity import Revision, facts_of
 from bucle.kinds.modeldeployment.state import (
     Aborting,
     CounterBase,
     Loading,
+    LoadState,
     Outcome,
     Phase,
     Promoting,
@@ -61,18 +64,12 @@ class Held:
     run: Run | None = None
 
 
-class _Unreadable(ValueError):
-    """Names the field of the status that is missing or not understood."""
-
-
-T = TypeVar("T")
-
-
 def decode(status: ModelDeploymentStatus) -> State | Held:
     """The State that was written, or why nothing may be decided on it."""
     rest: State | None = None
     run: Run | None = None
     try:
+        _records(status)
         stable = _serving(status.stable, "stable")
         rest = State(
             stable=stable,
@@ -86,40 +83,45 @@ def decode(status: ModelDeploymentStatus) -> State | Held:
             return rest
         run = _run(status, status.rollout, stable)
         return replace(rest, rollout=_phase(status, status.rollout, run))
-    except _Unreadable as error:
+    except UnknownState as error:
         return Held(str(error), rest, run)
 
 
-def _need(value: T | None, field: str) -> T:
-    if value is None:
-        raise _Unreadable(f"status.{field} is missing")
-    return value
+def _records(status: ModelDeploymentStatus) -> None:
+    """What people and a DriftPolicy read: kept as it is, and so it must be understood."""
+    load = status.candidate.load if status.candidate else None
+    if load is not None:
+        known_state(LoadState, load.state, "candidate.load.state")
+    for gate in status.gates:
+        known_state(Verdict, gate.verdict, "gates[].verdict")
+    for line in status.history:
+        known_state(Outcome, line.outcome, "history[].outcome")
 
 
 def _revision(part: StableRevision | CandidateRevision, field: str) -> Revision:
     return Revision(
-        _need(part.revision, f"{field}.revision"),
-        _need(facts_of(part.model), f"{field}.model"),
-        _need(part.image, f"{field}.image"),
+        required(part.revision, f"{field}.revision"),
+        required(facts_of(part.model), f"{field}.model"),
+        required(part.image, f"{field}.image"),
     )
 
 
 def _serving(part: StableRevision | None, field: str) -> Serving | None:
     if part is None:
         return None
-    return Serving(_revision(part, field), _need(part.since, f"{field}.since"), part.unready_since)
+    return Serving(_revision(part, field), required(part.since, f"{field}.since"), part.unready_since)
 
 
 def _promotion(told: PromotionStatus | None) -> Promotion | None:
     if told is None:
         return None
     return Promotion(
-        model=_need(facts_of(told.model), "promotion.model"),
-        at=_need(told.at, "promotion.at"),
+        model=required(facts_of(told.model), "promotion.model"),
+        at=required(told.at, "promotion.at"),
         reference=told.reference,
         alias=told.alias,
         before=told.before,
-        telling=_member(Telling, told.state, "promotion.state"),
+        telling=known_state(Telling, told.state, "promotion.state"),
     )
 
 
@@ -128,7 +130,7 @@ def _refusal(told: Refused | None) -> Refusal | None:
         return None
     return Refusal(
         version=told.version,
-        digest=_need(told.digest, "rejected.digest"),
+        digest=required(told.digest, "rejected.digest"),
         revision=told.revision,
         plan_hash=told.plan_hash or "",
         attempt=told.attempt or 0,
@@ -138,26 +140,16 @@ def _refusal(told: Refused | None) -> Refusal | None:
     )
 
 
-E = TypeVar("E", Phase, Outcome, Telling)
-
-
-def _member(kind: type[E], text: str | None, field: str) -> E:
-    try:
-        return kind(text or "")
-    except ValueError as error:
-        raise _Unreadable(f"status.{field} is {text!r}, which this release does not know") from error
-
-
 def _run(status: ModelDeploymentStatus, told: RolloutStatus, stable: Serving | None) -> Run:
     if status.candidate is not None:
         candidate = _revision(status.candidate, "candidate")
     else:
-        candidate = _need(stable, "candidate").revision
+        candidate = required(stable, "candidate").revision
     return Run(
-        id=_need(told.id, "rollout.id"),
+        id=required(told.id, "rollout.id"),
         plan_hash=told.plan_hash or "",
         attempt=told.attempt or 0,
-        started_at=_need(told.started_at, "rollout.startedAt"),
+        started_at=required(told.started_at, "rollout.startedAt"),
         stable=told.stable_revision,
         candidate=candidate,
         bases=tuple(_base(counter) for counter in told.counters),
@@ -174,9 +166,9 @@ def _base(counter: Counter) -> CounterBase:
 
 
 def _phase(status: ModelDeploymentStatus, told: RolloutStatus, run: Run) -> Rollout:
-    phase = _member(Phase, told.state, "rollout.state")
+    phase = known_state(Phase, told.state, "rollout.state")
     if phase in (Phase.LOADING, Phase.STEPPING, Phase.ABORTING):
-        _need(status.candidate, "candidate")
+        required(status.candidate, "candidate")
     return _DECODERS[phase](status, told, run)
 
 
@@ -190,7 +182,7 @@ def _stepping(status: ModelDeploymentStatus, told: RolloutStatus, run: Run) -> S
     weight = told.weight or Weight()
     return Stepping(
         run=run,
-        step=_need(told.step, "rollout.step"),
+        step=required(told.step, "rollout.step"),
         entered_at=told.step_entered_at or told.step_started_at or run.started_at,
         in_force_since=told.step_started_at,
         weight=weight.desired or 0,
@@ -201,19 +193,19 @@ def _stepping(status: ModelDeploymentStatus, told: RolloutStatus, run: Run) -> S
 
 
 def _soaking(status: ModelDeploymentStatus, told: RolloutStatus, run: Run) -> Soaking:
-    previous = _need(_serving(status.previous, "previous"), "previous")
-    return Soaking(run, previous, _need(told.step_started_at, "rollout.stepStartedAt"), Wait(WaitFor.SOAK))
+    previous = required(_serving(status.previous, "previous"), "previous")
+    return Soaking(run, previous, required(told.step_started_at, "rollout.stepStartedAt"), Wait(WaitFor.SOAK))
 
 
 def _promoting(status: ModelDeploymentStatus, told: RolloutStatus, run: Run) -> Promoting:
-    _need(status.stable, "stable")
+    required(status.stable, "stable")
     return Promoting(run, told.step_started_at or run.started_at, Wait(WaitFor.REGISTRY))
 
 
 def _aborting(status: ModelDeploymentStatus, told: RolloutStatus, run: Run) -> Aborting:
     return Aborting(
         run=run,
-        outcome=_member(Outcome, told.outcome, "rollout.outcome"),
+        outcome=known_state(Outcome, told.outcome, "rollout.outcome"),
         why=_failure(told) or Failure(reason="GateNotPassed", message=""),
         programmed=(told.weight.programmed if told.weight else None) or 0,
         drained_since=told.step_started_at,
@@ -278,11 +270,11 @@ def _told_serving(part: Serving | None, numbers: Numbers) -> StableRevision | No
 def _told_candidate(rollout: Rollout | None, revision: Revision | None, numbers: Numbers) -> CandidateRevision | None:
     if revision is None:
         return None
-    load = Load(state="Loaded")
+    load = Load(state=LoadState.LOADED)
     if isinstance(rollout, Loading):
         told = rollout.trouble
         load = Load(
-            state="Loading" if rollout.clock else "Waiting",
+            state=LoadState.LOADING if rollout.clock else LoadState.WAITING,
             since=rollout.clock,
             reason=told.reason if told else None,
             message=told.message if told else None,
