@@ -23,7 +23,7 @@ SHARED: dict[str, Reason] = {
     ),
     "StatusUnknown": Reason(
         "The stored status was written by another release or by hand and cannot be understood: everything stays as it is.",
-        "Use the release that wrote it, or remove the field that the message names (`kubectl edit --subresource=status`). "
+        "Use the release that wrote it, or remove the field that the message names from its status. "
         "A raised `rollout.attempt` of a ModelDeployment or `run` of an Experiment starts again without it.",
         Fault.OPERATOR,
         event=Event.WARNING,
