@@ -44,8 +44,8 @@ async def test_an_object_is_woken_once_by_an_effect_on_what_it_points_to() -> No
 @pytest.mark.parametrize(
     "effect",
     [
-        SetAlias("ml.flights", "champion", 2),
-        TagVersion("ml.flights", 2, "k", "v"),
+        SetAlias("ml.flights", "champion", 2, "d"),
+        TagVersion("ml.flights", 2, "d", "k", "v"),
         RegisterVersion("ml.flights", "s3://x", "k"),
     ],
 )

@@ -132,13 +132,13 @@ async def test_without_the_api_server_nothing_is_known_about_pods() -> None:
     ):
         assert seen == Unavailable("the API server did not answer")
     with pytest.raises(EffectFailed):
-        await TouchExecutor(kube).execute(TouchRouters("ns", "u", "1"))
+        await TouchExecutor(kube).execute(TouchRouters("ns", "u", "v", "1"))
 
 
 async def test_touching_reaches_every_pod_and_forgives_one_that_went() -> None:
     kube: Any = Pods([pod("a"), pod("b")], gone={"a"})
-    await TouchExecutor(kube).execute(TouchRouters("ns", "u", "7"))
-    assert kube.touched == {"b": {ANNOTATION_TOUCHED: "7"}}
+    await TouchExecutor(kube).execute(TouchRouters("ns", "u", "v", "7"))
+    assert kube.touched == {"b": {ANNOTATION_TOUCHED: "v-7"}}
 
 
 def evidence(query: Query) -> dict[str, Any]:

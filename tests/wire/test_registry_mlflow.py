@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -16,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from bucle.contracts.names import TAG_KEY, TAG_OUTCOME, TAG_OWNER
-from bucle.engine.plan import EffectFailed
+from bucle.contracts.names import TAG_KEY, TAG_MODEL_DIGEST, TAG_OUTCOME, TAG_OWNER
+from bucle.engine.plan import EffectFailed, EffectRefused
 from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.externals.registry.client import MlflowClient
 from bucle.externals.registry.executors import executors
@@ -181,27 +182,75 @@ async def test_a_version_is_registered_once(registry: Registry) -> None:
     assert await registry.value(VersionByNumber("ns.flights", 1)) == found
 
 
-async def test_an_alias_moves_forward_only_unless_told_otherwise(registry: Registry) -> None:
-    for key in ("a", "b"):
-        await registry.tell(RegisterVersion("ns.alias", f"s3://b/{key}", key=key))
+def of(digest: str) -> tuple[tuple[str, str], ...]:
+    return ((TAG_MODEL_DIGEST, digest),)
+
+
+async def test_an_alias_moves_from_where_it_was_seen_and_stays_where_somebody_else_has_put_it(
+    registry: Registry,
+) -> None:
+    for key in ("a", "b", "c"):
+        await registry.tell(RegisterVersion("ns.alias", f"s3://b/{key}", key=key, tags=of(key)))
     read = VersionByAlias("ns.alias", "champion")
-    steps = [(2, True, 2), (1, True, 2), (1, False, 1), (2, True, 2)]
-    for version, only_forward, expected in steps:
-        await registry.tell(SetAlias("ns.alias", "champion", version, only_forward))
-        assert (await registry.value(read)).version == expected
+    for version, digest, seen in ((1, "a", None), (1, "a", None), (3, "c", 1), (2, "b", 3)):
+        await registry.tell(SetAlias("ns.alias", "champion", version, digest, seen))
+        assert (await registry.value(read)).version == version
+    with pytest.raises(EffectFailed, match=r"champion of ns\.alias in MLflow was moved meanwhile: it is at version 2"):
+        await registry.tell(SetAlias("ns.alias", "champion", 3, "c", instead_of=1))
     assert (await registry.value(read)).aliases == ("champion",)
 
 
+def _delete_model(server: str, name: str) -> None:
+    """What a person does in MLflow's pages."""
+    body = json.dumps({"name": name}).encode()
+    url, kind = f"{server}/api/2.0/mlflow/registered-models/delete", {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, body, kind, method="DELETE"), timeout=10) as answer:
+        assert answer.status == 200
+
+
+async def test_a_number_that_was_given_to_another_model_gets_neither_its_alias_nor_its_tags(
+    registry: Registry, server: str
+) -> None:
+    await registry.tell(RegisterVersion("ns.again", "s3://b/ours", key="1", tags=of("ours")))
+    _delete_model(server, "ns.again")
+    await registry.tell(RegisterVersion("ns.again", "s3://b/theirs", key="2", tags=of("theirs")))
+    for effect in (SetAlias("ns.again", "champion", 1, "ours"), TagVersion("ns.again", 1, "ours", "k", "v")):
+        with pytest.raises(EffectFailed, match=r"version 1 of ns\.again in MLflow is another model by now"):
+            await registry.tell(effect)
+    assert await registry.value(VersionByNumber("ns.again", 1)) == ModelVersion(
+        "ns.again", 1, "s3://b/theirs", tags=((TAG_KEY, "2"), (TAG_MODEL_DIGEST, "theirs"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("alias", "words"), [("v1", "is reserved"), ("a b", "Invalid alias"), ("a" * 300, "maximum length")]
+)
+async def test_an_alias_that_mlflow_does_not_take_is_refused_in_its_words(
+    registry: Registry, alias: str, words: str
+) -> None:
+    await registry.tell(RegisterVersion("ns.reserved", "s3://b/m", key="r", tags=of("d")))
+    with pytest.raises(EffectRefused, match=words):
+        await registry.tell(SetAlias("ns.reserved", alias, 1, "d"))
+
+
+async def test_a_tag_that_is_too_long_for_mlflow_is_refused_and_a_server_that_is_down_is_not(
+    registry: Registry,
+) -> None:
+    await registry.tell(RegisterVersion("ns.long", "s3://b/m", key="l", tags=of("d")))
+    with pytest.raises(EffectRefused, match="exceeds the maximum length"):
+        await registry.tell(TagVersion("ns.long", 1, "d", "k" * 300, "v"))
+
+
 async def test_a_tag_of_a_version_is_overwritten(registry: Registry) -> None:
-    await registry.tell(RegisterVersion("ns.tags", "s3://b/m", key="t"))
+    await registry.tell(RegisterVersion("ns.tags", "s3://b/m", key="t", tags=of("d")))
     for value in ("GateNotPassed", "RolledBack"):
-        await registry.tell(TagVersion("ns.tags", 1, "bucle.dev/rejected", value))
+        await registry.tell(TagVersion("ns.tags", 1, "d", "bucle.dev/rejected", value))
     assert (await registry.value(VersionByNumber("ns.tags", 1))).tag("bucle.dev/rejected") == "RolledBack"
 
 
 async def test_a_tag_for_a_version_that_is_gone_fails_with_words(registry: Registry) -> None:
-    with pytest.raises(EffectFailed, match=r"set-tag.*RESOURCE_DOES_NOT_EXIST"):
-        await registry.tell(TagVersion("ns.gone", 1, "k", "v"))
+    with pytest.raises(EffectFailed, match=r"model-versions/get.*RESOURCE_DOES_NOT_EXIST"):
+        await registry.tell(TagVersion("ns.gone", 1, "d", "k", "v"))
 
 
 async def test_a_deleted_experiment_says_how_to_restore_it(registry: Registry) -> None:
@@ -228,7 +277,8 @@ async def test_a_server_that_is_down_is_unavailable_never_absent() -> None:
     try:
         for read in (VersionByAlias("m", "a"), VersionsByTag("m", "k", "v"), RunsByTag("e", "k", "v")):
             assert isinstance(await registry.ask(read), Unavailable)
-        with pytest.raises(EffectFailed, match="cannot be reached"):
-            await registry.tell(SetAlias("m", "a", 1))
+        with pytest.raises(EffectFailed, match="cannot be reached") as told:
+            await registry.tell(SetAlias("m", "a", 1, "d"))
+        assert not isinstance(told.value, EffectRefused), "that is nobody's mistake"
     finally:
         await registry.client.close()

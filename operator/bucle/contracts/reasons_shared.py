@@ -41,6 +41,13 @@ SHARED: dict[str, Reason] = {
         retry=Retry.WAIT,
         event=Event.WARNING,
     ),
+    "EffectRefused": Reason(
+        "A system outside of the cluster, such as MLflow, does not take what the spec asks for and will not take it later.",
+        "Read its words in the message and correct the field that holds the refused value, such as an alias; "
+        "a started Experiment also needs a raised `run`.",
+        Fault.USER,
+        event=Event.WARNING,
+    ),
     "FieldContested": Reason(
         "A scaler, a webhook or another controller sets a field of a child again and again.",
         "Take it away from that child, or ask for the same; the field is set back ever less often meanwhile.",

@@ -19,7 +19,7 @@ from bucle.engine.events import changed_conditions, event_for
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
 from bucle.engine.leader import Fence
 from bucle.engine.objects import EVENT, JsonObject, ObjectKey, Version, controller_uid, key_of, uid_of, version_of
-from bucle.engine.plan import Child, Deletion, Effect, EffectFailed, Executors, Plan
+from bucle.engine.plan import Child, Deletion, Effect, EffectFailed, EffectRefused, Executors, Plan
 from bucle.engine.room import AnyRoom
 from bucle.engine.status import Refusal
 
@@ -61,7 +61,8 @@ class Decision:
 @dataclass(slots=True)
 class Applied:
     """What happened. `versions`: what the writes left behind; their events tell nothing new. `reverted`: children that were
-    set back although their intent had not changed. `fenced`: effects were left out because another process may be leading.
+    set back although their intent had not changed. `effects_refused`: those that failed and would fail again as they are.
+    `fenced`: effects were left out because another process may be leading.
     """
 
     status_written: bool = False
@@ -70,6 +71,7 @@ class Applied:
     reverted: dict[ObjectKey, Refusal] = field(default_factory=dict)
     effects_done: list[Effect] = field(default_factory=list)
     effects_failed: dict[Effect, str] = field(default_factory=dict)
+    effects_refused: set[Effect] = field(default_factory=set)
     versions: set[Version] = field(default_factory=set)
     fenced: bool = False
 
@@ -229,6 +231,8 @@ class Applier:
             done.effects_failed[effect] = f"{name}: not done within {limit:g} s"
         except (EffectFailed, KubeError) as error:
             done.effects_failed[effect] = f"{name}: {error}"
+            if isinstance(error, EffectRefused):
+                done.effects_refused.add(effect)
         except Exception as error:
             log.exception("executor failed", extra={"key": str(key_of(decision.room.resource, decision.obj))})
             done.effects_failed[effect] = f"{name}: {type(error).__name__}: {error}"

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from bucle.contracts.canonical import short_hash
 from bucle.engine.apply import Applied, Held
 from bucle.engine.children import child_key
 from bucle.engine.objects import ObjectKey
 from bucle.engine.plan import Effect, Plan
-from bucle.engine.status import Refusal
+from bucle.engine.status import EFFECT, Refusal
 
 REFUSAL_MESSAGE_HOLD = timedelta(seconds=30)
 """How long a refusal keeps its first message. A webhook that names each request would make every run write anew."""
@@ -46,6 +46,11 @@ class Pause:
     until: datetime
     told: Refusal | None = None
     intent: str = ""
+
+    @property
+    def due_to_be_told(self) -> bool:
+        """What another try may mend is not told at once; what no try can mend is."""
+        return self.told is not None and (self.told.reason == "EffectRefused" or self.times >= TOLD_AFTER)
 
 
 class Pauses(Generic[K]):
@@ -143,13 +148,14 @@ class Memory:
         for effect in applied.effects_done:
             self.effects.tried(effect, now, free=1)
         for effect, message in applied.effects_failed.items():
-            refusal = Refusal("Effect", type(effect).__name__, "EffectFailed", message)
-            pause = self.effects.tried(effect, now, refusal)
-            if pause.times >= TOLD_AFTER:
-                told.append(refusal)
+            refused = effect in applied.effects_refused
+            why: Literal["EffectRefused", "EffectFailed"] = "EffectRefused" if refused else "EffectFailed"
+            pause = self.effects.tried(effect, now, Refusal(EFFECT, type(effect).__name__, why, message))
+            if pause.due_to_be_told and pause.told is not None:
+                told.append(pause.told)
         self.effects.keep_only(plan.effects)
         for effect, pause in self.effects.held(now).items():
-            if pause.told is not None and pause.times >= TOLD_AFTER and effect not in applied.effects_failed:
+            if pause.due_to_be_told and pause.told is not None and effect not in applied.effects_failed:
                 told.append(pause.told)
         return tuple(told)
 

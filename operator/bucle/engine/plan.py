@@ -69,6 +69,10 @@ class EffectFailed(Exception):
     """The effect did not happen (or nobody can say that it did); it is tried again with growing delays."""
 
 
+class EffectRefused(EffectFailed):
+    """The other system does not take what it was told, and will not take it later: the spec asks for something else first."""
+
+
 @runtime_checkable
 class Changes(Protocol):
     """An effect that names what it changes: no watch tells of it, so whoever points there is woken when it is done."""
@@ -82,7 +86,8 @@ def changed_by(effects: Iterable[Effect]) -> frozenset[Ref]:
 
 
 class Executor(Protocol):
-    """Carries out one type of effect. Safe to run twice. Raises EffectFailed(why) on an outage."""
+    """Carries out one type of effect. Safe to run twice. Raises EffectFailed(why) on an outage, EffectRefused(why) when only
+    another effect can help."""
 
     async def execute(self, effect: Any) -> None: ...
 

@@ -102,17 +102,20 @@ def is_true(status: Mapping[str, Any] | None, type_: str) -> bool:
 
 UNKNOWN = "StatusUnknown"
 """The reason of a hold: the stored status is of a release that this one does not understand, or was edited by hand."""
+EFFECT = "Effect"
+"""The kind of a refusal that speaks of no object."""
 CONTESTED = "Contested"
 """True while somebody else sets a field of a child again and again; not there otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One thing that is not as wanted, and why. NameTaken needs a person; the others may pass (a quota that is raised)."""
+    """One thing that is not as wanted, and why. NameTaken and EffectRefused need a person; the others may pass (a quota that
+    is raised)."""
 
     kind: str
     name: str
-    reason: Literal["ChildRefused", "NameTaken", "AwaitingDeletion", "EffectFailed", "FieldContested"]
+    reason: Literal["ChildRefused", "NameTaken", "AwaitingDeletion", "EffectFailed", "EffectRefused", "FieldContested"]
     message: str
 
 
@@ -140,14 +143,18 @@ def overlay(
 
 def _of_refusals(refusals: Sequence[Refusal], planned: Sequence[Mapping[str, Any]]) -> tuple[ConditionUpdate, ...]:
     taken = [refusal for refusal in refusals if refusal.reason == "NameTaken"]
-    children = [refusal for refusal in refusals if refusal.reason != "EffectFailed"]
-    spoken = taken or children or refusals
+    vain = [refusal for refusal in refusals if refusal.reason == "EffectRefused"]
+    children = [refusal for refusal in refusals if refusal.kind != EFFECT]
+    spoken = taken or children or vain or refusals
     if not spoken:
         return ()
     reason, message = spoken[0].reason, "; ".join(refusal.message for refusal in spoken)
     if taken:
         return stalled(reason, message)
     serves = is_true({"conditions": planned}, "Ready")
+    if spoken is vain:
+        # Nor does what only an edit can mend, but nobody waits for it to pass.
+        return tuple(update for update in stalled(reason, message) if update.type != "Ready" or not serves)
     if not children and serves:
         # What is refused outside of the cluster takes nothing from what serves.
         return (ConditionUpdate("Reconciling", "True", reason, message), ConditionUpdate("Stalled", "False", reason))

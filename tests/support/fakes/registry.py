@@ -15,7 +15,7 @@ from typing import Any
 from tests.support.fakes.clock import FakeClock
 
 from bucle.contracts import names
-from bucle.engine.plan import EffectFailed
+from bucle.engine.plan import EffectFailed, EffectRefused
 from bucle.engine.reads import Absent, Known, Observation, Unavailable
 from bucle.externals.registry.values import (
     CloseRun,
@@ -45,6 +45,12 @@ class FakeRegistry:
     down: str | None = None
     fails_next: int = 0
     """So many effects fail, whatever they are; reads still answer."""
+    fails: dict[type, str] = field(default_factory=dict)
+    """Effects of that type fail until it is taken out, with these words."""
+    reserved: set[str] = field(default_factory=set)
+    """Names of aliases that this registry does not take, now or later."""
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)
+    """What others do between the next look and the write that follows from it."""
     versions: dict[tuple[str, int], ModelVersion] = field(default_factory=dict)
     aliases: dict[tuple[str, str], int] = field(default_factory=dict)
     runs: dict[str, list[Run]] = field(default_factory=dict)
@@ -103,17 +109,25 @@ class FakeRegistry:
         if self.fails_next:
             self.fails_next -= 1
             raise EffectFailed(f"{type(effect).__name__}: 500 internal error")
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        if type(effect) in self.fails:
+            raise EffectFailed(self.fails[type(effect)])
+        if isinstance(effect, SetAlias) and effect.alias in self.reserved:
+            raise EffectRefused(f"'{effect.alias}' alias name is reserved.")
         self.effects.append(effect)
         self._carry_out(effect)
         self.count_write()
 
     def _carry_out(self, effect: Any) -> None:
         match effect:
-            case SetAlias(model, alias, version, only_forward):
-                if not only_forward or self.aliases.get((model, alias), 0) < version:
-                    self.aliases[model, alias] = version
-            case TagVersion(model, version, key, value):
-                old = self.versions[model, version]
+            case SetAlias(model, alias, version, digest, instead_of):
+                self._same(model, version, digest)
+                if self.aliases.get((model, alias)) not in (version, instead_of):
+                    raise EffectFailed(f"alias {alias} of {model} was moved meanwhile")
+                self.aliases[model, alias] = version
+            case TagVersion(model, version, digest, key, value):
+                old = self._same(model, version, digest)
                 self.versions[model, version] = replace(old, tags=pairs({**dict(old.tags), key: value}))
             case RegisterVersion(model, source, key, run_id, tags):
                 known = any(m == model and v.tag(names.TAG_KEY) == key for (m, _), v in self.versions.items())
@@ -129,6 +143,12 @@ class FakeRegistry:
                 self._change_run(run_id, status=status, tags=dict(tags))
             case TagRun(run_id, key, value):
                 self._change_run(run_id, tags={key: value})
+
+    def _same(self, model: str, version: int, digest: str) -> ModelVersion:
+        found = self.versions.get((model, version))
+        if found is None or found.digest != digest:
+            raise EffectFailed(f"version {version} of {model} is another model by now")
+        return found
 
     def _change_run(self, run_id: str, tags: Mapping[str, str], status: Any = None) -> None:
         for runs in self.runs.values():

@@ -27,6 +27,7 @@ from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.evidence import Evidence, GroupSums
 from bucle.contracts.result import Failure, Result
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, JsonObject, controller_uid, uid_of
+from bucle.engine.plan import EffectFailed
 from bucle.engine.reads import Known, Observation, Unavailable
 from bucle.engine.room import AnyRoom
 from bucle.engine.status import timestamp
@@ -88,6 +89,8 @@ class RolloutWorld:
     """What a quota or a webhook says to every new pod of a model server."""
     history: list[dict[str, int]] = field(default_factory=list)
     touched: int = 0
+    touch_refused: str | None = None
+    """What the API server says to every touch of a router pod."""
 
     def __post_init__(self) -> None:
         self.registry = FakeRegistry(FakeClock())
@@ -343,6 +346,8 @@ class RolloutWorld:
         return Known(RouterStatus(pods), self.clock.now())
 
     async def execute(self, effect: TouchRouters) -> None:
+        if self.touch_refused is not None:
+            raise EffectFailed(self.touch_refused)
         self.touched += 1
 
 

@@ -15,6 +15,7 @@ READ_SECONDS = 2.0
 EFFECT_SECONDS = 10.0
 MISSING = "RESOURCE_DOES_NOT_EXIST"
 EXISTS = "RESOURCE_ALREADY_EXISTS"
+REFUSED = "INVALID_PARAMETER_VALUE"
 
 
 class RegistryError(Exception):
@@ -31,6 +32,11 @@ class RegistryError(Exception):
     @property
     def exists(self) -> bool:
         return self.code == EXISTS
+
+    @property
+    def refused(self) -> bool:
+        """MLflow does not take such a value, however often it is told."""
+        return self.code == REFUSED
 
 
 class MlflowClient:

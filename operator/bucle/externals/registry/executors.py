@@ -6,10 +6,16 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bucle.contracts.names import TAG_KEY
-from bucle.engine.plan import EffectFailed, Executor
+from bucle.contracts.names import TAG_KEY, TAG_MODEL_DIGEST
+from bucle.engine.plan import EffectFailed, EffectRefused, Executor
 from bucle.externals.registry.client import MlflowClient, RegistryError
-from bucle.externals.registry.sources import experiment_id, find_runs, find_versions, version_by_alias
+from bucle.externals.registry.sources import (
+    experiment_id,
+    find_runs,
+    find_versions,
+    version_by_alias,
+    version_by_number,
+)
 from bucle.externals.registry.values import (
     CloseRun,
     EnsureRun,
@@ -20,6 +26,7 @@ from bucle.externals.registry.values import (
     TagRun,
     TagVersion,
     VersionByAlias,
+    VersionByNumber,
     VersionsByTag,
 )
 
@@ -91,20 +98,36 @@ async def register_version(client: MlflowClient, effect: RegisterVersion) -> Non
     await client.post("model-versions/create", body)
 
 
+async def _check_digest(client: MlflowClient, effect: SetAlias | TagVersion) -> None:
+    found = (await version_by_number(client, VersionByNumber(effect.model, effect.version))).digest
+    if found != effect.digest:
+        raise RegistryError(
+            f"version {effect.version} of {effect.model} in MLflow is another model by now: its tag {TAG_MODEL_DIGEST} "
+            f"is {found or 'missing'}, not {effect.digest}; nothing was written, and it is decided anew"
+        )
+
+
 async def set_alias(client: MlflowClient, effect: SetAlias) -> None:
+    await _check_digest(client, effect)
     try:
         current = (await version_by_alias(client, VersionByAlias(effect.model, effect.alias))).version
     except RegistryError as error:
         if not error.missing:
             raise
-        current = 0
-    if current == effect.version or (effect.only_forward and current > effect.version):
+        current = None
+    if current == effect.version:
         return
+    if current != effect.instead_of:
+        raise RegistryError(
+            f"alias {effect.alias} of {effect.model} in MLflow was moved meanwhile: it is at version {current}, not at "
+            f"{effect.instead_of}; nothing was written, and it is decided anew"
+        )
     body = {"name": effect.model, "alias": effect.alias, "version": str(effect.version)}
     await client.post("registered-models/alias", body)
 
 
 async def tag_version(client: MlflowClient, effect: TagVersion) -> None:
+    await _check_digest(client, effect)
     body = {"name": effect.model, "version": str(effect.version), "key": effect.key, "value": effect.value}
     await client.post("model-versions/set-tag", body)
 
@@ -124,6 +147,8 @@ class RegistryExecutor:
         try:
             await self._carry_out(self._client, effect)
         except RegistryError as error:
+            if error.refused:
+                raise EffectRefused(str(error)) from error
             raise EffectFailed(str(error)) from error
 
 

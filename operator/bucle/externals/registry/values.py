@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from bucle.contracts.names import TAG_MODEL_DIGEST
 from bucle.engine.objects import Ref
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -38,6 +39,11 @@ class ModelVersion:
 
     def tag(self, key: str) -> str | None:
         return dict(self.tags).get(key)
+
+    @property
+    def digest(self) -> str:
+        """What the model is; empty for a version that was not made here."""
+        return self.tag(TAG_MODEL_DIGEST) or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +160,27 @@ class RegisterVersion(_ChangesModel):
 
 @dataclass(frozen=True, slots=True)
 class SetAlias(_ChangesModel):
-    """Points the alias to the version.
+    """Points the alias to the version, which is the model with that digest.
 
-    `only_forward`: leave it alone when it already points to that version or a higher one; MLflow has no
-    compare-and-set, so the executor looks once more right before it writes. With `only_forward=False` the alias
-    moves in either direction (a person pinned an older version).
+    `instead_of`: the version that the alias was seen at; None where it was not seen at all. MLflow has no compare-and-set,
+    so the executor looks once more right before it writes: at the digest, since a registry that was restored gives a
+    number away twice, and at the alias, which somebody may have moved.
     """
 
     model: str
     alias: str
     version: int
-    only_forward: bool = True
+    digest: str
+    instead_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TagVersion(_ChangesModel):
-    """Sets one tag of a version; the last value wins."""
+    """Sets one tag of the version, if it still is the model with that digest; the last value wins."""
 
     model: str
     version: int
+    digest: str
     key: str
     value: str
 

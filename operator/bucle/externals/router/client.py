@@ -73,7 +73,7 @@ class TouchExecutor:
             raise EffectFailed(f"touching the router pods in {effect.namespace}: {error}") from error
 
     async def _touch(self, effect: TouchRouters, pod: str) -> None:
-        annotations = {names.ANNOTATION_TOUCHED: effect.stamp}
+        annotations = {names.ANNOTATION_TOUCHED: effect.annotation}
         try:
             await self._kube.patch_annotations(POD, effect.namespace, pod, annotations)
         except NotFound:

@@ -105,8 +105,17 @@ class RouterRead:
 
 @dataclass(frozen=True, slots=True)
 class TouchRouters:
-    """Annotates every router pod with `stamp`, which makes its kubelet look at the ConfigMap at once."""
+    """Annotates every router pod, which makes its kubelet look at the ConfigMap at once.
+
+    `stamp` makes each touch another one to the kubelet. It is the same effect all the same: what is refused again and
+    again would otherwise never be counted, and never be told.
+    """
 
     namespace: str
     owner_uid: str
-    stamp: str
+    version: str
+    stamp: str = field(compare=False)
+
+    @property
+    def annotation(self) -> str:
+        return f"{self.version}-{self.stamp}"

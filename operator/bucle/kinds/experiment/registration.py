@@ -15,7 +15,7 @@ from bucle.contracts.canonical import canonical_json
 from bucle.contracts.reasons import ends_unregistered
 from bucle.contracts.result import Estimate
 from bucle.engine.plan import Effect
-from bucle.engine.reads import Known
+from bucle.engine.reads import Absent, Known
 from bucle.externals.registry.values import (
     CloseRun,
     EnsureRun,
@@ -174,7 +174,10 @@ def _registering(world: World, final: Final, inputs: Inputs, run: Run | None) ->
     if not isinstance(versions, Known) or register is None or model is None or final.model is None:
         return
     if versions.value:
-        yield SetAlias(model, register.alias, versions.value[0].version)
+        version, alias = versions.value[0], world.registry.alias
+        if isinstance(alias, Known | Absent):
+            there = alias.value.version if isinstance(alias, Known) else None
+            yield SetAlias(model, register.alias, version.version, version.digest, instead_of=there)
     elif run is not None:
         yield RegisterVersion(
             model=model,

@@ -233,15 +233,14 @@ def _tell_promotion(world: World, state: State) -> Iterator[Effect]:
     version = _version_of(world, promotion.model)
     if version is None or version.model.name is None or version.model.version is None:
         return
-    name, number = version.model.name, version.model.version
+    name, number, digest = version.model.name, version.model.version, version.model.digest
     for key, value in _missing_tags(world, promotion, version).items():
-        yield TagVersion(name, number, key, value)
+        yield TagVersion(name, number, digest, key, value)
     if promotion.alias is None or isinstance(world.promoted, Unavailable) or world.promoted is None:
         return
     there = world.promoted.value.model if isinstance(world.promoted, Known) else None
     if there is None or there.digest != promotion.model.digest:
-        backwards = there is not None and (there.version or 0) > number
-        yield SetAlias(name, promotion.alias, number, only_forward=not backwards)
+        yield SetAlias(name, promotion.alias, number, digest, instead_of=there.version if there else None)
 
 
 def _tell_refusal(world: World, state: State) -> Iterator[Effect]:
@@ -254,7 +253,7 @@ def _tell_refusal(world: World, state: State) -> Iterator[Effect]:
         model = seen.model
         if model.digest == refused.digest and model.name is not None and model.version is not None:
             if seen.tags.get(key) != value:
-                yield TagVersion(model.name, model.version, key, value)
+                yield TagVersion(model.name, model.version, model.digest, key, value)
             return
 
 

@@ -29,7 +29,6 @@ STATE_KEY = "bucle.json"
 """Key in the ConfigMap from which a lost status is rebuilt; Envoy does not read it."""
 COMPONENT = "router"
 GRACE_SECONDS = 30
-TOUCH_EVERY_SECONDS = 2
 _SHADOW = names.shadow_cluster("")
 
 
@@ -70,10 +69,9 @@ class EnvoyRouter:
         return _config(deployment, routes, revisions, self.version(deployment, routes)), _pods(deployment, platform)
 
     def nudge(self, deployment: ModelDeployment, version: str, now: datetime) -> tuple[Effect, ...]:
-        """One stamp per version and 2 s: the kubelets of the router pods look at the ConfigMap at once."""
-        bucket = int(now.timestamp()) // TOUCH_EVERY_SECONDS
+        """The kubelets of the router pods look at the ConfigMap at once; ever less often while that does not help."""
         meta = deployment.metadata
-        return (TouchRouters(meta.namespace, meta.uid, f"{version}-{bucket}"),)
+        return (TouchRouters(meta.namespace, meta.uid, version, str(int(now.timestamp()))),)
 
 
 def router_view(seen: Observation[RouterStatus]) -> Observation[RouterView]:
