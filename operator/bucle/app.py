@@ -31,11 +31,11 @@ from bucle.engine.reads import Source
 from bucle.engine.reconcile import Surroundings
 from bucle.engine.room import AnyRoom
 from bucle.engine.sources import Sources, kube_sources
+from bucle.externals.envoy import client as envoy
 from bucle.externals.judge import client as judge
 from bucle.externals.registry import executors as registry_executors
 from bucle.externals.registry import sources as registry_sources
 from bucle.externals.registry.client import MlflowClient
-from bucle.externals.router import client as router
 from bucle.externals.sampler import optuna_sampler as sampler
 from bucle.externals.servers import client as servers
 from bucle.kinds import dataset, driftpolicy, experiment, modeldeployment
@@ -83,7 +83,7 @@ def all_sources(kube: Kube, mlflow: MlflowClient, clock: Clock) -> Sources:
         kube_sources(kube, clock),
         registry_sources.sources(mlflow),
         sampler.sources(),
-        router.sources(kube, clock),
+        envoy.sources(kube, clock),
         judge.sources(kube, clock),
         servers.sources(kube, clock),
     ):
@@ -94,7 +94,7 @@ def all_sources(kube: Kube, mlflow: MlflowClient, clock: Clock) -> Sources:
 def all_executors(kube: Kube, mlflow: MlflowClient) -> Executors:
     """Who carries out which effect."""
     found: dict[type, Executor] = {}
-    for part in (registry_executors.executors(mlflow), router.executors(kube)):
+    for part in (registry_executors.executors(mlflow), envoy.executors(kube)):
         found.update(part)
     return found
 

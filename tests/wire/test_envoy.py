@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 from tests.support.fakes.envoy import Envoy, Recorded, recorded
 
-from bucle.externals.router.documents import RDS_FILE, route_versions, router_documents
-from bucle.externals.router.values import Mirror, Routes
+from bucle.externals.envoy.documents import RDS_FILE, route_versions, router_documents
+from bucle.externals.envoy.values import Mirror, Routes
 
 INFER = "/v2/models/flights/infer"
 

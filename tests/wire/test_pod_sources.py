@@ -19,10 +19,10 @@ from bucle.engine.kube import NotFound
 from bucle.engine.kube import Unavailable as KubeUnavailable
 from bucle.engine.plan import EffectFailed
 from bucle.engine.reads import Absent, Known, Unavailable
+from bucle.externals.envoy.client import RouterSource, TouchExecutor
+from bucle.externals.envoy.values import RouterRead, TouchRouters
 from bucle.externals.judge.client import EvidenceSource
 from bucle.externals.judge.values import EvidenceRead
-from bucle.externals.router.client import RouterSource, TouchExecutor
-from bucle.externals.router.values import RouterRead, TouchRouters
 from bucle.externals.servers.client import WatermarkSource
 from bucle.externals.servers.values import WatermarkRead
 

@@ -28,7 +28,7 @@ from bucle.contracts import exits
 from bucle.contracts.result import Result
 from bucle.contracts.table import Labels
 from bucle.contracts.task import Capture, Model, ServeTask
-from bucle.externals.router.values import Backend, Mirror, Routes
+from bucle.externals.envoy.values import Backend, Mirror, Routes
 from bucle.podkit.model import load_model
 from bucle.podkit.tables import labelled_rows
 

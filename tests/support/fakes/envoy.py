@@ -16,8 +16,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from bucle.externals.router.documents import Place, route_versions, router_documents
-from bucle.externals.router.status import (
+from bucle.externals.answers import AnswerCounts
+from bucle.externals.envoy.documents import Place, route_versions, router_documents
+from bucle.externals.envoy.status import (
     CONFIG_PATH,
     STATS_PATH,
     cluster_numbers,
@@ -25,7 +26,7 @@ from bucle.externals.router.status import (
     healthy_clusters,
     shown_versions,
 )
-from bucle.externals.router.values import Answered, Backend, Routes
+from bucle.externals.envoy.values import Backend, Routes
 
 START_SECONDS = 20.0
 BINARY = Path(sys.prefix) / "lib/python3.11/site-packages/envoy/_bin/envoy"
@@ -88,7 +89,7 @@ class View:
     cds: str | None
     rds: str | None
     healthy: frozenset[str]
-    counts: dict[str, Answered]
+    counts: dict[str, AnswerCounts]
 
 
 class Envoy:

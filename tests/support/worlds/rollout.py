@@ -31,8 +31,9 @@ from bucle.engine.plan import EffectFailed
 from bucle.engine.reads import Known, Observation, Unavailable
 from bucle.engine.room import AnyRoom
 from bucle.engine.status import timestamp
+from bucle.externals.answers import AnswerCounts
+from bucle.externals.envoy.values import RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.externals.judge.values import EvidenceRead
-from bucle.externals.router.values import Answered, RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.kinds import modeldeployment
 from bucle.resources.addresses import MODEL_DEPLOYMENT, Resource
 
@@ -329,7 +330,7 @@ class RolloutWorld:
             return Known(RouterStatus(()), self.clock.now())
         shown = self._in_force()
         healthy = frozenset(c for c in (shown.clusters if shown else ()) if self._ready(c.removesuffix("-shadow")))
-        counts = {c: Answered(int(n), int(e)) for c, (n, e) in self._counts.items()}
+        counts = {c: AnswerCounts(int(n), int(e)) for c, (n, e) in self._counts.items()}
         pods = tuple(
             RouterPod(
                 f"router-{i}",

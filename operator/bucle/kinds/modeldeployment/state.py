@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from bucle.contracts.result import Failure
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.identity import ModelFacts, Revision
 from bucle.resources.modeldeployment_status import GateStatus, PastRollout, RealisedMetric
 
@@ -90,7 +90,7 @@ class CounterBase:
 
     router: str | None
     target: Target
-    answered: Answered
+    answered: AnswerCounts
 
 
 @dataclass(frozen=True, slots=True)

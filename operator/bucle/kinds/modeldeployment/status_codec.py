@@ -13,7 +13,7 @@ from typing import Any
 from bucle.contracts.names import shadow_cluster
 from bucle.contracts.result import Failure
 from bucle.engine.room import UnknownState, known_state, required
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.gates.verdict import Verdict
 from bucle.kinds.modeldeployment.identity import Revision, facts_of
 from bucle.kinds.modeldeployment.state import (
@@ -162,7 +162,7 @@ def _base(counter: Counter) -> CounterBase:
     cluster = counter.revision or ""
     target = Target(cluster.removesuffix(_SHADOW), shadow=True) if cluster.endswith(_SHADOW) else Target(cluster)
     router = None if counter.router == STEP_BASE else counter.router
-    return CounterBase(router, target, Answered(counter.requests or 0, counter.errors or 0))
+    return CounterBase(router, target, AnswerCounts(counter.requests or 0, counter.errors or 0))
 
 
 def _phase(status: ModelDeploymentStatus, told: RolloutStatus, run: Run) -> Rollout:

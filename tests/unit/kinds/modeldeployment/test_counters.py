@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bucle.contracts.evidence import Query
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.evidence.judge import query_of
 from bucle.kinds.modeldeployment.identity import ModelFacts, Revision
 from bucle.kinds.modeldeployment.state import Run, Stepping, Target, Wait, WaitFor
@@ -31,9 +31,9 @@ def spec(*steps: dict[str, object], sample: int = 100) -> ModelDeploymentSpec:
 
 def pod(uid: str, stable: int, shadow: int, canary: int = 0) -> RouterPod:
     answered = {
-        Target(OLD): Answered(stable, 0),
-        Target(NEW, shadow=True): Answered(shadow, 0),
-        Target(NEW): Answered(canary, 0),
+        Target(OLD): AnswerCounts(stable, 0),
+        Target(NEW, shadow=True): AnswerCounts(shadow, 0),
+        Target(NEW): AnswerCounts(canary, 0),
     }
     return RouterPod(uid, "v1", frozenset(), answered)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.gate_evaluation import Decision, evaluate_gate, judge, remembered
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.steps.running import RunningStep
@@ -24,7 +24,7 @@ def inputs(counts: Counts | None, after: timedelta) -> GateInputs:
 
 
 def look(in_step: int, earlier: int, after: timedelta) -> GateStatus:
-    counts = Counts(Answered(50_000, 0), Answered(earlier + in_step, 0), Answered(in_step, 0))
+    counts = Counts(AnswerCounts(50_000, 0), AnswerCounts(earlier + in_step, 0), AnswerCounts(in_step, 0))
     return evaluate_gate(GATE, UNTIL, inputs(counts, after))
 
 

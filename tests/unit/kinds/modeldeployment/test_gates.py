@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucle.contracts.evidence import GroupSums
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.gates import error_rate, quality
 
 
@@ -87,15 +87,15 @@ def test_the_realised_metric_of_a_promotion_has_its_grouped_error() -> None:
     ],
 )
 def test_errors_are_counted_against_stable(stable: tuple[int, int], candidate: tuple[int, int], verdict: str) -> None:
-    assert error_rate.compared(Answered(*stable), Answered(*candidate), 0.005).verdict == verdict
+    assert error_rate.compared(AnswerCounts(*stable), AnswerCounts(*candidate), 0.005).verdict == verdict
 
 
 def test_an_open_error_gate_says_how_many_requests_it_takes() -> None:
-    look = error_rate.compared(Answered(9000, 9), Answered(1000, 1), 0.005)
+    look = error_rate.compared(AnswerCounts(9000, 9), AnswerCounts(1000, 1), 0.005)
     assert look.needs_samples is not None
     factor = look.needs_samples / 1000
     later = error_rate.compared(
-        Answered(round(9000 * factor), round(9 * factor)), Answered(look.needs_samples, round(factor)), 0.005
+        AnswerCounts(round(9000 * factor), round(9 * factor)), AnswerCounts(look.needs_samples, round(factor)), 0.005
     )
     assert later.verdict == "Pass"
 
@@ -103,14 +103,14 @@ def test_an_open_error_gate_says_how_many_requests_it_takes() -> None:
 @given(n=st.integers(1, 5000), data=st.data())
 def test_a_rate_lies_within_its_own_bounds(n: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, n))
-    bounds = error_rate.rate_bounds(Answered(n, k), 0.025)
+    bounds = error_rate.rate_bounds(AnswerCounts(n, k), 0.025)
     assert 0.0 <= bounds.lower <= bounds.estimate <= bounds.upper <= 1.0
 
 
 @given(st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 50), st.integers(0, 50))
 def test_no_error_gate_passes_without_samples(stable: int, candidate: int, failed: int, worse: int) -> None:
     look = error_rate.compared(
-        Answered(stable, min(failed, stable)), Answered(candidate, min(worse, candidate)), max_increase=0.005
+        AnswerCounts(stable, min(failed, stable)), AnswerCounts(candidate, min(worse, candidate)), max_increase=0.005
     )
     if look.verdict == "Pass":
         assert candidate > 0 and stable > 0
@@ -141,10 +141,12 @@ def test_looking_at_every_two_hundred_requests_condemns_an_equal_candidate_in_fe
     """100 runs at the limit itself (stable 1 %, candidate 1.5 %), 25 looks each of 200."""
     source, wrong, runs = random.Random(7), 0, 100
     for _ in range(runs):
-        stable = candidate = Answered(0, 0)
+        stable = candidate = AnswerCounts(0, 0)
         for _ in range(25):
-            stable = Answered(stable.requests + 200, stable.errors + sum(source.random() < 0.01 for _ in range(200)))
-            candidate = Answered(
+            stable = AnswerCounts(
+                stable.requests + 200, stable.errors + sum(source.random() < 0.01 for _ in range(200))
+            )
+            candidate = AnswerCounts(
                 candidate.requests + 200, candidate.errors + sum(source.random() < 0.015 for _ in range(200))
             )
             if error_rate.compared(stable, candidate, 0.005).verdict in ("Pass", "Fail"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf, lgamma, log, log1p
 
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.verdict import ALPHA, Bounds, Finding, Verdict
 from bucle.resources.modeldeployment import ErrorRateGate
@@ -41,7 +41,7 @@ class ErrorRate:
 # --- two counts ----------------------------------------------------------------------------------------------
 
 
-def rate_bounds(count: Answered, alpha: float) -> Bounds:
+def rate_bounds(count: AnswerCounts, alpha: float) -> Bounds:
     """A confidence sequence for a failure rate: all p with B(a+k, b+n−k)/(B(a, b)·p^k·(1−p)^(n−k)) < 1/α.
 
     Source: Robbins' beta-binomial mixture martingale with Ville's inequality (H. Robbins, "Statistical methods related
@@ -62,7 +62,7 @@ def rate_bounds(count: Answered, alpha: float) -> Bounds:
     return Bounds(estimate, _edge(excluded, 0.0, estimate), _edge(excluded, 1.0, estimate))
 
 
-def compared(stable: Answered, candidate: Answered, max_increase: float) -> Finding:
+def compared(stable: AnswerCounts, candidate: AnswerCounts, max_increase: float) -> Finding:
     """Does the candidate fail at most `max_increase` more often than the stable version?
 
     Both rates get a confidence sequence at α/2 (union bound), so both hold at every look with probability 1 − α.
@@ -90,14 +90,14 @@ def compared(stable: Answered, candidate: Answered, max_increase: float) -> Find
     )
 
 
-def _requests_to_pass(stable: Answered, candidate: Answered, max_increase: float) -> int | None:
+def _requests_to_pass(stable: AnswerCounts, candidate: AnswerCounts, max_increase: float) -> int | None:
     """Candidate requests at which it would pass if both rates stayed: doubled until they do, then narrowed."""
     if candidate.errors / candidate.requests - stable.errors / stable.requests >= max_increase:
         return None
 
     def passes(factor: float) -> bool:
         theirs, ours = (
-            rate_bounds(Answered(round(c.requests * factor), round(c.errors * factor)), ALPHA / 2)
+            rate_bounds(AnswerCounts(round(c.requests * factor), round(c.errors * factor)), ALPHA / 2)
             for c in (stable, candidate)
         )
         return ours.upper - theirs.lower < max_increase

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.state import CounterBase, Run, Target
 from bucle.kinds.modeldeployment.traffic.routing import RouterView
 
-NOTHING = Answered()
+NOTHING = AnswerCounts()
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What was answered since the rollout began to count, and by the candidate in the running step alone."""
 
-    stable: Answered
-    candidate: Answered
-    in_step: Answered
+    stable: AnswerCounts
+    candidate: AnswerCounts
+    in_step: AnswerCounts
 
 
 def with_bases(run: Run, router: RouterView) -> Run:

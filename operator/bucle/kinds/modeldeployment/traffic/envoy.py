@@ -12,9 +12,9 @@ from bucle.contracts.canonical import canonical_json
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, JsonObject, labels_of
 from bucle.engine.plan import Child, Effect
 from bucle.engine.reads import GetObject, Known, ListObjects, Observation, Observations, Reads
-from bucle.externals.router import documents
-from bucle.externals.router.values import Backend, Mirror, RouterRead, RouterStatus, TouchRouters
-from bucle.externals.router.values import Routes as RouterRoutes
+from bucle.externals.envoy import documents
+from bucle.externals.envoy.values import Backend, Mirror, RouterRead, RouterStatus, TouchRouters
+from bucle.externals.envoy.values import Routes as RouterRoutes
 from bucle.kinds.modeldeployment import fleets, manifests
 from bucle.kinds.modeldeployment.identity import Revision, facts_of
 from bucle.kinds.modeldeployment.state import Target

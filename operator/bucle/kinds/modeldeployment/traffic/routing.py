@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.state import Target
 
 FULL = 100
@@ -53,7 +53,7 @@ class RouterPod:
     uid: str
     version: str | None
     healthy: frozenset[Target]
-    answered: Mapping[Target, Answered]
+    answered: Mapping[Target, AnswerCounts]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucle.externals.router.documents import (
+from bucle.externals.answers import AnswerCounts
+from bucle.externals.envoy.documents import (
     BOOTSTRAP_FILE,
     CDS_FILE,
     DIRECTORY,
@@ -19,8 +20,8 @@ from bucle.externals.router.documents import (
     route_versions,
     router_documents,
 )
-from bucle.externals.router.status import cluster_numbers, counts, healthy_clusters, shown_versions
-from bucle.externals.router.values import Answered, Backend, Mirror, RouterPod, Routes, RouteVersions
+from bucle.externals.envoy.status import cluster_numbers, counts, healthy_clusters, shown_versions
+from bucle.externals.envoy.values import Backend, Mirror, RouterPod, Routes, RouteVersions
 
 OLD, NEW = Backend("old", "old.ns.svc"), Backend("new", "new.ns.svc")
 
@@ -102,9 +103,11 @@ def test_status_is_read_from_envoys_own_json() -> None:
 
 @pytest.mark.parametrize(
     ("cluster", "expected"),
-    [("new", Answered(10, 4)), ("new-shadow", Answered(7, 1))],
+    [("new", AnswerCounts(10, 4)), ("new-shadow", AnswerCounts(7, 1))],
 )
-def test_copies_that_our_own_limit_refused_say_nothing_about_the_candidate(cluster: str, expected: Answered) -> None:
+def test_copies_that_our_own_limit_refused_say_nothing_about_the_candidate(
+    cluster: str, expected: AnswerCounts
+) -> None:
     values = {
         "upstream_rq_completed": 10,
         "upstream_rq_5xx": 4,

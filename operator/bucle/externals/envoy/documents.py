@@ -13,7 +13,7 @@ import orjson
 
 from bucle.contracts import names
 from bucle.contracts.canonical import short_hash
-from bucle.externals.router.values import Backend, Mirror, Routes, RouteVersions
+from bucle.externals.envoy.values import Backend, Mirror, Routes, RouteVersions
 
 Json: TypeAlias = dict[str, Any]
 

@@ -1,9 +1,11 @@
-"""What the router can be told and asked. Pure values; the documents are built in `documents`, HTTP lives in `client`."""
+"""What an Envoy router can be told and asked. Pure values; the documents are built in `documents`, HTTP lives in `client`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from bucle.externals.answers import AnswerCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +50,6 @@ class RouteVersions:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """Requests that got a final answer since this router pod started, and those whose answer was 5xx or none.
-
-    Only ever grows while one router pod lives, and only ever added up and taken from one another: a gate that looks at
-    another property of answers (how long they took) adds a field here, and nothing between the router and the gate changes.
-    """
-
-    requests: int = 0
-    errors: int = 0
-
-    def __add__(self, other: Answered) -> Answered:
-        return Answered(self.requests + other.requests, self.errors + other.errors)
-
-    def since(self, base: Answered) -> Answered:
-        """What came after `base`; never negative."""
-        return Answered(max(0, self.requests - base.requests), max(0, self.errors - base.errors))
-
-
-@dataclass(frozen=True, slots=True)
 class RouterPod:
     """One living router pod. `silent` says why it could not be asked; then versions are None and the rest empty.
 
@@ -78,7 +61,7 @@ class RouterPod:
     cds_version: str | None = None
     rds_version: str | None = None
     healthy: frozenset[str] = frozenset()
-    counts: Mapping[str, Answered] = field(default_factory=dict)
+    counts: Mapping[str, AnswerCounts] = field(default_factory=dict)
     silent: str | None = None
 
     def shows(self, versions: RouteVersions) -> bool:

@@ -12,9 +12,9 @@ from bucle.engine.kube import Kube, KubeError, NotFound
 from bucle.engine.objects import POD
 from bucle.engine.plan import EffectFailed, Executor
 from bucle.engine.reads import Known, Observation, Source, Unavailable
+from bucle.externals.envoy import status
+from bucle.externals.envoy.values import RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.externals.podhttp import Address, PodSilent, get_json, running_pods
-from bucle.externals.router import status
-from bucle.externals.router.values import RouterPod, RouterRead, RouterStatus, TouchRouters
 
 
 def _labels(owner_uid: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bucle.contracts.names import shadow_cluster
-from bucle.externals.router.documents import ROUTE_CONFIG
-from bucle.externals.router.values import Answered
+from bucle.externals.answers import AnswerCounts
+from bucle.externals.envoy.documents import ROUTE_CONFIG
 
 CONFIG_PATH = "/config_dump"
 STATS_PATH = (
@@ -58,7 +58,7 @@ def healthy_clusters(numbers: dict[str, dict[str, int]]) -> frozenset[str]:
     return frozenset(name for name, values in numbers.items() if values.get("membership_healthy", 0) > 0)
 
 
-def counts(numbers: dict[str, dict[str, int]]) -> dict[str, Answered]:
+def counts(numbers: dict[str, dict[str, int]]) -> dict[str, AnswerCounts]:
     """Final answers and failures per cluster.
 
     `upstream_rq_completed` counts one final answer per request, Envoy's own 503 and 504 included, retried attempts
@@ -69,5 +69,5 @@ def counts(numbers: dict[str, dict[str, int]]) -> dict[str, Answered]:
         refused = values.get("upstream_rq_pending_overflow", 0) if name.endswith(SHADOW_SUFFIX) else 0
         requests = values.get("upstream_rq_completed", 0) - refused
         errors = values.get("upstream_rq_5xx", 0) - refused
-        found[name] = Answered(max(requests, 0), max(errors, 0))
+        found[name] = AnswerCounts(max(requests, 0), max(errors, 0))
     return found
