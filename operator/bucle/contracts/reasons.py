@@ -1,14 +1,17 @@
 """The closed list of condition reasons, each with cause, cure, fault and retry. docs/reasons.md is generated from it.
 
-Every question about a reason is a query on this table; nobody keeps a list of their own. A reason once released
-keeps its name: people match on it.
+The words stand in one file a kind (`reasons_<kind>`); what several kinds say, or what stands in the way of any pod, is in
+`reasons_shared`. Every question about a reason is a query on this table; nobody keeps a list of their own. A reason once
+released keeps its name: people match on it.
 """
 
 from __future__ import annotations
 
-from bucle.contracts.reasons_serving import SERVING
+from bucle.contracts.reasons_dataset import DATASET
+from bucle.contracts.reasons_driftpolicy import DRIFTPOLICY
+from bucle.contracts.reasons_experiment import EXPERIMENT
+from bucle.contracts.reasons_modeldeployment import MODELDEPLOYMENT
 from bucle.contracts.reasons_shared import SHARED
-from bucle.contracts.reasons_training import TRAINING
 from bucle.contracts.reasons_types import Event, Fault, Reason, Retry
 
 __all__ = [
@@ -27,7 +30,7 @@ __all__ = [
     "needs_someone",
 ]
 
-REASONS: dict[str, Reason] = {**SHARED, **TRAINING, **SERVING}
+REASONS: dict[str, Reason] = {**SHARED, **DATASET, **EXPERIMENT, **MODELDEPLOYMENT, **DRIFTPOLICY}
 
 _UNLISTED = Reason("A program of another release said so.", "Use one release of all images.", Fault.USER, Retry.BUDGET)
 """What a pod of another release says is taken for a failure of its program."""

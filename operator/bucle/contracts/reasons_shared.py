@@ -69,11 +69,31 @@ SHARED: dict[str, Reason] = {
         retry=Retry.WAIT,
         event=Event.WARNING,
     ),
+    "WaitingForModelDeployment": Reason(
+        "A feedback source names a ModelDeployment that does not exist yet.", "Apply it."
+    ),
+    "UnknownMetric": Reason(
+        "The metric does not exist or does not fit the target.",
+        "Choose a metric for this target from the table in docs/contracts/README.md.",
+        Fault.USER,
+    ),
     "StoreUnavailable": Reason(
         "The object store does not answer.",
         "Bring the store back or correct its endpoint in the Secret bucle-storage; work goes on by itself.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
+    ),
+    "BucketMissing": Reason(
+        "The bucket of a source or of the store does not exist.",
+        "Create it or correct the name.",
+        Fault.EXTERNAL,
+        retry=Retry.MENDED,
+    ),
+    "AccessDenied": Reason(
+        "The store refused the credentials.", "Correct the Secret bucle-storage.", Fault.EXTERNAL, retry=Retry.MENDED
+    ),
+    "SourceMissing": Reason(
+        "A source names no existing object.", "Correct `sources[].uri.location`.", Fault.EXTERNAL, retry=Retry.MENDED
     ),
     "RegistryUnavailable": Reason(
         "MLflow does not answer.",

@@ -12,7 +12,12 @@ import pytest
 
 import bucle
 from bucle.contracts import reasons, reasons_doc
-from bucle.contracts.reasons import REASONS, Event, Fault, Retry
+from bucle.contracts.reasons import REASONS, Event, Fault, Reason, Retry
+from bucle.contracts.reasons_dataset import DATASET
+from bucle.contracts.reasons_driftpolicy import DRIFTPOLICY
+from bucle.contracts.reasons_experiment import EXPERIMENT
+from bucle.contracts.reasons_modeldeployment import MODELDEPLOYMENT
+from bucle.contracts.reasons_shared import SHARED
 
 HERE = Path(bucle.__file__).parent
 WORD = re.compile(r"(?:[A-Z][a-z]+)+")
@@ -20,6 +25,9 @@ EVERYONE = ("kinds/dataset", "kinds/experiment", "kinds/modeldeployment", "kinds
 SHARED_BY_ALL = ("engine", "podkit")
 PAIRED = {"Pass", "Fail", "Test", "Newest", "Waiting"}
 """Verdicts and outcomes that functions return beside a text, as reasons are."""
+
+OUTCOMES_PASSED_ON = {"GateNotPassed", "Promoted", "Replaced"}
+"""How a rollout ended, which a DriftPolicy tells of its retrain in the words of the ModelDeployment."""
 
 
 @cache
@@ -86,6 +94,22 @@ def said(folder: str) -> set[str]:
 def test_every_reason_that_is_said_is_on_the_list(folder: str) -> None:
     assert len(said(folder)) >= 2, "the way of finding what is said has gone blind"
     assert said(folder) <= REASONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("dataset", DATASET),
+        ("experiment", EXPERIMENT),
+        ("modeldeployment", MODELDEPLOYMENT),
+        ("driftpolicy", DRIFTPOLICY),
+    ],
+)
+def test_a_reason_is_found_in_the_file_of_the_kind_that_says_it(kind: str, words: dict[str, Reason]) -> None:
+    passed_on = OUTCOMES_PASSED_ON if kind == "driftpolicy" else set()
+    assert said(f"kinds/{kind}") - words.keys() - SHARED.keys() - passed_on == set(), (
+        "in its file, or in the shared one"
+    )
 
 
 def test_every_reason_on_the_list_is_said_by_someone() -> None:

@@ -1,11 +1,10 @@
-"""Reasons of ModelDeployment and DriftPolicy. Pure data."""
+"""Reasons of ModelDeployment: each with cause, cure, fault and retry. Pure data."""
 
 from __future__ import annotations
 
 from bucle.contracts.reasons_types import Event, Fault, Reason, Retry
 
-SERVING: dict[str, Reason] = {
-    # ModelDeployment
+MODELDEPLOYMENT: dict[str, Reason] = {
     "WaitingForModel": Reason(
         "The registered model or alias does not exist yet.", "Register a model, for instance by an Experiment."
     ),
@@ -105,45 +104,4 @@ SERVING: dict[str, Reason] = {
         "Register the artifact again with its digest as a tag, or promote another version; serving goes on.",
         event=Event.WARNING,
     ),
-    # DriftPolicy
-    "WaitingForReference": Reason(
-        "The served version has no reference metric yet.", "Wait for a ModelDeployment with a stable version."
-    ),
-    "Watching": Reason("Windows are being collected and judged.", "Nothing.", event=Event.QUIET),
-    "Evaluating": Reason("A window is being evaluated.", "Wait.", event=Event.QUIET),
-    "NotEnoughLabels": Reason("Not enough labelled rows for a full window.", "Send feedback."),
-    "ServersUnavailable": Reason(
-        "A server pod does not say how many labels it stored, so nobody knows whether a window is full.",
-        "Nothing if it answers soon; else look at the ModelDeployment's pods.",
-        Fault.EXTERNAL,
-    ),
-    "Healthy": Reason("The last window does not show degradation.", "Nothing."),
-    "Breached": Reason(
-        "Enough windows show degradation beyond the limit.", "See status.lastEvaluation and status.action.", Fault.MODEL
-    ),
-    "Inconclusive": Reason("The window has too few closed groups for a verdict.", "Use larger windows."),
-    "Retraining": Reason("A retraining is open.", "Wait."),
-    "Cooldown": Reason("The last retraining began less than `limits.cooldown` ago.", "Wait."),
-    "BudgetSpent": Reason("`limits.maxRetrains` were started within `limits.per`.", "Wait or raise the limit."),
-    "RolloutActive": Reason("A rollout is running; retraining waits for it.", "Wait."),
-    "OwnedByOtherPolicy": Reason("Another policy already retrains this model.", "Use one policy per model and alias."),
-    "StoppedAfterFailures": Reason(
-        "`limits.stopAfterFailed` retrainings in a row brought nothing.",
-        "Look at them, then raise `limits.stopAfterFailed`.",
-        Fault.MODEL,
-    ),
-    "DatasetStalled": Reason(
-        "The Dataset of a retrain cannot be built.", "See the conditions of the Dataset it names.", Fault.USER
-    ),
-    "RetrainCancelled": Reason(
-        "A person took the action Retrain or `retrain` out of the policy, or deleted a child of the retrain.",
-        "Nothing: what was made so far stays in the store; the next breached window may start another.",
-        Fault.USER,
-    ),
-    "LoopOpen": Reason(
-        "A retrained model could never arrive at this deployment.",
-        "See the message: alias, model name or schema differ.",
-        Fault.USER,
-    ),
-    "LoopClosed": Reason("A retrained model arrives at this deployment.", "Nothing."),
 }

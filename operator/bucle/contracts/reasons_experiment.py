@@ -1,73 +1,13 @@
-"""Reasons of Dataset and Experiment. Pure data."""
+"""Reasons of Experiment: each with cause, cure, fault and retry. Pure data."""
 
 from __future__ import annotations
 
-from bucle.contracts.reasons_types import Fault, Reason, Retry
+from bucle.contracts.reasons_types import Fault, Reason
 
-TRAINING: dict[str, Reason] = {
-    # Dataset
-    "Building": Reason("A version is being built and checked.", "Wait."),
-    "VersionReady": Reason("The current version passed all expectations of severity Error.", "Nothing."),
-    "BucketMissing": Reason(
-        "The bucket of a source or of the store does not exist.",
-        "Create it or correct the name.",
-        Fault.EXTERNAL,
-        retry=Retry.MENDED,
-    ),
-    "AccessDenied": Reason(
-        "The store refused the credentials.", "Correct the Secret bucle-storage.", Fault.EXTERNAL, retry=Retry.MENDED
-    ),
-    "SourceMissing": Reason(
-        "A source names no existing object.", "Correct `sources[].uri.location`.", Fault.EXTERNAL, retry=Retry.MENDED
-    ),
-    "SourceChanged": Reason(
-        "A source was replaced each time while it was read.",
-        "Nothing if it rests soon: it is read again by itself. Else write new files instead of replacing old ones.",
-        Fault.EXTERNAL,
-        retry=Retry.WAIT,
-    ),
-    "SourceEmpty": Reason(
-        "The sources hold no rows.",
-        "Put rows into the files the source names; they are looked at again by themselves.",
-        Fault.USER,
-        retry=Retry.DATA,
-    ),
-    "SplitEmpty": Reason(
-        "A split of the version has no rows, or only one class of the target.",
-        "Give more rows or groups, or change `splits`: percentages, seed, or the unit of the groups.",
-        Fault.USER,
-    ),
-    "UnknownColumn": Reason(
-        "The schema names a column that the data does not have.",
-        "Correct the schema or the data.",
-        Fault.USER,
-        retry=Retry.DATA,
-    ),
-    "WrongType": Reason(
-        "A column's values do not have the type the schema says.",
-        "Correct the schema or the data.",
-        Fault.USER,
-        retry=Retry.DATA,
-    ),
-    "ExpectationFailed": Reason(
-        "A candidate version fails an expectation of severity Error.",
-        "Correct the data or the expectation: see status.rejected. The last good version stays current, and the sources are looked at again by themselves.",
-        Fault.USER,
-        retry=Retry.DATA,
-    ),
-    "CurrentViolates": Reason(
-        "The current version fails an expectation that was edited since.",
-        "Correct the data or the expectation; the version stays until a better one exists.",
-        Fault.USER,
-        retry=Retry.DATA,
-    ),
-    "WaitingForModelDeployment": Reason(
-        "A feedback source names a ModelDeployment that does not exist yet.", "Apply it."
-    ),
+EXPERIMENT: dict[str, Reason] = {
     "WaitingForDataset": Reason(
         "A Dataset this object needs does not exist or has no version yet.", "Apply it, or see its own conditions."
     ),
-    # Experiment
     "SearchTooLarge": Reason(
         "The record of all trials would not fit into the object.",
         "Lower `limits.maxTrials` or search fewer parameters, and raise `run` in one edit once it has started.",
@@ -130,11 +70,6 @@ TRAINING: dict[str, Reason] = {
     "UnknownParameter": Reason(
         "The estimator has no such parameter.",
         "Correct `params` or `parameters` and raise `run` in one edit.",
-        Fault.USER,
-    ),
-    "UnknownMetric": Reason(
-        "The metric does not exist or does not fit the target.",
-        "Choose a metric for this target from the table in docs/contracts/README.md.",
         Fault.USER,
     ),
     "MaxDurationExceeded": Reason(
