@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.kinds.driftpolicy import conditions, retrains
+from bucle.kinds.driftpolicy import conditions, retrain_ledger
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
 from bucle.kinds.driftpolicy.evaluation import evaluated, made_at
-from bucle.kinds.driftpolicy.retrain import acted
+from bucle.kinds.driftpolicy.retrain_checks import acted
 from bucle.kinds.driftpolicy.state import (
     EvaluationState,
     OpenRetrain,
@@ -32,7 +32,7 @@ def plan(world: World, now: datetime) -> Plan:
     if served is None:
         return Plan(encoded(before), conditions.not_served(world), wake=CALM)
     state = evaluated(world, served, restarted(world, served, before), now)
-    state = acted(world, served, retrains.tracked(world, state, now), now)
+    state = acted(world, served, retrain_ledger.tracked(world, state, now), now)
     expiring, unwanted = _cleared(world, state)
     return Plan(
         state=encoded(state),
@@ -86,7 +86,7 @@ def _given_up(world: World, state: State) -> tuple[Deletion, ...]:
     """Children of a retrain that was cancelled; what they wrote to the store stays."""
     namespace = world.policy.metadata.namespace
     found = []
-    for children in retrains.undecided(world, state):
+    for children in retrain_ledger.undecided(world, state):
         for resource, child in ((EXPERIMENT, children.experiment), (DATASET, children.dataset)):
             if child is not None:
                 found.append(Deletion(resource, namespace, child.metadata.name, child.metadata.uid))

@@ -16,7 +16,7 @@ from bucle.kinds.driftpolicy import windows
 from bucle.kinds.driftpolicy.children import retrain_name
 from bucle.kinds.driftpolicy.evaluation import SETTLED
 from bucle.kinds.driftpolicy.loop import loop_open
-from bucle.kinds.driftpolicy.retrains import wants_retrains
+from bucle.kinds.driftpolicy.retrain_ledger import wants_retrains
 from bucle.kinds.driftpolicy.state import (
     Action,
     ActionOutcome,
