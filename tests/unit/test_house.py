@@ -42,6 +42,14 @@ def test_no_module_of_tests_is_a_library() -> None:
     assert {path: found for path, found in asked.items() if found and path != named(Path(__file__))} == {}
 
 
+def test_only_its_adapter_its_client_and_the_choice_of_router_name_envoy() -> None:
+    """Another router is one more module beside them: nobody else would have to be read."""
+    allowed = ("externals/envoy/", "kinds/modeldeployment/traffic/", "app.py")
+    package = ROOT / "operator/bucle"
+    naming = {str(p.relative_to(package)) for p in package.rglob("*.py") if "envoy" in p.read_text("utf-8").lower()}
+    assert sorted(path for path in naming if not path.startswith(allowed)) == []
+
+
 def test_units_are_found_where_their_source_is() -> None:
     rooms = {
         path.relative_to(ROOT / "operator/bucle") for path in (ROOT / "operator/bucle").rglob("*") if path.is_dir()

@@ -104,7 +104,7 @@ def judge_name(name: str) -> str:
 
 
 def shadow_cluster(revision: str) -> str:
-    """The mirror's own Envoy cluster, so that its counters do not mix with the callers'."""
+    """The name of what gets a revision's copies, so that they are not counted with the requests of callers."""
     return f"{revision}-shadow"
 
 

@@ -92,7 +92,7 @@ class Serving(PodSettings):
 
 
 class RouterSettings(PodSettings):
-    """Envoy pods behind the stable Service name."""
+    """Router pods behind the stable Service name."""
 
     replicas: Annotated[int, Field(ge=1, le=50)] = Field(default=2, description="Router pods.")
 

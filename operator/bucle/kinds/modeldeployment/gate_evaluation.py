@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from bucle.contracts.base import decimal_text
 from bucle.engine.reads import Known
-from bucle.kinds.modeldeployment.evidence.judge import query_of
+from bucle.kinds.modeldeployment.evidence.judge_query import query_of
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.table import GateKind, kind_of
 from bucle.kinds.modeldeployment.gates.verdict import Finding, Verdict

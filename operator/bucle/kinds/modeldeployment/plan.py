@@ -9,15 +9,18 @@ from bucle.contracts import names
 from bucle.engine.objects import DEPLOYMENT, POD_DISRUPTION_BUDGET, SERVICE
 from bucle.engine.plan import Child, Deletion, Effect, Plan
 from bucle.engine.reads import Unavailable
-from bucle.kinds.modeldeployment import children, registry
+from bucle.kinds.modeldeployment import registry
+from bucle.kinds.modeldeployment.children.judge_pod import judge_child
+from bucle.kinds.modeldeployment.children.model_servers import revision_children
 from bucle.kinds.modeldeployment.conditions import conditions, held
-from bucle.kinds.modeldeployment.evidence.judge import judge_child, judged_gate
+from bucle.kinds.modeldeployment.evidence.judge_query import judged_gate
 from bucle.kinds.modeldeployment.rollout import move
 from bucle.kinds.modeldeployment.selection import adopted, interrupt_if_superseded, start_wanted_rollout
 from bucle.kinds.modeldeployment.state import Loading, Promoting, State, Stepping, Wait, WaitFor
 from bucle.kinds.modeldeployment.status_codec import Held, Numbers, encode
+from bucle.kinds.modeldeployment.traffic.choice import router_for
 from bucle.kinds.modeldeployment.traffic.routing import Routes, routes_for
-from bucle.kinds.modeldeployment.world import ROUTER, World, desired_routes
+from bucle.kinds.modeldeployment.world import World, desired_routes
 
 BUSY, CALM = timedelta(seconds=2), timedelta(seconds=15)
 LOOKS_PER_AGE = 50
@@ -74,13 +77,9 @@ def _with_readiness(world: World, state: State, now: datetime) -> State:
 def _children(world: World, state: State, routes: Routes) -> tuple[Child, ...]:
     """The routes come first: a candidate loses its weight whatever may be wrong with what is rendered after them."""
     deployment, platform, kept = world.deployment, world.platform, state.kept
-    made: list[Child] = [
-        *ROUTER.children(deployment, platform, routes, kept),
-        children.stable_service(deployment),
-        children.router_budget(deployment),
-    ]
+    made = list(router_for(deployment).children(deployment, platform, routes, kept))
     for revision in kept.values():
-        made += children.revision_children(deployment, platform, revision, world.fleets.get(revision.id))
+        made += revision_children(deployment, platform, revision, world.fleets.get(revision.id))
     gate = judged_gate(world.spec, state)
     if gate is not None:
         made.append(judge_child(deployment, platform, gate))
@@ -110,10 +109,11 @@ def _deletions(world: World, state: State, routes: Routes) -> tuple[Deletion, ..
 def _nudge(world: World, routes: Routes, now: datetime) -> tuple[Effect, ...]:
     """Written but not shown by every router pod: they are told to look."""
     live, view = world.router.live, world.router.view
-    version = ROUTER.version(world.deployment, routes)
+    router = router_for(world.deployment)
+    version = router.version(world.deployment, routes)
     if live is None or isinstance(view, Unavailable) or live.version != version or world.shown():
         return ()
-    return ROUTER.nudge(world.deployment, version, now)
+    return router.nudge(world.deployment, version, now)
 
 
 def _next_look(world: World, state: State, now: datetime) -> timedelta:

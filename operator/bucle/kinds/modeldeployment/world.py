@@ -22,23 +22,22 @@ from bucle.externals.registry.values import (
     VersionsByTag,
 )
 from bucle.kinds.modeldeployment import fleets
-from bucle.kinds.modeldeployment.evidence.judge import evidence_read
+from bucle.kinds.modeldeployment.evidence.judge_query import evidence_read
 from bucle.kinds.modeldeployment.fleets import JUDGE, Fleet
 from bucle.kinds.modeldeployment.identity import ModelFacts, is_digest, plan_hash, registry_name
 from bucle.kinds.modeldeployment.state import EMPTY, Aborting, Loading, Soaking, State, Stepping, Telling
 from bucle.kinds.modeldeployment.status_codec import Held, decode
 from bucle.kinds.modeldeployment.steps import step_at
-from bucle.kinds.modeldeployment.traffic.envoy import EnvoyRouter
-from bucle.kinds.modeldeployment.traffic.router import Router, RouterWorld
+from bucle.kinds.modeldeployment.traffic.choice import router_for
+from bucle.kinds.modeldeployment.traffic.router import RouterWorld
 from bucle.kinds.modeldeployment.traffic.routing import DesiredRoutes, Routes, RoutingLimits, routes_for, takes_over
 from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
 from bucle.workloads.platform import Platform
 
-ROUTER: Router = EnvoyRouter()
-"""The one router there is; a second one is chosen here by `spec.traffic`."""
 URI_LIMIT = 1024
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
-NEEDED = (*ROUTER.needed, "services", "budgets")
+NEEDED = ("services", "budgets")
+"""Besides what the router needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class World:
             return False
         if (routes.other_weight, routes.mirror) != (desired.weight, desired.mirror):
             return False
-        version = ROUTER.version(self.deployment, routes)
+        version = router_for(self.deployment).version(self.deployment, routes)
         return self.router.live.version == version and self.router.view.value.follows(version, routes.targets())
 
     def router_silent(self) -> bool:
@@ -129,7 +128,7 @@ class World:
         live, view = self.router.live, self.router.view
         if live is None or not isinstance(view, Known) or not view.value.shows(live.version):
             return False
-        return routes is None or live.version == ROUTER.version(self.deployment, routes)
+        return routes is None or live.version == router_for(self.deployment).version(self.deployment, routes)
 
 
 def desired_routes(state: State, spec: ModelDeploymentSpec) -> DesiredRoutes:
@@ -159,7 +158,7 @@ def reads(deployment: ModelDeployment) -> Reads:
     meta = deployment.metadata
     labels = ((names.LABEL_UID, meta.uid),)
     asked: dict[str, Read] = {
-        **ROUTER.reads(deployment),
+        **router_for(deployment).reads(deployment),
         "deployments": ListObjects(DEPLOYMENT, meta.namespace, labels, meta.uid),
         "pods": ListObjects(POD, meta.namespace, labels),
         "services": ListObjects(SERVICE, meta.namespace, labels, meta.uid),
@@ -199,7 +198,8 @@ def steps(obj: Mapping[str, Any]) -> Any:
 
 def world(deployment: ModelDeployment, seen: Observations, platform: Platform) -> World | Unreadable:
     """Nothing is decided on a half-seen cluster; registry, router and judge may be silent, each with its own meaning."""
-    if (unseen := unreadable(seen, NEEDED)) is not None:
+    router = router_for(deployment)
+    if (unseen := unreadable(seen, (*router.needed, *NEEDED))) is not None:
         return unseen
     state = decode(deployment.status)
     return World(
@@ -212,7 +212,7 @@ def world(deployment: ModelDeployment, seen: Observations, platform: Platform) -
         fleets=fleets.by_revision(seen),
         services=fleets.uids(seen["services"]),
         budgets=fleets.uids(seen["budgets"]),
-        router=ROUTER.world(deployment, seen),
+        router=router.world(deployment, seen),
         judge=fleets.found(seen, JUDGE),
         evidence=seen.get("evidence"),
     )

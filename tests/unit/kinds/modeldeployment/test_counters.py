@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from bucle.contracts.evidence import Query
 from bucle.externals.answers import AnswerCounts
-from bucle.kinds.modeldeployment.evidence.judge import query_of
+from bucle.kinds.modeldeployment.evidence.judge_query import query_of
 from bucle.kinds.modeldeployment.identity import ModelFacts, Revision
 from bucle.kinds.modeldeployment.state import Run, Stepping, Target, Wait, WaitFor
 from bucle.kinds.modeldeployment.traffic.counters import counted, with_bases, with_step_base

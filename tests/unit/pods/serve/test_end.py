@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bucle.kinds.modeldeployment.children import SERVE_GRACE_SECONDS
+from bucle.kinds.modeldeployment.children.model_servers import SERVE_GRACE_SECONDS
 from bucle.pods.serve.__main__ import DRAIN_SECONDS, FINISH_SECONDS, LAST_FLUSH_SECONDS, LAST_LABELS_SECONDS
 
 

@@ -1,1 +1,1 @@
-"""The judge's side of a rollout: whether one is needed, what it is asked, and its pod."""
+"""What the judge is asked during a rollout, and whether one is needed."""

@@ -15,7 +15,8 @@ from bucle.engine.reads import GetObject, Known, ListObjects, Observation, Obser
 from bucle.externals.envoy import documents
 from bucle.externals.envoy.values import Backend, Mirror, RouterRead, RouterStatus, TouchRouters
 from bucle.externals.envoy.values import Routes as RouterRoutes
-from bucle.kinds.modeldeployment import fleets, manifests
+from bucle.kinds.modeldeployment import fleets
+from bucle.kinds.modeldeployment.children import manifests
 from bucle.kinds.modeldeployment.identity import Revision, facts_of
 from bucle.kinds.modeldeployment.state import Target
 from bucle.kinds.modeldeployment.traffic.router import LiveRoutes, RouterWorld
@@ -66,7 +67,12 @@ class EnvoyRouter:
     def children(
         self, deployment: ModelDeployment, platform: Platform, routes: Routes, revisions: Mapping[str, Revision]
     ) -> tuple[Child, ...]:
-        return _config(deployment, routes, revisions, self.version(deployment, routes)), _pods(deployment, platform)
+        return (
+            _config(deployment, routes, revisions, self.version(deployment, routes)),
+            _pods(deployment, platform),
+            _stable_service(deployment),
+            _budget(deployment),
+        )
 
     def nudge(self, deployment: ModelDeployment, version: str, now: datetime) -> tuple[Effect, ...]:
         """The kubelets of the router pods look at the ConfigMap at once; ever less often while that does not help."""
@@ -190,3 +196,14 @@ def _pods(deployment: ModelDeployment, platform: Platform) -> Child:
     manifest = manifests.deployment(owner, names.router_name(owner.name), labels, template, replicas)
     image = {"containers": [{"name": "router", "image": platform.image_router}]}
     return Child(DEPLOYMENT, manifest, adjust={"spec": {"replicas": replicas, "template": {"spec": image}}})
+
+
+def _stable_service(deployment: ModelDeployment) -> Child:
+    """The address callers use for good: port 80 in front of the router pods."""
+    owner = manifests.owner_of(deployment)
+    return manifests.service(owner, owner.name, owner.labels(COMPONENT), 80, headless=False)
+
+
+def _budget(deployment: ModelDeployment) -> Child:
+    owner = manifests.owner_of(deployment)
+    return manifests.budget(owner, names.router_name(owner.name), owner.labels(COMPONENT))

@@ -1,4 +1,4 @@
-"""What any router must offer a rollout. A Gateway API router would be one more module beside `envoy`."""
+"""What any router must offer a rollout. A Gateway API router would be one more module beside `envoy`, named in `choice`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ class Router(Protocol):
 
     def children(
         self, deployment: ModelDeployment, platform: Platform, routes: Routes, revisions: Mapping[str, Revision]
-    ) -> tuple[Child, ...]: ...
+    ) -> tuple[Child, ...]:
+        """All that it needs in the cluster, the routes first; the Service that callers know by the deployment's name is one."""
+        ...
 
     def nudge(self, deployment: ModelDeployment, version: str, now: datetime) -> tuple[Effect, ...]:
         """What makes router pods look at once at routes that were written and are not shown yet."""

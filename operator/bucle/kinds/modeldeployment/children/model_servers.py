@@ -1,4 +1,4 @@
-"""The pods that serve a ModelDeployment's revisions, and its stable address, as manifests. Pure builders."""
+"""The pods that serve one revision of a ModelDeployment: Deployment, headless Service, budget. Pure builders."""
 
 from __future__ import annotations
 
@@ -6,27 +6,15 @@ from bucle.contracts import names
 from bucle.contracts.task import Capture, Model, ServeTask
 from bucle.engine.objects import DEPLOYMENT, JsonObject
 from bucle.engine.plan import Child
-from bucle.kinds.modeldeployment import manifests
+from bucle.kinds.modeldeployment.children import manifests
 from bucle.kinds.modeldeployment.fleets import SERVE, Fleet
 from bucle.kinds.modeldeployment.identity import Revision
-from bucle.kinds.modeldeployment.traffic.envoy import COMPONENT as ROUTER
 from bucle.resources.base import parse_duration
 from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import task_pod
 
 SERVE_GRACE_SECONDS = 30
-
-
-def stable_service(deployment: ModelDeployment) -> Child:
-    """The address callers use for good: port 80 in front of the router pods."""
-    owner = manifests.owner_of(deployment)
-    return manifests.service(owner, owner.name, owner.labels(ROUTER), 80, headless=False)
-
-
-def router_budget(deployment: ModelDeployment) -> Child:
-    owner = manifests.owner_of(deployment)
-    return manifests.budget(owner, names.router_name(owner.name), owner.labels(ROUTER))
 
 
 def revision_children(
