@@ -15,30 +15,34 @@ DATASET: dict[str, Reason] = {
     ),
     "SourceEmpty": Reason(
         "The sources hold no rows.",
-        "Put rows into the files the source names; they are looked at again by themselves.",
+        "Put rows into the files the source names; they are looked at again by themselves. An Experiment that has stopped "
+        "also needs a raised `run`.",
         Fault.USER,
         retry=Retry.DATA,
     ),
     "SplitEmpty": Reason(
         "A split of the version has no rows, or only one class of the target.",
-        "Give more rows or groups, or change `splits`: percentages, seed, or the unit of the groups.",
+        "Give more rows or groups: the sources are looked at again by themselves. Or change `splits`: percentages, seed, or "
+        "the unit of the groups.",
         Fault.USER,
+        retry=Retry.DATA,
     ),
     "UnknownColumn": Reason(
         "The schema names a column that the data does not have.",
-        "Correct the schema or the data.",
+        "Correct the schema or the data; an Experiment that has stopped also needs a raised `run`.",
         Fault.USER,
         retry=Retry.DATA,
     ),
     "WrongType": Reason(
         "A column's values do not have the type the schema says.",
-        "Correct the schema or the data.",
+        "Correct the schema or the data; an Experiment that has stopped also needs a raised `run`.",
         Fault.USER,
         retry=Retry.DATA,
     ),
     "ExpectationFailed": Reason(
         "A candidate version fails an expectation of severity Error.",
-        "Correct the data or the expectation: see status.rejected. The last good version stays current, and the sources are looked at again by themselves.",
+        "Correct the data or the expectation: see status.rejected. The last good version stays current, and the sources are "
+        "looked at again by themselves, at once when `run` is raised.",
         Fault.USER,
         retry=Retry.DATA,
     ),

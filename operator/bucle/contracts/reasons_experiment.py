@@ -28,13 +28,14 @@ EXPERIMENT: dict[str, Reason] = {
     ),
     "ChampionIncompatible": Reason(
         "The champion cannot be compared with this model: the message tells why.",
-        "See `champion.onIncompatible`; after a release with other libraries: docs/install.md, Upgrade.",
+        "Nothing: the champion stays. To register all the same, set `champion.onIncompatible` to Pass and raise `run` in one "
+        "edit; after a release with other libraries: docs/install.md, Upgrade.",
         Fault.MODEL,
         unregistered=True,
     ),
     "ChampionUndecided": Reason(
         "There was too little evidence to compare with the champion.",
-        "Give more labelled rows, or see `champion.onUndecided`.",
+        "Give more labelled rows and raise `run`, or set `champion.onUndecided` to Pass and raise `run` in one edit.",
         Fault.MODEL,
         unregistered=True,
     ),

@@ -11,30 +11,38 @@ MODELDEPLOYMENT: dict[str, Reason] = {
     "Loading": Reason("A version is being loaded and warmed.", "Wait."),
     "LoadFailed": Reason(
         "A version could not be loaded within `serving.loadTimeout`.",
-        "Read the message; the stable version goes on serving.",
+        "Mend what the message names and raise `rollout.attempt`, or register another version; the stable version goes on "
+        "serving.",
         Fault.MODEL,
     ),
     "DigestMismatch": Reason(
         "The artifact in the store is not the one that was registered.",
-        "Register it anew; never overwrite artifacts.",
+        "Restore what was registered and raise `rollout.attempt`, or register it anew; never overwrite artifacts. Of a "
+        "Dataset's version: raise `run` of the Dataset, then of the Experiment.",
         Fault.MODEL,
     ),
     "EnvironmentMismatch": Reason(
         "The model was made with other library versions than this server has.",
-        "Retrain with the current images.",
+        "Retrain with the current images: raise `run` of the Experiment.",
         Fault.MODEL,
     ),
     "UntrustedType": Reason(
         "The model holds a type that is not on the list of trusted types.",
-        "Use estimators of scikit-learn.",
+        "Use estimators of scikit-learn, and raise `run` of the Experiment in one edit.",
         Fault.MODEL,
         by_value=True,
     ),
     "SignatureMismatch": Reason(
-        "The model does not answer as its schema says.", "Retrain; see the message.", Fault.MODEL, by_value=True
+        "The model does not answer as its schema says.",
+        "Retrain: raise `run` of the Experiment; see the message.",
+        Fault.MODEL,
+        by_value=True,
     ),
     "ModelMissing": Reason(
-        "The artifact is not in the store.", "Restore it or register another version.", Fault.MODEL, retry=Retry.MENDED
+        "The artifact is not in the store.",
+        "Restore it and raise `rollout.attempt`, or register another version.",
+        Fault.MODEL,
+        retry=Retry.MENDED,
     ),
     "Serving": Reason("The wanted version answers at the stable address.", "Nothing."),
     "Shadowing": Reason("A candidate answers copies of live requests; callers do not see it.", "Wait."),

@@ -7,7 +7,9 @@ from bucle.contracts.reasons_types import Event, Fault, Reason, Retry
 SHARED: dict[str, Reason] = {
     # any kind
     "SpecInvalid": Reason(
-        "The stored spec cannot be read by this operator.", "Correct the field named in the message.", Fault.USER
+        "The stored spec cannot be read by this operator.",
+        "Correct the field named in the message; an Experiment that has started also needs a raised `run` in the same edit.",
+        Fault.USER,
     ),
     "ChildRefused": Reason(
         "The API server refused an object this one needs.",
@@ -74,7 +76,8 @@ SHARED: dict[str, Reason] = {
     ),
     "UnknownMetric": Reason(
         "The metric does not exist or does not fit the target.",
-        "Choose a metric for this target from the table in docs/contracts/README.md.",
+        "Choose a metric for this target from the table in docs/contracts/README.md; "
+        "an Experiment that has started also needs a raised `run` in the same edit.",
         Fault.USER,
     ),
     "StoreUnavailable": Reason(
@@ -104,7 +107,8 @@ SHARED: dict[str, Reason] = {
     # pods
     "ImagePullFailed": Reason(
         "The image of a pod cannot be had.",
-        "Correct the image name, or name a pull secret of this namespace in the chart value `image.pullSecrets`.",
+        "Correct the image name, or name a pull secret of this namespace in the chart value `image.pullSecrets`; "
+        "an Experiment that has started also needs a raised `run`.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
     ),
@@ -116,18 +120,23 @@ SHARED: dict[str, Reason] = {
     ),
     "ContainerRefused": Reason(
         "The container runtime refused the container.",
-        "Read the runtime's words in the message and correct what they name.",
+        "Read the runtime's words in the message and correct what they name; "
+        "an Experiment that has started also needs a raised `run` in the same edit.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
     ),
     "PodsRefused": Reason(
         "The API server creates no pod for a workload: a quota, a limit range or an admission policy is in the way.",
-        "Read the message, and `kubectl describe` of the named workload; raise the quota or lower the requests.",
+        "Read the message, and `kubectl describe` of the named workload; raise the quota or lower the requests: "
+        "an Experiment that has started also needs a raised `run` in the same edit.",
         Fault.EXTERNAL,
         retry=Retry.MENDED,
     ),
     "Unschedulable": Reason(
-        "No node takes the pod.", "Lower its requests, or add a node.", Fault.EXTERNAL, retry=Retry.WAIT
+        "No node takes the pod.",
+        "Add a node, or lower its requests: an Experiment that has started also needs a raised `run` in the same edit.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
     ),
     "OutOfMemory": Reason(
         "A container used more memory than its limit.",
@@ -149,25 +158,28 @@ SHARED: dict[str, Reason] = {
     ),
     "DeadlineExceeded": Reason(
         "A program was still running at its deadline.",
-        "Raise the time limit or make the work smaller; an Experiment that has stopped also needs a raised `run`.",
+        "Raise `limits.trialTimeout` and `run` of an Experiment in one edit; give a Dataset fewer rows to read, or raise its "
+        "`run` to try again. A DriftPolicy looks again after `schedule.every`.",
         Fault.USER,
         retry=Retry.BUDGET,
     ),
     "ProgramFailed": Reason(
         "A program ended with an error and left no explanation.",
-        "Read the pod's log, which is kept for a day after its last attempt.",
+        "Read the pod's log, which is kept for a day after its last attempt, and mend what it names; a Dataset or Experiment "
+        "that has stopped begins again when `run` is raised.",
         Fault.USER,
         retry=Retry.BUDGET,
     ),
     "ResultLost": Reason(
         "A Job ended but its result is gone.",
-        "Nothing: a new attempt starts by itself.",
+        "Nothing: a new attempt starts by itself; a Dataset or Experiment that has stopped after three begins again when `run` "
+        "is raised.",
         Fault.EXTERNAL,
         retry=Retry.BUDGET,
     ),
     "TaskTooLarge": Reason(
         "A task is longer than one MiB, or that of a server longer than a pod annotation.",
-        "Describe fewer or shorter columns and expectations.",
+        "Describe fewer or shorter columns and expectations; of a ModelDeployment, name fewer columns in `capture.drop`.",
         Fault.USER,
     ),
     "Queued": Reason(

@@ -78,6 +78,7 @@ class Build(Model):
     """The running Job, written before it is created."""
 
     spec_hash: Short | None = Field(default=None, description="Hash of the spec being built.")
+    pod_hash: Short | None = Field(default=None, description="Hash of the pod settings it was begun with.")
     job: Short | None = Field(default=None, description="Name of the Job.")
     attempt: int | None = Field(default=None, description="Which attempt, from 0.")
     failures: int | None = Field(default=None, description="Attempts that failed by their own fault.")

@@ -68,7 +68,8 @@ def task_pod(
     """
     if is_long(task) and not with_document:
         raise TaskTooLarge(
-            f"the {task.program} task of {task.name} does not fit a pod annotation: describe it with fewer columns"
+            f"the {task.program} task of {task.name} does not fit a pod annotation: "
+            "name fewer or shorter columns in `capture.drop`"
         )
     annotations, volume = mounted(owner, task)
     container = program_container(platform, task, image, settings)

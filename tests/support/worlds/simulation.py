@@ -275,6 +275,11 @@ class Simulation:
             for obj in self.kube.all(room.resource):
                 self.controller.wake(key_of(room.resource, obj))
 
+    def upgrade(self, *rooms: AnyRoom) -> None:
+        """`helm upgrade` with other values: a new process that knows only these rooms."""
+        self._rooms = rooms
+        self.restart()
+
     async def settle_killing_after(self, writes: int) -> bool:
         """Settles, killed right after so many writes and restarted; False if it came to rest before that."""
         self.kube.crash_after(writes)

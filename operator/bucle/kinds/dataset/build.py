@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from bucle.contracts import names
 from bucle.engine.objects import JsonObject
-from bucle.kinds.dataset.children import bounds_at
+from bucle.kinds.dataset.children import bounds_at, pod_hash
 from bucle.kinds.dataset.state import Bounds, Build, BuildState, Rejected
 from bucle.kinds.dataset.world import World
 from bucle.workloads import attempt as attempts
@@ -38,6 +38,7 @@ def begun(world: World, spec_hash: str, now: datetime, *, fresh: bool = False) -
         attempt=Attempt(number),
         started_at=now,
         bounds=_bounds_of(world, job) if job else bounds_at(world, now),
+        pod_hash=pod_hash(world),
     )
 
 
@@ -65,7 +66,13 @@ def tried_again(build: Build, world: World, now: datetime) -> Build:
         image=world.platform.image_worker,
         state=BuildState.RUNNING,
         started_at=now,
+        pod_hash=pod_hash(world),
     )
+
+
+def placed_otherwise(build: Build, world: World) -> bool:
+    """Whether the pod settings, the image or its pull secrets were changed since this attempt was begun."""
+    return build.pod_hash is not None and build.pod_hash != pod_hash(world)
 
 
 def reads_again_at(rejected: Rejected) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.contracts import names
-from bucle.contracts.canonical import digest
+from bucle.contracts.canonical import digest, short_hash
 from bucle.contracts.table import Deduplicate, Expectation, Splits, TableSchema
 from bucle.contracts.task import DatasetSource, DataTask, FeedbackSource, SourceItem, UriSource
 from bucle.engine.plan import Child
@@ -34,6 +34,13 @@ def written_hash(dataset: Dataset) -> str:
     """Hash of what a person wrote and content depends on. Defaults are left out, so that a field that comes with a
     later release rebuilds nothing; so are pod settings and images."""
     return digest(written(dataset.spec, {"pod"})).removeprefix("sha256:")
+
+
+def pod_hash(world: World) -> str:
+    """Hash of what a pod gets beside its task, from the spec and from the chart: a pod that cannot start under these may
+    start under others."""
+    platform, settings = world.platform, to_dict(world.dataset.spec.pod)
+    return short_hash([settings, platform.image_worker, list(platform.image_pull_secrets)], 16)
 
 
 def bounds_at(world: World, now: datetime) -> Bounds | None:

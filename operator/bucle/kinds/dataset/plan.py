@@ -53,6 +53,8 @@ def _advanced(world: World, state: State, wanted: str, now: datetime) -> State:
         return replace(state, build=None)
     if build.state is BuildState.RUNNING:
         return _harvested(world, state, build, now)
+    if builds.placed_otherwise(build, world):
+        return replace(state, build=builds.begun(world, wanted, now, fresh=True))
     if builds.due(build, now):
         return replace(state, build=builds.tried_again(build, world, now))
     return state
@@ -62,6 +64,9 @@ def _harvested(world: World, state: State, build: Build, now: datetime) -> State
     found = attempts.harvest(world.live, build.job, now)
     if found is None:
         return state  # written down, not yet created (or deleted by hand): the child is made now
+    if isinstance(found, Running) and found.trouble is not None and builds.placed_otherwise(build, world):
+        # A Job keeps the template it was made with: requests that were lowered since would reach no pod before its deadline.
+        return replace(state, build=builds.begun(world, build.spec_hash, now, fresh=True))
     if isinstance(found, Running):
         return replace(state, build=builds.watched(build, found))
     if isinstance(found, Finished) and found.result.data is not None:

@@ -43,6 +43,8 @@ class Build:
     attempt: Attempt
     started_at: datetime
     bounds: Bounds | None
+    pod_hash: str | None
+    """Where and with how much its pod was to run; None when an older release did not write it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +133,14 @@ def _build(record: wire.Build | None) -> Build | None:
         bounds = Bounds(record.received_before, record.labels_received_before)
     attempt = attempt_status.decoded(record, message=record.message, given_up=state is BuildState.STOPPED)
     began = record.started_at or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    return Build(record.spec_hash, record.job, record.image, state, attempt, began, bounds)
+    return Build(record.spec_hash, record.job, record.image, state, attempt, began, bounds, record.pod_hash)
 
 
 def _build_record(build: Build) -> wire.Build:
     bounds = build.bounds
     return wire.Build(
         spec_hash=build.spec_hash,
+        pod_hash=build.pod_hash,
         job=build.job,
         image=build.image,
         state=build.state,
