@@ -29,8 +29,8 @@ from bucle.contracts.result import Result
 from bucle.contracts.table import Labels
 from bucle.contracts.task import Capture, Model, ServeTask
 from bucle.externals.envoy.values import Backend, Mirror, Routes
+from bucle.podkit.capture_join import labelled_rows
 from bucle.podkit.model import load_model
-from bucle.podkit.tables import labelled_rows
 
 START_SECONDS = 60
 

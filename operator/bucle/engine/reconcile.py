@@ -13,11 +13,11 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from bucle.engine.apply import Applied, Applier, Decision, StatusRefused
+from bucle.engine.backoff import Memory
 from bucle.engine.children import child_key, listed, observed_objects
 from bucle.engine.clock import Clock
 from bucle.engine.kube import Conflict, Kube, KubeError, NotFound
 from bucle.engine.leader import Fence
-from bucle.engine.memory import Memory
 from bucle.engine.metrics import Metrics
 from bucle.engine.objects import JsonObject, ObjectKey, Ref, Version, key_of, uid_of, version_of
 from bucle.engine.plan import Executors, changed_by

@@ -11,6 +11,7 @@ class AnswerCounts:
 
     Only ever grows while one router pod lives, and only ever added up and taken from one another: a gate that looks at
     another property of answers (how long they took) adds a field here, and nothing between the router and the gate changes.
+    Its zeros are kept over restarts in status: `Counter` of the status, written and read by the status codec.
     """
 
     requests: int = 0

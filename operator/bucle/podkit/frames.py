@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bucle.contracts.rows import category_text
+from bucle.contracts.row_rules import category_text
 from bucle.contracts.table import Column, ColumnType, TableSchema, Target
+from bucle.podkit.column_values import ARROW, WrongValues, typed
 from bucle.podkit.program import bad_configuration
-from bucle.podkit.values import ARROW, WrongValues, typed
 
 __all__ = [
     "ARROW",

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from bucle.contracts import capture
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reference import Reference
-from bucle.contracts.rows import NUMBER_LABEL_LIMIT, LabelContract
+from bucle.contracts.row_rules import NUMBER_LABEL_LIMIT, LabelContract
 from bucle.podkit.metrics import Answers, Floats, codes_of, per_row
-from bucle.podkit.row_check import SetAside, usable_labels
+from bucle.podkit.table_check import SetAside, usable_labels
 
 Truth = NDArray[np.float64] | NDArray[np.int64]
 

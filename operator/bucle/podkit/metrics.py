@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bucle.contracts.metrics import METRICS, PROBABILITY_FLOOR, TaskName
-from bucle.contracts.rows import NUMBER_LABEL_LIMIT
+from bucle.contracts.row_rules import NUMBER_LABEL_LIMIT
 
 Floats = NDArray[np.float64]
 

@@ -24,10 +24,10 @@ from bucle.contracts.reference import MODEL_REFERENCE_PATH, Reference
 from bucle.contracts.table import Column, TableSchema
 from bucle.podkit import store
 from bucle.podkit.array_path import ArrayPipeline, Arrays, array_pipeline
-from bucle.podkit.door import Door, frame_of
 from bucle.podkit.frames import known_only, without_unknown
 from bucle.podkit.metrics import Answers
 from bucle.podkit.program import ProgramError, bad_configuration
+from bucle.podkit.request_check import Door, frame_of
 from bucle.podkit.trusted_types import untrusted
 
 MODEL_FILE = "model.skops"

@@ -18,12 +18,10 @@ from bucle.contracts import capture
 from bucle.contracts.base import Document
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.reference import Reference
-from bucle.contracts.rows import LabelContract
+from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.task import EvaluateTask
 from bucle.podkit import store
-from bucle.podkit.losses import readable, truth_of, usable_feedback
-from bucle.podkit.program import ProgramError
-from bucle.podkit.tables import (
+from bucle.podkit.capture_join import (
     LABELLED,
     Asked,
     FileCache,
@@ -33,6 +31,8 @@ from bucle.podkit.tables import (
     newly_labelled_rows,
     served_rows,
 )
+from bucle.podkit.losses import readable, truth_of, usable_feedback
+from bucle.podkit.program import ProgramError
 from bucle.pods.judging import unjoined
 
 KNOWN = "bucle_known"

@@ -31,10 +31,7 @@ from bucle.contracts.table import TableSchema
 from bucle.contracts.task import JudgeTask
 from bucle.podkit import store
 from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW
-from bucle.podkit.frames import ARROW
-from bucle.podkit.losses import usable_feedback
-from bucle.podkit.program import Part, ProgramError, main
-from bucle.podkit.tables import (
+from bucle.podkit.capture_join import (
     ANSWERED,
     EARLY,
     FileCache,
@@ -46,6 +43,9 @@ from bucle.podkit.tables import (
     served_rows,
     with_labels,
 )
+from bucle.podkit.frames import ARROW
+from bucle.podkit.losses import usable_feedback
+from bucle.podkit.program import Part, ProgramError, main
 from bucle.pods.judging import Rules, Seen, evidence_of, unjoined
 
 log = logging.getLogger("bucle.judge")

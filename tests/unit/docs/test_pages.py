@@ -15,9 +15,9 @@ from tests.support.pages import PAGES, ROOT, Block, blocks, name, prose, words
 from bucle.contracts.export import DOCUMENTS
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reasons import REASONS
-from bucle.contracts.rows import LabelContract
+from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.table import Column
-from bucle.podkit.door import Door
+from bucle.podkit.request_check import Door
 from bucle.pods.serve import protocol
 from bucle.pods.serve.feedback import LabelRules, feedback_rows
 from bucle.resources import KINDS, parse

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 
 from bucle.contracts.table import Column, ColumnType, TableSchema, Target
-from bucle.podkit.door import Door
 from bucle.podkit.frames import (
     WrongValues,
     label_text,
@@ -21,6 +20,7 @@ from bucle.podkit.frames import (
     without_unknown,
 )
 from bucle.podkit.program import ProgramError
+from bucle.podkit.request_check import Door
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

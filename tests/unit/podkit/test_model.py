@@ -24,9 +24,9 @@ from sklearn.tree import DecisionTreeClassifier
 from tests.support.builders.train_pods import FEATURES, TARGETS, dataset, final_task, rows
 
 from bucle.contracts.reference import MODEL_REFERENCE_PATH
-from bucle.podkit.door import InvalidRequest
 from bucle.podkit.model import MODEL_FILE, LoadedModel, decide, files_digest, load_model
 from bucle.podkit.program import ProgramError
+from bucle.podkit.request_check import InvalidRequest
 from bucle.podkit.trusted_types import TRUSTED_TYPES, untrusted
 from bucle.pods.train.artifact import dumped
 from bucle.pods.train.final import run_final

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from bucle.engine.reads import Absent, Known, Observation, Source, Unavailable
-from bucle.externals.kept import Kept
 from bucle.externals.registry.client import MISSING, MlflowClient, RegistryError
 from bucle.externals.registry.values import (
     ModelVersion,
@@ -19,6 +18,7 @@ from bucle.externals.registry.values import (
     VersionsByTag,
     pairs,
 )
+from bucle.externals.slow_answers import Kept
 
 PAGE = 100
 """Each page has its own two seconds: 501 runs of 20 parameters in one answer never came in time."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from bucle.contracts.base import decimal_text
 from bucle.engine.reads import Known, Observation, Source, Unavailable
-from bucle.externals.kept import Kept
 from bucle.externals.sampler.values import Algorithm, Dimension, IntDimension, Pairs, Past, Suggest, Suggestion
+from bucle.externals.slow_answers import Kept
 
 SIGNIFICANT_DIGITS = 12
 

@@ -1,4 +1,7 @@
-"""What a ModelDeployment says of itself: conditions from the next state and the World. Pure; the only place with sentences.
+"""What a ModelDeployment says of itself: conditions from the next state and the World. Pure.
+
+Each condition's sentence is made here. What it quotes stands where it was found: a wait in `waiting`, a gate's finding in
+`gates`, why no version is wanted in `selection`, what keeps a pod in `workloads.trouble`.
 
 Available and Ready speak of what callers at the stable address reach.
 """
@@ -9,7 +12,7 @@ from bucle.contracts.result import Failure
 from bucle.engine.reads import Unavailable
 from bucle.engine.room import UnknownState
 from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
-from bucle.kinds.modeldeployment.gate_evaluation import open_gates
+from bucle.kinds.modeldeployment.gates.evaluation import open_gates
 from bucle.kinds.modeldeployment.identity import is_pinned
 from bucle.kinds.modeldeployment.registry import refused_before
 from bucle.kinds.modeldeployment.selection import Waiting, target

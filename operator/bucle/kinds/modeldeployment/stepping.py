@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from bucle.contracts.result import Failure
 from bucle.engine.reads import Known
 from bucle.kinds.modeldeployment.endings import condemn
-from bucle.kinds.modeldeployment.gate_evaluation import (
+from bucle.kinds.modeldeployment.gates.evaluation import (
     Decision,
     StepVerdict,
     evaluate_gates,

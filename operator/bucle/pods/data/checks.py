@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bucle.contracts.base import decimal_text
 from bucle.contracts.result import FailedExpectation
-from bucle.contracts.rows import category_text
+from bucle.contracts.row_rules import category_text
 from bucle.contracts.table import Allowed, Expectation, Nulls, Range, TableSchema, Unique
 from bucle.podkit.frames import exact_frame
 from bucle.podkit.program import bad_configuration

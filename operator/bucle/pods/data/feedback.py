@@ -11,13 +11,13 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from bucle.contracts.rows import LabelContract, category_text
+from bucle.contracts.row_rules import LabelContract, category_text
 from bucle.contracts.table import TableSchema, Target
 from bucle.contracts.task import FeedbackSource
+from bucle.podkit.capture_join import Asked, FileCache, LabelRule, Span, labelled_rows_back
 from bucle.podkit.frames import typed_table
 from bucle.podkit.program import bad_configuration
-from bucle.podkit.row_check import SetAside, usable_labels, usable_rows
-from bucle.podkit.tables import Asked, FileCache, LabelRule, Span, labelled_rows_back
+from bucle.podkit.table_check import SetAside, usable_labels, usable_rows
 
 MOST_REASONS = 10
 

@@ -19,8 +19,8 @@ from starlette.routing import Route
 from bucle.contracts import names
 from bucle.contracts.base import Document
 from bucle.contracts.capture import Watermark
-from bucle.podkit.door import Admitted, InvalidRequest
 from bucle.podkit.model import Prediction
+from bucle.podkit.request_check import Admitted, InvalidRequest
 from bucle.pods.serve import protocol
 from bucle.pods.serve.batching import Unanswerable
 from bucle.pods.serve.bodies import BadRequest, body_of, encoding_of, unpacked

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from bucle.podkit.door import Features
 from bucle.podkit.model import Prediction
+from bucle.podkit.request_check import Features
 
 Predict = Callable[[Sequence[Features]], Prediction]
 

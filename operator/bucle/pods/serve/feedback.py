@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from bucle.contracts.capture import RECEIVED, FeedbackBody, FeedbackRow, file_stem
-from bucle.contracts.rows import ID_LIMIT, Fault, LabelContract, Refused, cell_of, text_of, time_of
+from bucle.contracts.row_rules import ID_LIMIT, Fault, LabelContract, Refused, cell_of, text_of, time_of
 from bucle.contracts.table import Column
 from bucle.podkit.capture_files import feedback_table, feedback_uri
 from bucle.pods.serve.bodies import BadRequest

@@ -11,13 +11,13 @@ import numpy as np
 
 from bucle.contracts import capture
 from bucle.contracts.reference import FeatureProfile, Reference
-from bucle.contracts.rows import NUMBER_LABEL_LIMIT
+from bucle.contracts.row_rules import NUMBER_LABEL_LIMIT
 from bucle.contracts.table import Column
 from bucle.contracts.task import ServeTask
 from bucle.podkit import store
-from bucle.podkit.door import Features, arrays_of, frame_of
 from bucle.podkit.model import LoadedModel, Prediction, feature_columns, load_model
 from bucle.podkit.program import ProgramError, bad_configuration
+from bucle.podkit.request_check import Features, arrays_of, frame_of
 from bucle.pods.serve.batching import Predict
 
 log = logging.getLogger("bucle.serve")

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from bucle.contracts.capture import in_sample
-from bucle.contracts.rows import LabelContract
+from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.task import ServeTask
 from bucle.podkit.capture_files import Captured
-from bucle.podkit.door import Admitted
 from bucle.podkit.model import LoadedModel, Prediction
+from bucle.podkit.request_check import Admitted
 from bucle.pods.serve.batching import Batcher
 from bucle.pods.serve.bodies import BadRequest
 from bucle.pods.serve.feedback import FeedbackLog, LabelRules

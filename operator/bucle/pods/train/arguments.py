@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from bucle.contracts.rows import LabelContract, Refused
+from bucle.contracts.row_rules import LabelContract, Refused
 from bucle.contracts.table import Target
 from bucle.podkit.program import bad_configuration
 

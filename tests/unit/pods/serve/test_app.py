@@ -16,8 +16,8 @@ from tests.support.fakes.asgi import Answer, call
 from tests.support.fakes.small_model import FOREST, StoredModel, flights, reference, stored_model, v2_body
 
 from bucle.contracts.task import Model, ServeTask
-from bucle.podkit.door import Features
 from bucle.podkit.model import LoadedModel, Prediction, load_model
+from bucle.podkit.request_check import Features
 from bucle.pods.serve.app import application
 from bucle.pods.serve.batching import Batcher
 from bucle.pods.serve.compaction import Compactor

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bucle.contracts.rows import LabelContract
+from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.table import Column
 from bucle.podkit.model import Prediction
 from bucle.pods.serve.bodies import BadRequest

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bucle.kinds.modeldeployment.endings import DRAIN, condemn
-from bucle.kinds.modeldeployment.gate_evaluation import evaluate_gates, first_failed, gate_inputs, remembered
+from bucle.kinds.modeldeployment.gates.evaluation import evaluate_gates, first_failed, gate_inputs, remembered
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.verdict import Verdict
 from bucle.kinds.modeldeployment.registry import with_promotion

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bucle.contracts.rows import INTEGER_HIGHEST, INTEGER_LOWEST, Cell, Fault, Refused, cell_of, required
+from bucle.contracts.row_rules import INTEGER_HIGHEST, INTEGER_LOWEST, Cell, Fault, Refused, cell_of, required
 from bucle.contracts.table import Column
 from bucle.podkit.array_path import Arrays
 from bucle.podkit.frames import is_text

@@ -15,7 +15,7 @@ from bucle.contracts import capture
 from bucle.contracts.table import Column, Labels, TableSchema, Target
 from bucle.podkit import store
 from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri, hour_of
-from bucle.podkit.tables import (
+from bucle.podkit.capture_join import (
     Asked,
     FileCache,
     LabelRule,

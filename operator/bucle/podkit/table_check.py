@@ -1,4 +1,4 @@
-"""The contract of rows and labels (`contracts.rows`) for whole tables: what is usable stays, the rest is counted by reason.
+"""The contract of rows and labels (`contracts.row_rules`) for whole tables: what is usable stays, the rest is counted by reason.
 
 May know pyarrow and the contract. For typed tables of any source: captured rows, feedback, files.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucle.contracts.rows import (
+from bucle.contracts.row_rules import (
     ID_LIMIT,
     TIME_BEFORE,
     TIME_FROM,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucle.contracts.rows import Fault, LabelContract, Refused, cell_of, required
+from bucle.contracts.row_rules import Fault, LabelContract, Refused, cell_of, required
 from bucle.contracts.table import Column
 from bucle.podkit.frames import ARROW
-from bucle.podkit.row_check import usable_labels, usable_rows
+from bucle.podkit.table_check import usable_labels, usable_rows
 
 HOUR = Column(name="hour", type="Integer", minimum="0", maximum="23")
 AT = Column(name="at", type="Timestamp", role="Time")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bucle.externals.answers import AnswerCounts
-from bucle.kinds.modeldeployment.gate_evaluation import Decision, evaluate_gate, judge, remembered
+from bucle.kinds.modeldeployment.gates.evaluation import Decision, evaluate_gate, judge, remembered
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.steps.running import RunningStep
 from bucle.kinds.modeldeployment.traffic.counters import Counts

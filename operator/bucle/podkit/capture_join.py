@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bucle.contracts import capture, names
-from bucle.contracts.rows import LabelContract
+from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.table import Column, Labels, TableSchema
 from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW, lenient
 from bucle.podkit.capture_listing import FileCache, Span, capture_files, feedback_files, first_day
 from bucle.podkit.frames import ARROW, WrongValues, target_type, typed
-from bucle.podkit.row_check import usable_labels
+from bucle.podkit.table_check import usable_labels
 
 __all__ = [
     "ANSWERED",

@@ -1,8 +1,9 @@
 """What a row and a label are, the same for everybody who takes one in: servers, builds, judges, evaluations.
 
 Values are judged where they enter: whatever these functions let pass can be carried by JSON, by Parquet and by
-NumPy, and can break no batch, window or Dataset later. Problems name columns, rules and classes, never the values
-of a caller: they can be personal data. Standard library only.
+NumPy, and can break no batch, window or Dataset later. A rule of a column stands here for one value, in
+`podkit.table_check` for whole tables, and in `podkit.request_check` for the many values of a request. Problems name
+columns, rules and classes, never the values of a caller: they can be personal data. Standard library only.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucle.contracts.rows import Fault, Refused, cell_of
+from bucle.contracts.row_rules import Fault, Refused, cell_of
 from bucle.contracts.table import Column, TableSchema, Target
-from bucle.podkit.door import FEW, Door, InvalidRequest, cells_of, frame_of
 from bucle.podkit.frames import model_frame, typed_table
+from bucle.podkit.request_check import FEW, Door, InvalidRequest, cells_of, frame_of
 
 SCHEMA = TableSchema(
     target=Target(name="y", task="Binary", positive="1"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bucle.contracts.rows import Fault, LabelContract, Refused, category_text, cell_of, text_of
+from bucle.contracts.row_rules import Fault, LabelContract, Refused, category_text, cell_of, text_of
 from bucle.contracts.table import Column
 
 HOUR = Column(name="hour", type="Integer", minimum="0", maximum="23")

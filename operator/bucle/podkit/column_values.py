@@ -1,7 +1,7 @@
 """One column of a source as the type that the schema says: the same values, or the same refusal, whatever form it
 came in (text of a CSV file, a Parquet type, JSON).
 
-May know pyarrow, pandas and what a row is (`contracts.rows`). Refusals hold counts and row numbers, never values:
+May know pyarrow, pandas and what a row is (`contracts.row_rules`). Refusals hold counts and row numbers, never values:
 values can be personal data.
 """
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bucle.contracts.rows import (
+from bucle.contracts.row_rules import (
     EXACT_FLOATS_END,
     INTEGER_HIGHEST,
     INTEGER_LOWEST,
