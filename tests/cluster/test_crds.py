@@ -103,7 +103,8 @@ def namespace(installed: Kubectl) -> Iterator[str]:
 def started(installed: Kubectl, namespace: str) -> str:
     """The resourceVersion of a stored Experiment that has begun."""
     done(installed("create", "-n", namespace, "-f", "-", obj=valid("Experiment")))
-    begun = json.dumps({"status": {"inputs": {"datasetDigest": "sha256:1"}}})
+    trials = [{"index": index, "state": "Running"} for index in range(2)]
+    begun = json.dumps({"status": {"inputs": {"datasetDigest": "sha256:1"}, "trials": trials}})
     patch = ("patch", "mlexp", "flights", "-n", namespace, "--subresource=status", "--type=merge", "-p", begun)
     return str(json.loads(done(installed(*patch, "-o", "json")))["metadata"]["resourceVersion"])
 

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 from tests.support.worlds.experiment import MODEL, job_names, open_names, played, rows, said, started
+from tests.support.worlds.simulation import Simulation
 from tests.support.worlds.training import (
     LATE,
     OTHER_DIGEST,
     changed,
+    failure,
     final_result,
     finish_open_jobs,
     operator,
@@ -20,6 +22,7 @@ from tests.support.worlds.training import (
 )
 
 from bucle.contracts import names
+from bucle.contracts.result import Result
 from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import DATASET, EXPERIMENT
 
@@ -148,3 +151,102 @@ async def test_results_that_are_lost_end_a_trial_instead_of_repeating_it_for_eve
         sim.finish_job(mine, "written by another release")
         await sim.pass_time(timedelta(seconds=2))
     assert (rows(sim)[0]["state"], rows(sim)[0]["reason"]) == ("Failed", "ResultLost")
+
+
+# --- `limits.maxTrials` while it searches, and when the search is over ----------------------------------------
+
+
+def raise_trials(obj: JsonObject, wanted: int = 8) -> None:
+    obj["spec"]["limits"].update(maxTrials=wanted)
+
+
+def ready_message(sim: Simulation) -> str:
+    return str(next(c["message"] for c in sim.status(EXPERIMENT, "late")["conditions"] if c["type"] == "Ready"))
+
+
+async def test_trials_raised_during_the_final_fit_wait_for_run_and_nothing_is_lost() -> None:
+    sim, registry = await started()
+    for _ in range(2):
+        finish_open_jobs(sim)
+        await sim.pass_time(timedelta(seconds=10))
+    (fit,) = open_names(sim)
+    sim.edit(EXPERIMENT, "late", raise_trials)
+    await sim.pass_time(timedelta(seconds=30))
+    assert open_names(sim) == [fit]
+    assert "`limits.maxTrials` is 8 now and this search ended with 4: raise `run`" in ready_message(sim)
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered" and len(rows(sim)) == 4
+    assert "raise `run` to search again" in ready_message(sim)
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"].update(run=1))
+    await played(sim)
+    assert (said(sim)["Ready"], len(rows(sim)), len(registry.versions)) == ("True/Registered", 8, 2)
+    assert "raise `run`" not in ready_message(sim)
+
+
+@pytest.mark.parametrize("final", [final_result(), final_result(test="0.9")])
+async def test_trials_raised_after_the_end_change_nothing_and_are_told(final: Result) -> None:
+    sim, _ = await started()
+    await played(sim, final)
+    before, jobs = {**sim.status(EXPERIMENT, "late"), "conditions": None}, job_names(sim)
+    decided = said(sim)
+    sim.edit(EXPERIMENT, "late", raise_trials)
+    await sim.pass_time(timedelta(hours=1))
+    assert (said(sim), job_names(sim)) == (decided, jobs)
+    after = {**sim.status(EXPERIMENT, "late"), "conditions": None, "observedGeneration": before["observedGeneration"]}
+    assert after == before
+    assert "raise `run` to search again" in ready_message(sim)
+    sim.edit(EXPERIMENT, "late", lambda obj: raise_trials(obj, 4))
+    await sim.pass_time(timedelta(minutes=1))
+    assert "raise `run`" not in ready_message(sim)
+
+
+async def test_trials_raised_after_a_search_that_was_stopped_are_told_as_well() -> None:
+    sim, _ = await started(changed(LATE, lambda obj: obj["spec"]["limits"].update(maxFailedTrials=0)))
+    sim.fail_job(open_names(sim)[0], 1, failure("train", "ProgramFailed", "no space left"))
+    await sim.pass_time(timedelta(minutes=1))
+    sim.edit(EXPERIMENT, "late", raise_trials)
+    await sim.pass_time(timedelta(minutes=1))
+    assert said(sim)["Stalled"] == "True/TooManyFailedTrials"
+    assert "raise `run` to search again" in ready_message(sim)
+
+
+async def test_trials_raised_too_far_during_the_search_hold_it_until_they_are_lowered_again() -> None:
+    def wide(obj: JsonObject) -> None:
+        span = {"float": {"min": "0", "max": "1"}}
+        more = [{"name": f"estimator__parameter_{index:02}", **span} for index in range(62)]
+        obj["spec"]["parameters"] = [*obj["spec"]["parameters"], *more]
+
+    sim, _ = await started(changed(LATE, wide))
+    running = open_names(sim)
+    sim.edit(EXPERIMENT, "late", lambda obj: raise_trials(obj, 500))
+    await sim.pass_time(timedelta(seconds=10))
+    assert said(sim)["Stalled"] == "True/SearchTooLarge"
+    assert "to 2 at the least" in ready_message(sim)
+    assert open_names(sim) == running, "what runs goes on"
+    finish_open_jobs(sim)
+    await sim.pass_time(timedelta(minutes=5))
+    assert [row["state"] for row in rows(sim)] == ["Succeeded", "Succeeded"], "and is not lost"
+    assert sim.jobs(open_only=True) == []
+    sim.edit(EXPERIMENT, "late", lambda obj: raise_trials(obj, 6))
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered" and len(rows(sim)) == 6
+
+
+async def test_trials_lowered_to_those_that_have_begun_end_the_search() -> None:
+    sim, _ = await started()
+    sim.edit(EXPERIMENT, "late", lambda obj: raise_trials(obj, 2))
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered" and len(rows(sim)) == 2
+
+
+async def test_a_state_of_a_newer_release_is_held_and_left_by_a_raised_run() -> None:
+    sim, _ = await started()
+    running = open_names(sim)
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["status"]["trials"][1].update(state="Paused"))
+    await sim.pass_time(timedelta(hours=1))
+    assert said(sim)["Stalled"] == "True/StatusUnknown"
+    assert "status.trials[].state is 'Paused'" in ready_message(sim)
+    assert (open_names(sim), rows(sim)[1]["state"]) == (running, "Paused")
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"].update(run=1))
+    await played(sim)
+    assert said(sim)["Ready"] == "True/Registered"

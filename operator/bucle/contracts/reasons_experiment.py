@@ -10,7 +10,7 @@ EXPERIMENT: dict[str, Reason] = {
     ),
     "SearchTooLarge": Reason(
         "The record of all trials would not fit into the object.",
-        "Lower `limits.maxTrials` or search fewer parameters, and raise `run` in one edit once it has started.",
+        "Lower `limits.maxTrials`, once it has started to no fewer than have begun; or search fewer parameters, then with a raised `run` in one edit.",
         Fault.USER,
     ),
     "SearchRunning": Reason("Trials are running.", "Wait."),

@@ -174,7 +174,7 @@ class ExperimentLimits(Model):
     )
 
     max_trials: Annotated[int, Field(ge=1, le=500)] = Field(
-        default=10, description="Trials in all; may be raised while it runs."
+        default=10, description="Trials in all; may be changed while it searches, to no fewer than have begun."
     )
     parallel_trials: Annotated[int, Field(ge=1, le=50)] = Field(default=1, description="Trials at a time.")
     max_failed_trials: Annotated[int, Field(ge=0, le=500)] = Field(
@@ -291,12 +291,13 @@ class Experiment(Resource):
         Rule(
             f"{_STARTED} || {_RAISED} || ({_SAME} && {_SAME_LIMITS})",
             "a started Experiment must not change unless `run` is changed in the same edit; "
-            "`limits.maxTrials` alone may be raised",
+            "`limits.maxTrials` alone may be changed",
             ".spec",
         ),
         Rule(
-            f"{_STARTED} || {_RAISED} || self.spec.limits.maxTrials >= oldSelf.spec.limits.maxTrials",
-            "`limits.maxTrials` must not be lowered once the Experiment has started, unless `run` is changed",
+            f"{_STARTED} || {_RAISED} || self.spec.limits.maxTrials >= oldSelf.spec.limits.maxTrials"
+            " || !has(oldSelf.status.trials) || self.spec.limits.maxTrials >= size(oldSelf.status.trials)",
+            "`limits.maxTrials` must not be lower than the number of trials that have begun, unless `run` is changed",
             ".spec.limits.maxTrials",
         ),
     )

@@ -104,7 +104,10 @@ class Final(Model):
 
     job: Short | None = Field(default=None, description="Name of the Job.")
     attempt: int | None = Field(default=None, description="Which attempt, from 0.")
-    state: Short | None = Field(default=None, description="What is known of it.")
+    state: Short | None = Field(
+        default=None,
+        description="Fitting, Waiting, Passed (not yet seen in the registry), Registered, NotRegistered, Refused or Stopped.",
+    )
     reason: Short | None = Field(default=None, description="How it ended or why it waits, in one word.")
     message: Text | None = Field(default=None, description="What was tried, on what, and what to do next.")
     image: Uri | None = Field(default=None, description="Image of the Job, pinned.")
@@ -129,6 +132,7 @@ class Final(Model):
     question: Short | None = Field(default=None, description="Digest of what the model answers: target and classes.")
     champion: ChampionComparison | None = Field(default=None, description="The comparison with the champion.")
     run_id: Short | None = Field(default=None, description="Its run in MLflow.")
+    max_trials: int | None = Field(default=None, description="`limits.maxTrials` when the search ended.")
     model: ModelReference | None = Field(default=None, description="The model.")
 
 

@@ -10,7 +10,7 @@ STARTED = [
         "Experiment",
         "",
         "a started Experiment must not change unless `run` is changed in the same edit; "
-        "`limits.maxTrials` alone may be raised",
+        "`limits.maxTrials` alone may be changed",
         accepted,
         {field: value},
         started=True,
@@ -27,12 +27,12 @@ STARTED = [
     RuleCase(
         "Experiment",
         "",
-        f"`{field}` must not be lowered once the Experiment has started" + unless,
-        {f"spec.{field}": accepted},
-        {f"spec.{field}": refused},
+        "`limits.maxTrials` must not be lower than the number of trials that have begun, unless `run` is changed",
+        {"spec.limits.maxTrials": accepted},
+        {"spec.limits.maxTrials": 1},
         started=True,
     )
-    for field, accepted, refused, unless in (("limits.maxTrials", 5, 3, ", unless `run` is changed"),)
+    for accepted in (5, 3, 2)
 ]
 
 _PARAMETER = "spec.parameters.0."

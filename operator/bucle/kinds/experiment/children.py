@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import datetime
+from dataclasses import replace
 from typing import NoReturn
 
 from bucle.contracts import names
@@ -21,11 +21,11 @@ from bucle.contracts.task import (
 )
 from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
+from bucle.kinds.experiment.state import Champion, Fit, Inputs, Trial
 from bucle.kinds.experiment.world import World
 from bucle.resources.base import parse_duration
 from bucle.resources.documents import to_dict
 from bucle.resources.experiment import SklearnClass
-from bucle.resources.experiment_status import Final, Inputs, Trial
 from bucle.workloads import attempt as attempts
 from bucle.workloads.jobs import JobSpec, task_job
 from bucle.workloads.platform import Platform
@@ -58,59 +58,62 @@ def trial_task(world: World, inputs: Inputs, row: Trial) -> TrialTask:
     spec = world.experiment.spec
     return TrialTask(
         name=world.owner.name,
-        index=row.index or 0,
+        index=row.index,
         dataset=_version(inputs),
         trainer=_trainer(world),
         params={name: literal(value) for name, value in row.params.items()},
-        seed=row.seed or 0,
+        seed=row.seed,
         metric=spec.objective.metric,
     )
 
 
-def final_task(platform: Platform, world: World, inputs: Inputs, final: Final) -> FinalTask:
+def final_task(platform: Platform, world: World, inputs: Inputs, fit: Fit) -> FinalTask:
     """Rows are grouped as the pinned version's manifest says: the Dataset may have been edited since."""
     owner, spec = world.owner, world.experiment.spec
     return FinalTask(
         name=owner.name,
         dataset=_version(inputs),
         trainer=_trainer(world),
-        params={name: literal(value) for name, value in final.params.items()},
-        seed=final.seed or 0,
+        params={name: literal(value) for name, value in fit.params.items()},
+        seed=fit.seed,
         metric=spec.objective.metric,
-        champion=_champion(world, final),
+        champion=_champion(world, fit.champion),
         model_location=names.model_location(platform.store_uri, owner.namespace, owner.name, owner.uid),
     )
 
 
-def trial_job(platform: Platform, world: World, inputs: Inputs, row: Trial) -> tuple[Child, ...]:
-    job = _job(world, row.job, TRIAL, row.image or platform.image_worker, trial_task(world, inputs, row), fits=1)
+def trial_job(platform: Platform, world: World, inputs: Inputs, row: Trial, name: str) -> tuple[Child, ...]:
+    job = _job(world, name, TRIAL, row.image, trial_task(world, inputs, row), fits=1)
     return task_job(platform, world.owner, job)
 
 
-def final_job(platform: Platform, world: World, inputs: Inputs, final: Final) -> tuple[Child, ...]:
-    task = final_task(platform, world, inputs, final)
+def final_job(platform: Platform, world: World, inputs: Inputs, fit: Fit) -> tuple[Child, ...]:
+    task = final_task(platform, world, inputs, fit)
     # Once on train and validation, and once for each fold that is predicted.
-    job = _job(world, final.job, FINAL, final.image or platform.image_worker, task, fits=1 + task.folds)
+    job = _job(world, fit.job, FINAL, fit.image, task, fits=1 + task.folds)
     return task_job(platform, world.owner, job)
 
 
 def placed_trial(world: World, inputs: Inputs, row: Trial) -> Trial:
     """The row with its Job's name: a live Job that runs exactly this task (lost status), else a name never used."""
-    attempt = _free_or_same(world, inputs, row.index, row.attempt or 0, trial_task(world, inputs, row))
-    job = names.trial_job(world.owner.name, world.owner.uid, row.index or 0, attempt, inputs.run or 0)
-    return row.model_copy(update={"attempt": attempt, "job": job})
+    number = _free_or_same(world, inputs, row.index, row.attempt.number, trial_task(world, inputs, row))
+    job = names.trial_job(world.owner.name, world.owner.uid, row.index, number, inputs.run)
+    return replace(row, attempt=replace(row.attempt, number=number), job=job)
 
 
-def placed_final(platform: Platform, world: World, inputs: Inputs, final: Final) -> Final:
-    task = final_task(platform, world, inputs, final)
-    attempt = _free_or_same(world, inputs, None, final.attempt or 0, task)
-    job = names.final_job(world.owner.name, world.owner.uid, attempt, inputs.run or 0)
-    return final.model_copy(update={"attempt": attempt, "job": job})
+def placed_fit(platform: Platform, world: World, inputs: Inputs, fit: Fit) -> Fit:
+    """The same for the final fit."""
+    number = _free_or_same(world, inputs, None, fit.attempt.number, final_task(platform, world, inputs, fit))
+    return replace(fit, attempt=replace(fit.attempt, number=number), job=final_name(world, inputs, number))
+
+
+def final_name(world: World, inputs: Inputs, number: int) -> str:
+    return names.final_job(world.owner.name, world.owner.uid, number, inputs.run)
 
 
 def index_and_attempt(world: World, inputs: Inputs, job: str) -> tuple[int | None, int] | None:
     """Which trial (None: the final fit) and attempt of this run the Job's name stands for; None for other runs."""
-    prefix = names.experiment_jobs(world.owner.name, world.owner.uid, inputs.run or 0)
+    prefix = names.experiment_jobs(world.owner.name, world.owner.uid, inputs.run)
     found = _REST.fullmatch(job.removeprefix(prefix)) if job.startswith(prefix) else None
     if found is None:
         return None
@@ -128,12 +131,10 @@ def _free_or_same(world: World, inputs: Inputs, index: int | None, attempt: int,
     return number
 
 
-def _job(
-    world: World, name: str | None, component: str, image: str, task: TrialTask | FinalTask, *, fits: int
-) -> JobSpec:
+def _job(world: World, name: str, component: str, image: str, task: TrialTask | FinalTask, *, fits: int) -> JobSpec:
     spec = world.experiment.spec
     return JobSpec(
-        name=name or "",
+        name=name,
         component=component,
         image=image,
         task=task,
@@ -143,9 +144,7 @@ def _job(
 
 
 def _version(inputs: Inputs) -> DatasetVersion:
-    return DatasetVersion(
-        name=inputs.dataset or "", digest=inputs.dataset_digest or "", location=inputs.dataset_location or ""
-    )
+    return DatasetVersion(name=inputs.dataset, digest=inputs.dataset_digest, location=inputs.dataset_location)
 
 
 def _trainer(world: World) -> SklearnTrainer:
@@ -165,19 +164,15 @@ def _step(given: SklearnClass) -> Step:
     )
 
 
-def _champion(world: World, final: Final) -> ChampionModel | None:
+def _champion(world: World, fixed: Champion | None) -> ChampionModel | None:
     spec = world.experiment.spec.champion
-    if spec is None or final.champion_uri is None or final.champion_digest is None:
+    if spec is None or fixed is None:
         return None
     return ChampionModel(
-        version=str(final.champion_version),
-        uri=final.champion_uri,
-        digest=final.champion_digest,
-        dataset_location=final.champion_dataset,
+        version=str(fixed.version),
+        uri=fixed.uri,
+        digest=fixed.digest,
+        dataset_location=fixed.dataset,
         metric=spec.metric,
         on=spec.data,
     )
-
-
-def is_due(not_before: datetime | None, now: datetime) -> bool:
-    return not_before is None or not_before <= now

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from bucle.contracts.canonical import sha256_hex
 from bucle.contracts.names import registered_model
+from bucle.kinds.experiment.state import Inputs
 from bucle.resources.dataset_status import DatasetVersion
 from bucle.resources.documents import written
 from bucle.resources.experiment import Experiment
-from bucle.resources.experiment_status import Inputs, SplitDigests
+from bucle.resources.experiment_status import SplitDigests
 from bucle.workloads.platform import Platform
 
 ENGINE = "optuna 5"
@@ -20,12 +21,14 @@ def spec_hash(experiment: Experiment) -> str:
     return sha256_hex(written(experiment.spec, {"limits", "run", "pod"}))
 
 
-def pinned(platform: Platform, experiment: Experiment, version: DatasetVersion, now: datetime) -> Inputs:
-    """All that the outcome depends on.
+def pinned(platform: Platform, experiment: Experiment, version: DatasetVersion, now: datetime) -> Inputs | None:
+    """All that the outcome depends on; None of a version that does not say what it is and where it lies.
 
     The key says which run this is, by what a person wrote: the cluster by a setting, which a rebuild keeps, and never
     what the Dataset holds today. When status is lost a month later, the data have moved on and the run is still this.
     """
+    if version.digest is None or version.location is None:
+        return None
     metadata, spec = experiment.metadata, experiment.spec
     hashed = spec_hash(experiment)
     key = sha256_hex([platform.cluster_name, metadata.namespace, metadata.name, hashed, spec.run])
@@ -69,4 +72,4 @@ def final_key(inputs: Inputs) -> str:
 
 def _fits(inputs: Inputs) -> str:
     """What was fitted on other data is another fit, also of one and the same run."""
-    return f"{inputs.registration_key}/{(inputs.dataset_digest or '').removeprefix('sha256:')[:12]}"
+    return f"{inputs.registration_key}/{inputs.dataset_digest.removeprefix('sha256:')[:12]}"

@@ -10,18 +10,17 @@ limit is then +margin (DESIGN §2).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from bucle.contracts import student
 from bucle.contracts.base import decimal_text
 from bucle.contracts.metrics import METRICS, TaskName, estimated_metric
 from bucle.contracts.result import ChampionResult, FinalResult
-from bucle.resources.base import Interval
+from bucle.kinds.experiment.state import Bounds, ComparedOn, Comparison, ComparisonState
 from bucle.resources.experiment import AbsoluteGate, Champion, ExperimentSpec
-from bucle.resources.experiment_status import ChampionComparison
 
 MINIMUM_GROUPS = 5
-MISSING, INCOMPATIBLE, UNDECIDED, COMPARED = "Missing", "Incompatible", "Undecided", "Compared"
 
 
 class Verdict(NamedTuple):
@@ -78,49 +77,47 @@ def _measured(gate: AbsoluteGate, result: FinalResult) -> str | None:
     return result.out_of_fold.value if result.out_of_fold.metric == gate.metric else None
 
 
-def compared(spec: Champion, before: ChampionComparison | None, found: ChampionResult | None) -> ChampionComparison:
+def compared(spec: Champion, before: Comparison | None, found: ChampionResult | None) -> Comparison:
     """What status says of the comparison. `before` was fixed when the final fit began: version, or that there is none."""
-    known = before or ChampionComparison(state=MISSING)
+    known = before or Comparison(ComparisonState.MISSING)
     if found is None:
         return known
-    interval = None
-    if found.difference is not None and found.standard_error is not None and (found.groups or 0) >= 2:
-        measured = (float(found.difference), float(found.standard_error), found.groups or 0, float(spec.confidence))
-        interval = Interval(
-            lower=decimal_text(student.lower_bound(*measured)), upper=decimal_text(student.upper_bound(*measured))
-        )
-    enough = found.state == COMPARED and interval is not None and (found.groups or 0) >= MINIMUM_GROUPS
-    state = COMPARED if enough else INCOMPATIBLE if found.state == INCOMPATIBLE else UNDECIDED
-    return known.model_copy(
-        update={
-            "state": state,
-            "data": found.on,
-            "difference": found.difference,
-            "interval": interval,
-            "groups": found.groups,
-            "rows": found.rows,
-        }
+    interval, groups = None, found.groups if found.groups is not None else 0
+    if found.difference is not None and found.standard_error is not None and groups >= 2:
+        measured = (float(found.difference), float(found.standard_error), groups, float(spec.confidence))
+        interval = Bounds(decimal_text(student.lower_bound(*measured)), decimal_text(student.upper_bound(*measured)))
+    state = ComparisonState(found.state)
+    if state is ComparisonState.COMPARED and (interval is None or groups < MINIMUM_GROUPS):
+        state = ComparisonState.UNDECIDED
+    return replace(
+        known,
+        state=state,
+        data=ComparedOn(found.on) if found.on is not None else None,
+        difference=found.difference,
+        interval=interval,
+        groups=found.groups,
+        rows=found.rows,
     )
 
 
-def champion(spec: Champion, comparison: ChampionComparison, found: ChampionResult | None = None) -> Verdict:
+def champion(spec: Champion, comparison: Comparison, found: ChampionResult | None = None) -> Verdict:
     """The verdict on a comparison as status holds it; `found` has the pod's own words for why there is none."""
     name = f"champion version {comparison.version}"
-    if comparison.state == MISSING:
+    if comparison.state is ComparisonState.MISSING:
         return _by_rule(spec.on_missing, "NotBetter", f"alias {spec.alias} names no version to compare with")
-    if comparison.state == INCOMPATIBLE:
+    if comparison.state is ComparisonState.INCOMPATIBLE:
         why = found.message if found is not None else "it has no digest, so it was not registered by an Experiment"
         return _by_rule(spec.on_incompatible, "ChampionIncompatible", _because(f"{name} cannot be compared", why))
-    if comparison.state == UNDECIDED or comparison.interval is None:
+    if comparison.state is ComparisonState.UNDECIDED or comparison.interval is None:
         few = f"{comparison.groups or 0} groups are too few, {MINIMUM_GROUPS} are needed"
         why = (found.message if found is not None else "") or few
         return _by_rule(spec.on_undecided, "ChampionUndecided", _because(f"{name} cannot be compared", why))
     return _by_interval(spec, comparison, comparison.interval, name)
 
 
-def _by_interval(spec: Champion, comparison: ChampionComparison, interval: Interval, name: str) -> Verdict:
-    lower, upper, margin = float(interval.lower or "0"), float(interval.upper or "0"), float(spec.margin)
-    old_rows = spec.data == "Newest" and comparison.data == "Test"
+def _by_interval(spec: Champion, comparison: Comparison, interval: Bounds, name: str) -> Verdict:
+    lower, upper, margin = float(interval.lower), float(interval.upper), float(spec.margin)
+    old_rows = spec.data == "Newest" and comparison.data is ComparedOn.TEST
     limit, wanted = (margin, "not worse") if old_rows else (-margin, "better")
     where = "the test split, for no group is new to the champion" if old_rows else f"{comparison.data or spec.data}"
     told = (

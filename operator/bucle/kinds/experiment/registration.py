@@ -6,8 +6,8 @@ the final run only after everything else is done, so an outcome found there may 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from bucle.contracts import names
@@ -25,17 +25,15 @@ from bucle.externals.registry.values import (
     SetAlias,
     pairs,
 )
-from bucle.kinds.experiment import records
 from bucle.kinds.experiment.identity import final_key, model_name, tracking_name, trial_key
+from bucle.kinds.experiment.state import Final, FinalState, Inputs, Judged, Model, State, Stopped, Trial, TrialState
 from bucle.kinds.experiment.world import World
-from bucle.resources.base import ModelReference
-from bucle.resources.experiment_status import ExperimentStatus, Final, Inputs, Trial
 
 EFFECTS_PER_RUN = 20
 """An effect may take 10 s and the lease must not end meanwhile; the rest follows in the next run."""
 
 
-def remembered(world: World, inputs: Inputs) -> tuple[Final, Inputs] | None:
+def remembered(world: World, inputs: Inputs) -> tuple[Judged, Inputs] | None:
     """The outcome of this very run as the registry tells it, when status knows nothing of it (any more), and what it
     was learned from: the Dataset may hold other data by now."""
     versions, runs = world.registry.versions, world.registry.runs
@@ -46,11 +44,9 @@ def remembered(world: World, inputs: Inputs) -> tuple[Final, Inputs] | None:
     for run in runs.value:
         outcome = run.tag(names.TAG_OUTCOME)
         if outcome is not None and ends_unregistered(outcome):
-            state = records.KEPT if outcome == "NotRegistered" else records.REFUSED
+            state = FinalState.KEPT if outcome == "NotRegistered" else FinalState.REFUSED
             told = f"recorded on MLflow run {run.run_id}"
-            return Final(state=state, reason=outcome, message=told, run_id=run.run_id), _learned_from(
-                world, inputs, run
-            )
+            return _recorded(state, outcome, told, run_id=run.run_id), _learned_from(world, inputs, run)
     return None
 
 
@@ -67,76 +63,96 @@ def _learned_from(world: World, inputs: Inputs, recorded: ModelVersion | Run) ->
     if not name or not digest or digest == inputs.dataset_digest:
         return inputs
     location = names.dataset_location(world.platform.store_uri, world.owner.namespace, name, digest)
-    return inputs.model_copy(
-        update={"dataset": name, "dataset_digest": digest, "dataset_location": location, "split_digests": None}
+    return replace(inputs, dataset=name, dataset_digest=digest, dataset_location=location, split_digests=None)
+
+
+def _of_version(version: ModelVersion) -> Judged:
+    told = "recorded on the registered version"
+    return replace(
+        _recorded(FinalState.PASSED, "GatesPassed", told), estimate=_estimate_of(version), model=_model(version)
     )
 
 
-def _of_version(version: ModelVersion) -> Final:
-    estimate = json.loads(version.tag(names.TAG_REFERENCE) or "{}")
-    return Final(
-        state=records.PASSED,
-        reason="GatesPassed",
-        message="recorded on the registered version",
-        out_of_fold_metric=estimate.get("metric"),
-        out_of_fold=estimate.get("value"),
-        out_of_fold_error=estimate.get("standardError"),
-        out_of_fold_groups=estimate.get("groups"),
-        out_of_fold_rows=estimate.get("rows"),
-        model=_reference(version),
+def _estimate_of(version: ModelVersion) -> Estimate | None:
+    """The reference that was written when the version was made; none where a hand has changed the tag since."""
+    try:
+        return Estimate.model_validate_json(version.tag(names.TAG_REFERENCE) or "{}")
+    except ValueError:
+        return None
+
+
+def _recorded(state: FinalState, reason: str, message: str, run_id: str | None = None) -> Judged:
+    return Judged(
+        state=state,
+        fit=None,
+        reason=reason,
+        message=message,
+        metrics={},
+        question=None,
+        estimate=None,
+        model=None,
+        run_id=run_id,
+        finished_at=None,
     )
 
 
-def seen(world: World, status: ExperimentStatus, inputs: Inputs) -> ExperimentStatus:
-    """The status with what the registry shows: run ids, the version, and that all is told."""
+def seen(world: World, state: State, inputs: Inputs) -> State:
+    """The state with what the registry shows: run ids, the version, and that all is told."""
     runs = world.registry.runs
     if not isinstance(runs, Known):
-        return status
+        return state
     by_key = {run.tag(names.TAG_KEY): run for run in reversed(runs.value)}
-    rows = tuple(_with_run(row, by_key.get(trial_key(inputs, row.index or 0))) for row in status.trials)
-    final = status.final
-    if final is not None and final.state == records.PASSED:
-        final = _registered(world, final)
-    if final is not None and final.state in records.DECIDED:
+    rows = tuple(_with_run(row, by_key.get(trial_key(inputs, row.index))) for row in state.trials)
+    final = state.final
+    if isinstance(final, Judged):
+        final = _registered(world, final) if final.state is FinalState.PASSED else final
         run = by_key.get(final_key(inputs))
-        every = [by_key.get(trial_key(inputs, row.index or 0)) for row in rows]
-        if run is not None and _told(run) and all(found is not None and not found.open for found in every):
-            final = final.model_copy(update={"run_id": run.run_id})
-    return status.model_copy(update={"trials": rows, "final": final})
+        every = [by_key.get(trial_key(inputs, row.index)) for row in rows]
+        closed = all(found is not None and not found.open for found in every)
+        if final.decided and closed and run is not None and _told(run):
+            final = replace(final, run_id=run.run_id)
+    return replace(state, trials=rows, final=final)
 
 
-def effects(world: World, status: ExperimentStatus, inputs: Inputs) -> tuple[Effect, ...]:
+def effects(world: World, state: State, inputs: Inputs) -> tuple[Effect, ...]:
     """What the registry must be told now, a bounded part at a time; nothing while it cannot be asked."""
     runs = world.registry.runs
     if not isinstance(runs, Known):
         return ()
     by_key = {run.tag(names.TAG_KEY): run for run in reversed(runs.value)}
-    return tuple(islice(_effects(world, status, inputs, by_key), EFFECTS_PER_RUN))
+    return tuple(islice(_effects(world, state, inputs, by_key), EFFECTS_PER_RUN))
 
 
-def _effects(world: World, status: ExperimentStatus, inputs: Inputs, by_key: dict[str | None, Run]) -> Iterator[Effect]:
+def _effects(world: World, state: State, inputs: Inputs, by_key: dict[str | None, Run]) -> Iterator[Effect]:
     metric = world.experiment.spec.objective.metric
-    for row in status.trials:
-        run = by_key.get(trial_key(inputs, row.index or 0))
+    for row in state.trials:
+        run = by_key.get(trial_key(inputs, row.index))
         if run is None:
-            yield _run(world, inputs, trial_key(inputs, row.index or 0), f"t{row.index}")
-        elif run.open and not records.is_open(row):
+            yield _run(world, inputs, trial_key(inputs, row.index), f"t{row.index}")
+        elif run.open and not row.open:
             yield _closed_trial(run, row, metric)
-    final = status.final
-    if final is None or (final.job is None and final.state not in records.DECIDED):
-        if final is not None and final.state == records.PASSED:
-            yield from _registering(world, final, inputs, None)
+    final = state.final
+    if final is None:
         return
     run = by_key.get(final_key(inputs))
-    if run is None:
-        yield _run(world, inputs, final_key(inputs), "final")
+    if isinstance(final, Judged) and final.fit is None and not final.decided:
+        yield from _registering(world, final, inputs, None)
+    elif isinstance(final, Stopped) and final.fit is None:
         return
-    if final.state == records.PASSED:
-        yield from _registering(world, final, inputs, run)
-    elif final.state in records.DECIDED and not _told(run):
-        yield _closed_final(run, final)
-    elif final.state == records.STOPPED and run.open:
-        yield CloseRun(run.run_id, "FAILED")
+    elif run is None:
+        yield _run(world, inputs, final_key(inputs), "final")
+    else:
+        yield from _of_final(world, final, inputs, run)
+
+
+def _of_final(world: World, final: Final, inputs: Inputs, run: Run) -> Iterator[Effect]:
+    match final:
+        case Judged() if not final.decided:
+            yield from _registering(world, final, inputs, run)
+        case Judged() if not _told(run):
+            yield _closed_final(run, final)
+        case Stopped() if run.open:
+            yield CloseRun(run.run_id, "FAILED")
 
 
 def _told(run: Run) -> bool:
@@ -144,24 +160,21 @@ def _told(run: Run) -> bool:
 
 
 def _with_run(row: Trial, run: Run | None) -> Trial:
-    return row.model_copy(update={"run_id": run.run_id}) if run is not None and row.run_id is None else row
+    return replace(row, run_id=run.run_id) if run is not None and row.run_id is None else row
 
 
-def _reference(version: ModelVersion) -> ModelReference:
-    digest = version.tag(names.TAG_MODEL_DIGEST)
-    return ModelReference(name=version.model, version=version.version, uri=version.source, digest=digest)
+def _model(version: ModelVersion) -> Model:
+    return Model(version.model, version.version, version.source, version.tag(names.TAG_MODEL_DIGEST))
 
 
-def _registered(world: World, final: Final) -> Final:
+def _registered(world: World, final: Judged) -> Judged:
     versions, alias = world.registry.versions, world.registry.alias
     if not isinstance(versions, Known) or not versions.value:
         return final
     version = versions.value[0]
-    known = final.model_copy(update={"model": _reference(version)})
+    known = replace(final, model=_model(version))
     if isinstance(alias, Known) and alias.value.version >= version.version:
-        return known.model_copy(
-            update={"state": records.REGISTERED, "reason": "Registered", "message": _named(version)}
-        )
+        return replace(known, state=FinalState.REGISTERED, reason="Registered", message=_named(version))
     return known
 
 
@@ -169,7 +182,7 @@ def _named(version: ModelVersion) -> str:
     return f"{version.model} version {version.version}"
 
 
-def _registering(world: World, final: Final, inputs: Inputs, run: Run | None) -> Iterator[Effect]:
+def _registering(world: World, final: Judged, inputs: Inputs, run: Run | None) -> Iterator[Effect]:
     versions, register, model = world.registry.versions, world.experiment.spec.register_, model_name(world.experiment)
     if not isinstance(versions, Known) or register is None or model is None or final.model is None:
         return
@@ -181,58 +194,53 @@ def _registering(world: World, final: Final, inputs: Inputs, run: Run | None) ->
     elif run is not None:
         yield RegisterVersion(
             model=model,
-            source=final.model.uri or "",
-            key=inputs.registration_key or "",
+            source=final.model.uri,
+            key=inputs.registration_key,
             run_id=run.run_id,
-            tags=pairs(_version_tags(world, final, inputs)),
+            tags=pairs(_version_tags(world, final, final.model, inputs)),
         )
 
 
-def _version_tags(world: World, final: Final, inputs: Inputs) -> dict[str, str]:
-    estimate = Estimate(
-        metric=final.out_of_fold_metric or world.experiment.spec.objective.metric,
-        value=final.out_of_fold or "0",
-        standard_error=final.out_of_fold_error or "0",
-        groups=final.out_of_fold_groups or 0,
-        rows=final.out_of_fold_rows or 0,
-    )
+def _version_tags(world: World, final: Judged, model: Model, inputs: Inputs) -> dict[str, str]:
+    """What is not known has no tag: a reader takes an empty one for a fact."""
     return {
         names.TAG_OWNER: f"{world.owner.namespace}/{world.owner.name}",
-        names.TAG_MODEL_DIGEST: (final.model.digest if final.model else None) or "",
-        names.TAG_DATASET_NAME: inputs.dataset or "",
-        names.TAG_DATASET_DIGEST: inputs.dataset_digest or "",
-        names.TAG_SPEC_HASH: inputs.spec_hash or "",
-        names.TAG_REFERENCE: canonical_json(estimate.as_json()),
+        names.TAG_DATASET_NAME: inputs.dataset,
+        names.TAG_DATASET_DIGEST: inputs.dataset_digest,
+        names.TAG_SPEC_HASH: inputs.spec_hash,
+        **({names.TAG_MODEL_DIGEST: model.digest} if model.digest is not None else {}),
+        **({names.TAG_REFERENCE: canonical_json(final.estimate.as_json())} if final.estimate is not None else {}),
         **({names.TAG_QUESTION: final.question} if final.question else {}),
     }
 
 
 def _run(world: World, inputs: Inputs, key: str, name: str) -> EnsureRun:
     tags = {
-        names.TAG_OWNER: inputs.registration_key or "",
-        names.TAG_DATASET_NAME: inputs.dataset or "",
-        names.TAG_DATASET_DIGEST: inputs.dataset_digest or "",
-        names.TAG_SPEC_HASH: inputs.spec_hash or "",
+        names.TAG_OWNER: inputs.registration_key,
+        names.TAG_DATASET_NAME: inputs.dataset,
+        names.TAG_DATASET_DIGEST: inputs.dataset_digest,
+        names.TAG_SPEC_HASH: inputs.spec_hash,
     }
     return EnsureRun(tracking_name(world.experiment), key=key, name=name, tags=pairs(tags))
 
 
 def _closed_trial(run: Run, row: Trial, metric: str) -> CloseRun:
-    good = row.state == records.SUCCEEDED and row.value is not None
+    good = row.state is TrialState.SUCCEEDED and row.value is not None
     return CloseRun(
         run.run_id,
         "FINISHED" if good else "FAILED",
         params=pairs(dict(row.params)),
         metrics=((metric, row.value),) if good and row.value is not None else (),
-        tags=((names.TAG_TRIAL, str(row.index)), (names.TAG_REASON, row.reason or "Succeeded")),
+        tags=((names.TAG_TRIAL, str(row.index)), (names.TAG_REASON, row.reason or row.state)),
     )
 
 
-def _closed_final(run: Run, final: Final) -> CloseRun:
-    outcome = final.reason or "Failed"
-    digest = final.model.digest if final.model else None
-    tags = {names.TAG_OUTCOME: outcome, names.TAG_MODEL_DIGEST: digest or ""}
+def _closed_final(run: Run, final: Judged) -> CloseRun:
+    tags = {names.TAG_OUTCOME: final.reason}
+    if final.model is not None and final.model.digest is not None:
+        tags[names.TAG_MODEL_DIGEST] = final.model.digest
     metrics = dict(final.metrics)
-    if final.out_of_fold is not None:
-        metrics["out_of_fold"] = final.out_of_fold
-    return CloseRun(run.run_id, "FINISHED", params=pairs(dict(final.params)), metrics=pairs(metrics), tags=pairs(tags))
+    if final.estimate is not None:
+        metrics["out_of_fold"] = final.estimate.value
+    params = dict(final.fit.params) if final.fit is not None else {}
+    return CloseRun(run.run_id, "FINISHED", params=pairs(params), metrics=pairs(metrics), tags=pairs(tags))

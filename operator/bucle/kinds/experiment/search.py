@@ -6,17 +6,18 @@ search repeats exactly, whatever finished first, and a raised `maxTrials` contin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reasons import Retry, is_external
 from bucle.externals.sampler.values import Algorithm, Past, Suggest, Suggestion
-from bucle.kinds.experiment.records import FAILED, PLANNED, RUNNING, SUCCEEDED, is_open
 from bucle.kinds.experiment.search_space import space
+from bucle.kinds.experiment.state import Held, Inputs, State, Trial, TrialState
 from bucle.resources.base import parse_duration
 from bucle.resources.experiment import Experiment
-from bucle.resources.experiment_status import ExperimentStatus, Held, Inputs, Trial
 from bucle.workloads import attempt as attempts
 from bucle.workloads.attempt import Attempt
 from bucle.workloads.jobs import Failed, Finished, Outcome, Running
@@ -42,11 +43,12 @@ def status_bytes(platform: Platform, experiment: Experiment) -> int:
     return wanted_trials(experiment) * (_ROW + len(platform.image_worker) + params)
 
 
-def too_large(found: int) -> str:
-    return (
-        f"the record of all trials would need {found} bytes, at most {LARGEST} fit into the object: "
-        "lower `limits.maxTrials`, or search fewer parameters, and raise `run` in the same edit once it has started"
-    )
+def too_large(found: int, begun: int) -> str:
+    """In words, and what a person may do; `begun`: trials that are written down already."""
+    told = f"the record of all trials would need {found} bytes, at most {LARGEST} fit into the object: "
+    if not begun:
+        return told + "lower `limits.maxTrials`, or search fewer parameters"
+    return told + f"lower `limits.maxTrials` again, to {begun} at the least, or raise `run` and search fewer parameters"
 
 
 def wanted_trials(experiment: Experiment) -> int:
@@ -58,18 +60,18 @@ def next_indices(experiment: Experiment, rows: tuple[Trial, ...]) -> tuple[int, 
     """The trials that may be planned now."""
     limits, known = experiment.spec.limits, len(rows)
     if experiment.spec.search.mode == "Async":
-        free = limits.parallel_trials - sum(is_open(row) for row in rows)
+        free = limits.parallel_trials - sum(row.open for row in rows)
         return tuple(range(known, min(known + max(free, 0), wanted_trials(experiment))))
     begin = known - known % limits.parallel_trials
-    if any(is_open(row) for row in rows[:begin]):
+    if any(row.open for row in rows[:begin]):
         return ()
     return tuple(range(known, min(begin + limits.parallel_trials, wanted_trials(experiment))))
 
 
-def request(experiment: Experiment, status: ExperimentStatus) -> Suggest | None:
+def request(experiment: Experiment, state: State) -> Suggest | None:
     """What to ask the sampler, from the stored rows alone; None when no trial may be planned or nothing is searched."""
-    rows = status.trials
-    indices = next_indices(experiment, rows) if status.final is None else ()
+    rows = state.trials
+    indices = next_indices(experiment, rows) if state.final is None else ()
     if not indices or not experiment.spec.parameters:
         return None
     search = experiment.spec.search
@@ -87,25 +89,26 @@ def _hidden(experiment: Experiment, row: Trial, rows: tuple[Trial, ...]) -> bool
     """In Batch mode a trial must not learn from its own batch, even when some of it has finished."""
     if experiment.spec.search.mode == "Async":
         return False
-    return (row.index or 0) >= len(rows) - len(rows) % experiment.spec.limits.parallel_trials
+    return row.index >= len(rows) - len(rows) % experiment.spec.limits.parallel_trials
 
 
 def _past(row: Trial, *, hidden: bool) -> Past:
     params = tuple(row.params.items())
-    if hidden or is_open(row):
-        return Past(row.index or 0, params, open=True)
-    return Past(row.index or 0, params, float(row.value) if row.value is not None else None)
+    if hidden or row.open:
+        return Past(row.index, params, open=True)
+    return Past(row.index, params, float(row.value) if row.value is not None else None)
 
 
 def planned(suggestion: Suggestion, inputs: Inputs, basis: int, now: datetime) -> Trial:
     """A new row, before its Job has a name. The seed of the fit follows from (seed, index)."""
     return Trial(
         index=suggestion.index,
-        state=PLANNED,
+        state=TrialState.PLANNED,
         params=dict(suggestion.params),
         seed=int(short_hash(["fit", inputs.seed, suggestion.index], 8), 16),
         image=inputs.image,
-        attempt=0,
+        job=None,
+        attempt=Attempt(0),
         basis=basis,
         started_at=now,
     )
@@ -114,58 +117,49 @@ def planned(suggestion: Suggestion, inputs: Inputs, basis: int, now: datetime) -
 def after(row: Trial, found: Outcome, metric: str, now: datetime) -> Trial:
     """The row once its Job says something new. A row whose attempt is over and is tried again has no Job name yet."""
     if isinstance(found, Running):
-        return row.model_copy(update={"state": RUNNING, "reason": found.trouble.reason if found.trouble else None})
+        reason = found.trouble.reason if found.trouble else None
+        return replace(row, state=TrialState.RUNNING, attempt=replace(row.attempt, reason=reason))
     if isinstance(found, Finished):
         value = found.result.trial.metrics.get(metric) if found.result.trial else None
         if value is not None:
-            return _ended(row, SUCCEEDED, now, value=value, reason=None)
-        return _ended(row, FAILED, now, reason="UnknownMetric")
-    before = Attempt(row.attempt or 0, row.failures or 0, row.reason)
+            return _ended(row, TrialState.SUCCEEDED, now, value=value, reason=None)
+        return _ended(row, TrialState.FAILED, now, reason="UnknownMetric")
     ended = attempts.unmask_deadline(row.reason, "", found)
     if isinstance(ended, Failed) and not attempts.retried_for_nothing(ended):
         # A program that fails by itself tells the search something: its parameters are not tried twice.
-        return _ended(row, FAILED, now, reason=ended.reason)
-    told = attempts.after(before, ended, now)
+        return _ended(row, TrialState.FAILED, now, reason=ended.reason)
+    told = attempts.after(row.attempt, ended, now)
     if told.given_up:
-        return _ended(row, FAILED, now, reason=told.reason)
+        return _ended(row, TrialState.FAILED, now, reason=told.reason)
     return _again(row, told)
 
 
 def _again(row: Trial, told: Attempt) -> Trial:
     """The same parameters in a new attempt, not before the pause is over."""
-    return row.model_copy(
-        update={
-            "state": PLANNED,
-            "attempt": told.number,
-            "failures": told.failures,
-            "job": None,
-            "reason": told.reason,
-            "not_before": told.not_before,
-        }
-    )
+    return replace(row, state=TrialState.PLANNED, attempt=replace(told, message=""), job=None)
 
 
 def stopped(row: Trial, reason: str, now: datetime) -> Trial:
     """The row when the search ends without waiting for it."""
-    return _ended(row, FAILED, now, reason=reason) if is_open(row) else row
+    return _ended(row, TrialState.FAILED, now, reason=reason) if row.open else row
 
 
 def overdue(experiment: Experiment, rows: tuple[Trial, ...], held: Held | None, now: datetime) -> bool:
     """Counted from the first trial: waiting to begin, for a registry that is down, is not searching. Nor is the time in
     which a queue, a quota or a store let no trial run."""
-    began = (rows[0].started_at if rows else None) or now
+    began = rows[0].started_at if rows else now
     return now - began - held_for(held, now) > parse_duration(experiment.spec.limits.max_duration)
 
 
 def held_for(held: Held | None, now: datetime) -> timedelta:
     if held is None:
         return timedelta(0)
-    return timedelta(seconds=held.seconds or 0) + (now - held.since if held.since is not None else timedelta(0))
+    return timedelta(seconds=held.seconds) + (now - held.since if held.since is not None else timedelta(0))
 
 
 def watch_held(held: Held | None, rows: tuple[Trial, ...], now: datetime) -> Held | None:
     """The clock of `maxDuration` stands while every open trial waits for something external."""
-    waiting = [row for row in rows if is_open(row)]
+    waiting = [row for row in rows if row.open]
     stands = bool(waiting) and all(row.reason is not None and is_external(row.reason) for row in waiting)
     if stands == (held is not None and held.since is not None):
         return held
@@ -174,11 +168,11 @@ def watch_held(held: Held | None, rows: tuple[Trial, ...], now: datetime) -> Hel
 
 def failures(rows: tuple[Trial, ...]) -> int:
     """Failed trials that speak against the search; one that time cut off says nothing."""
-    return sum(row.state == FAILED and row.reason != OUT_OF_TIME for row in rows)
+    return sum(row.state is TrialState.FAILED and row.reason != OUT_OF_TIME for row in rows)
 
 
 def exhausted(experiment: Experiment, rows: tuple[Trial, ...]) -> bool:
-    return len(rows) >= wanted_trials(experiment) and not any(is_open(row) for row in rows)
+    return len(rows) >= wanted_trials(experiment) and not any(row.open for row in rows)
 
 
 def is_fatal(found: Outcome) -> bool:
@@ -186,7 +180,17 @@ def is_fatal(found: Outcome) -> bool:
     return isinstance(found, Failed) and attempts.policy_of(found) in (Retry.NEVER, Retry.DATA)
 
 
-def _ended(row: Trial, state: str, now: datetime, *, reason: str | None, value: str | None = None) -> Trial:
-    return row.model_copy(
-        update={"state": state, "value": value, "reason": reason, "finished_at": now, "not_before": None}
-    )
+def best(rows: Iterable[Trial], metric: str) -> Trial | None:
+    """The successful trial with the best value; of equals the first."""
+    sign = METRICS[metric].loss_sign()
+    valued = [
+        (sign * float(row.value), row.index, row)
+        for row in rows
+        if row.state is TrialState.SUCCEEDED and row.value is not None
+    ]
+    return min(valued, key=lambda found: found[:2])[2] if valued else None
+
+
+def _ended(row: Trial, state: TrialState, now: datetime, *, reason: str | None, value: str | None = None) -> Trial:
+    attempt = replace(row.attempt, reason=reason, message="", not_before=None)
+    return replace(row, state=state, value=value, attempt=attempt, finished_at=now)

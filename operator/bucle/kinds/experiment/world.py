@@ -12,13 +12,13 @@ from bucle.engine.reads import GetObject, ListObjects, Observation, Observations
 from bucle.engine.room import Unreadable, unreadable
 from bucle.externals.registry.values import ModelVersion, Run, RunsByTag, VersionByAlias, VersionsByTag
 from bucle.externals.sampler.values import Suggestion
-from bucle.kinds.experiment import records
 from bucle.kinds.experiment.identity import model_name, tracking_name
 from bucle.kinds.experiment.search import request
+from bucle.kinds.experiment.state import FinalState, Inputs, Judged, State
+from bucle.kinds.experiment.status_codec import decoded, run_of
 from bucle.resources.addresses import DATASET, EXPERIMENT
 from bucle.resources.documents import written
 from bucle.resources.experiment import Experiment
-from bucle.resources.experiment_status import ExperimentStatus
 from bucle.workloads import document
 from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
@@ -42,11 +42,12 @@ class Registry:
 
 @dataclass(frozen=True)
 class World:
-    """`status` is what is known of this `run`: that of an earlier one is already set aside."""
+    """`state` is what is known of this `run`: that of an earlier one is already set aside. `earlier`: there is one."""
 
     platform: Platform
     experiment: Experiment
-    status: ExperimentStatus
+    state: State
+    earlier: bool
     owner: Owner
     dataset: Observation[JsonObject]
     live: Live
@@ -55,12 +56,13 @@ class World:
     suggestions: Observation[tuple[Suggestion, ...]] | None
 
 
-def status_of_this_run(experiment: Experiment) -> ExperimentStatus:
-    """The stored status, or an empty one when `run` was raised since."""
+def state_of_this_run(experiment: Experiment) -> State:
+    """What is stored, or nothing when `run` was raised since: that is how a status that nobody understands is left too.
+    Raises UnknownState."""
     inputs = experiment.status.inputs
-    if inputs is None or inputs.run == experiment.spec.run:
-        return experiment.status
-    return ExperimentStatus()
+    if inputs is None or run_of(inputs) == experiment.spec.run:
+        return decoded(experiment.status)
+    return State()
 
 
 def refs(experiment: Experiment) -> frozenset[Ref]:
@@ -69,7 +71,7 @@ def refs(experiment: Experiment) -> frozenset[Ref]:
 
 def reads(experiment: Experiment) -> Reads:
     owner = Owner.of(EXPERIMENT, experiment.metadata)
-    status = status_of_this_run(experiment)
+    state = state_of_this_run(experiment)
     asked: dict[str, Read] = {
         "dataset": GetObject(DATASET, owner.namespace, experiment.spec.dataset.name),
         "jobs": ListObjects(JOB, owner.namespace, owner.selector(), owner.uid),
@@ -78,25 +80,25 @@ def reads(experiment: Experiment) -> Reads:
     if document.is_wide(written(experiment.spec)):
         asked["documents"] = ListObjects(CONFIG_MAP, owner.namespace, owner.selector(document.COMPONENT), owner.uid)
     earlier = experiment.status.inputs
-    if status.inputs is None and earlier is not None:
-        asked["runs"] = RunsByTag(tracking_name(experiment), TAG_OWNER, earlier.registration_key or "")
-    if status.inputs is not None:
-        asked |= _registry_reads(experiment, status)
-        suggest = request(experiment, status)
+    if state.inputs is None and earlier is not None and earlier.registration_key is not None:
+        asked["runs"] = RunsByTag(tracking_name(experiment), TAG_OWNER, earlier.registration_key)
+    if state.inputs is not None:
+        asked |= _registry_reads(experiment, state, state.inputs)
+        suggest = request(experiment, state)
         if suggest is not None:
             asked["suggestions"] = suggest
     return asked
 
 
-def _registry_reads(experiment: Experiment, status: ExperimentStatus) -> dict[str, Read]:
-    final, model, champion = status.final, model_name(experiment), experiment.spec.champion
-    if final is not None and final.run_id is not None:
+def _registry_reads(experiment: Experiment, state: State, inputs: Inputs) -> dict[str, Read]:
+    final, model, champion = state.final, model_name(experiment), experiment.spec.champion
+    if isinstance(final, Judged) and final.run_id is not None:
         return {}  # decided, and seen in the registry as decided: nothing there can change it any more
-    key = (status.inputs.registration_key if status.inputs else None) or ""
+    key, passed = inputs.registration_key, isinstance(final, Judged) and final.state is FinalState.PASSED
     asked: dict[str, Read] = {"runs": RunsByTag(tracking_name(experiment), TAG_OWNER, key)}
-    if model is not None and (final is None or final.state == records.PASSED):
+    if model is not None and (final is None or passed):
         asked["versions"] = VersionsByTag(model, TAG_KEY, key)
-    if model is not None and experiment.spec.register_ and final is not None and final.state == records.PASSED:
+    if model is not None and experiment.spec.register_ and passed:
         asked["alias"] = VersionByAlias(model, experiment.spec.register_.alias)
     if model is not None and champion is not None and final is None:
         asked["champion"] = VersionByAlias(model, champion.alias)
@@ -113,10 +115,12 @@ def world(experiment: Experiment, observations: Observations, platform: Platform
     """Nothing is decided on a half-seen cluster; what the registry and the sampler did not answer is part of the world."""
     if (unseen := unreadable(observations, ("dataset", "jobs", "pods"))) is not None:
         return unseen
+    state = state_of_this_run(experiment)
     return World(
         platform=platform,
         experiment=experiment,
-        status=status_of_this_run(experiment),
+        state=state,
+        earlier=state.inputs is None and experiment.status.inputs is not None,
         owner=Owner.of(EXPERIMENT, experiment.metadata),
         dataset=observations["dataset"],
         live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),

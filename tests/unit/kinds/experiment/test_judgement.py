@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bucle.contracts.result import ChampionResult, Estimate, FinalResult
 from bucle.kinds.experiment import judgement
+from bucle.kinds.experiment.state import Comparison, ComparisonState
 from bucle.resources.experiment import AbsoluteGate, Champion
-from bucle.resources.experiment_status import ChampionComparison
 
 
 def scored(**metrics: str) -> FinalResult:
@@ -52,7 +52,7 @@ def test_all_broken_gates_are_told() -> None:
 
 
 SPEC = {"metric": "log_loss", "margin": "0.002"}
-KNOWN = ChampionComparison(version=3, state="Undecided")
+KNOWN = Comparison(ComparisonState.UNDECIDED, version=3)
 
 
 def measured(difference: str, error: str = "0.001", groups: int = 20, state: str = "Compared") -> ChampionResult:
@@ -61,7 +61,7 @@ def measured(difference: str, error: str = "0.001", groups: int = 20, state: str
     )
 
 
-def verdict(found: ChampionResult | None, before: ChampionComparison | None = KNOWN, **rules: str) -> judgement.Verdict:
+def verdict(found: ChampionResult | None, before: Comparison | None = KNOWN, **rules: str) -> judgement.Verdict:
     spec = Champion.model_validate({**SPEC, **rules})
     return judgement.champion(spec, judgement.compared(spec, before, found), found)
 
@@ -90,13 +90,13 @@ def test_only_a_shown_improvement_passes(found: ChampionResult, passed: bool, re
     [
         ("onMissing", None, None),
         ("onIncompatible", ChampionResult(version="3", state="Incompatible"), KNOWN),
-        ("onIncompatible", None, ChampionComparison(version=3, state="Incompatible")),
+        ("onIncompatible", None, Comparison(ComparisonState.INCOMPATIBLE, version=3)),
         ("onUndecided", measured("-0.01", groups=4), KNOWN),
         ("onUndecided", measured("-0.002", error="0.1"), KNOWN),
     ],
 )
 def test_the_rules_decide_where_evidence_does_not(
-    rule: str, found: ChampionResult | None, before: ChampionComparison | None
+    rule: str, found: ChampionResult | None, before: Comparison | None
 ) -> None:
     assert verdict(found, before, **{rule: "Pass"}).passed
     assert not verdict(found, before, **{rule: "Fail"}).passed
@@ -112,7 +112,7 @@ def test_the_rules_decide_where_evidence_does_not(
     ],
 )
 def test_why_there_is_no_comparison_is_told(found: ChampionResult | None, words: str) -> None:
-    before = KNOWN if found is not None else ChampionComparison(version=3, state="Incompatible")
+    before = KNOWN if found is not None else Comparison(ComparisonState.INCOMPATIBLE, version=3)
     message = verdict(found, before).message
     assert message.startswith("champion version 3 cannot be compared: ") and words in message
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.builders.experiment_states import NOW, PARAMS, trial, trials
 from tests.support.worlds.training import LATE, failure, trial_result
 
-from bucle.kinds.experiment import records, search
+from bucle.kinds.experiment import search
 from bucle.kinds.experiment.children import literal
+from bucle.kinds.experiment.state import State, TrialState
 from bucle.resources.documents import parse
 from bucle.resources.experiment import Experiment
-from bucle.resources.experiment_status import ExperimentStatus, Trial
 from bucle.workloads.jobs import Failed, Finished, Lost, Outcome, Running
-
-NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PARAMS = {"estimator__learning_rate": "0.1", "estimator__max_leaf_nodes": "31"}
 
 
 def experiment(mode: str = "Batch", maximum: int = 7, parallel: int = 3) -> Experiment:
@@ -25,14 +23,6 @@ def experiment(mode: str = "Batch", maximum: int = 7, parallel: int = 3) -> Expe
     manifest["spec"]["search"]["mode"] = mode
     manifest["spec"]["limits"] |= {"maxTrials": maximum, "parallelTrials": parallel}
     return parse(Experiment, manifest)
-
-
-def rows(states: str) -> tuple[Trial, ...]:
-    """One letter a row: s succeeded, f failed, r running, p planned."""
-    names = {"s": records.SUCCEEDED, "f": records.FAILED, "r": records.RUNNING, "p": records.PLANNED}
-    return tuple(
-        Trial(index=i, state=names[s], params=PARAMS, value="0.5" if s == "s" else None) for i, s in enumerate(states)
-    )
 
 
 @pytest.mark.parametrize(
@@ -51,11 +41,11 @@ def rows(states: str) -> tuple[Trial, ...]:
     ],
 )
 def test_which_trials_come_next(mode: str, states: str, expected: tuple[int, ...]) -> None:
-    assert search.next_indices(experiment(mode), rows(states)) == expected
+    assert search.next_indices(experiment(mode), trials(states)) == expected
 
 
 def test_in_batch_mode_a_trial_learns_nothing_from_its_own_batch() -> None:
-    asked = search.request(experiment(), ExperimentStatus(trials=rows("ssfs")))
+    asked = search.request(experiment(), State(trials=trials("ssfs")))
     assert asked is not None
     assert [(past.value, past.open) for past in asked.history] == [
         (0.5, False),
@@ -67,8 +57,8 @@ def test_in_batch_mode_a_trial_learns_nothing_from_its_own_batch() -> None:
 
 def test_a_wide_batch_is_asked_for_in_parts() -> None:
     wide = experiment(maximum=20, parallel=10)
-    first = search.request(wide, ExperimentStatus())
-    second = search.request(wide, ExperimentStatus(trials=rows("pppp")))
+    first = search.request(wide, State())
+    second = search.request(wide, State(trials=trials("pppp")))
     assert first is not None and second is not None
     assert (first.indices, second.indices) == ((0, 1, 2, 3), (4, 5, 6, 7))
     assert all(past.open for past in second.history)
@@ -88,14 +78,16 @@ def test_a_wide_batch_is_asked_for_in_parts() -> None:
     ],
 )
 def test_what_a_job_makes_of_its_row(found: Outcome, state: str, reason: str | None, attempt: int) -> None:
-    row = Trial(index=0, state=records.RUNNING, params=PARAMS, job="late-x-t0a0", attempt=0)
+    row = trial()
     after = search.after(row, found, "log_loss", NOW)
-    assert (after.state, after.reason, after.attempt) == (state, reason, attempt)
+    assert (after.state, after.reason, after.attempt.number) == (state, reason, attempt)
     assert after.params == row.params
     assert (after.job is None) == (attempt > 0)
     assert (after.finished_at is not None) == (state in ("Succeeded", "Failed"))
     if attempt:
-        assert after.not_before is not None and timedelta(0) < after.not_before - NOW <= timedelta(minutes=1)
+        assert after.attempt.not_before is not None and timedelta(0) < after.attempt.not_before - NOW <= timedelta(
+            minutes=1
+        )
 
 
 @pytest.mark.parametrize(
@@ -124,6 +116,6 @@ def test_text_as_a_parameter(text: str, value: Any) -> None:
 @pytest.mark.parametrize(("metric", "best"), [("log_loss", 1), ("accuracy", 2)])
 def test_the_best_trial_follows_the_direction_of_the_metric(metric: str, best: int) -> None:
     values = ["0.5", "0.4", "0.6", "0.6", None]
-    made = [Trial(index=i, state=records.SUCCEEDED if v else records.FAILED, value=v) for i, v in enumerate(values)]
-    found = records.best(made, metric)
+    made = [trial(i, TrialState.SUCCEEDED if v else TrialState.FAILED, value=v) for i, v in enumerate(values)]
+    found = search.best(made, metric)
     assert found is not None and found.index == best

@@ -1,0 +1,95 @@
+"""States of one Experiment as its operator would have written them, for tables of decisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from bucle.contracts.result import Estimate
+from bucle.kinds.experiment.state import (
+    Bounds,
+    Champion,
+    ComparedOn,
+    Comparison,
+    ComparisonState,
+    FinalState,
+    Fit,
+    Inputs,
+    Judged,
+    Model,
+    Trial,
+    TrialState,
+)
+from bucle.resources.experiment_status import SplitDigests
+from bucle.workloads.attempt import Attempt
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+PARAMS = {"estimator__learning_rate": "0.1", "estimator__max_leaf_nodes": "31"}
+INPUTS = Inputs(
+    dataset="flights",
+    dataset_digest="sha256:" + "a" * 64,
+    dataset_location="s3://bucle/ml/datasets/flights/" + "a" * 64,
+    image="bucle-worker:test",
+    spec_hash="5" * 64,
+    engine="optuna 5",
+    registration_key="k" * 64,
+    run=0,
+    seed=42,
+    started_at=NOW,
+    split_digests=SplitDigests(train="sha256:t", validation="sha256:v", test="sha256:e"),
+)
+LETTERS = {
+    "p": TrialState.PLANNED,
+    "r": TrialState.RUNNING,
+    "s": TrialState.SUCCEEDED,
+    "f": TrialState.FAILED,
+}
+COMPARISON = Comparison(
+    ComparisonState.COMPARED, 3, ComparedOn.NEWEST, "-0.02", Bounds("-0.03", "-0.01"), groups=20, rows=400
+)
+FIT = Fit(
+    job="late-abc-fa0",
+    image="bucle-worker:test",
+    params=PARAMS,
+    seed=7,
+    attempt=Attempt(1, 1),
+    started_at=NOW,
+    champion=Champion(3, "s3://bucle/mlflow/champion", "sha256:" + "e" * 64, None),
+    comparison=COMPARISON,
+)
+JUDGED = Judged(
+    state=FinalState.REGISTERED,
+    fit=FIT,
+    reason="Registered",
+    message="ml.flights version 4",
+    metrics={"log_loss": "0.6"},
+    question="sha256:" + "9" * 64,
+    estimate=Estimate(metric="log_loss", value="0.61", standard_error="0.01", groups=40, rows=900),
+    model=Model("ml.flights", 4, "s3://bucle/mlflow/m", "sha256:" + "c" * 64),
+    run_id="run-7",
+    finished_at=NOW,
+)
+
+
+def trial(index: int = 0, state: TrialState = TrialState.RUNNING, **fields: Any) -> Trial:
+    """A row; `attempt` and the rest as given."""
+    row = Trial(
+        index=index,
+        state=state,
+        params=PARAMS,
+        seed=7,
+        image="bucle-worker:test",
+        job=f"late-x-t{index}a0",
+        attempt=Attempt(0),
+        basis=0,
+        started_at=NOW,
+    )
+    return replace(row, **fields)
+
+
+def trials(letters: str) -> tuple[Trial, ...]:
+    """One letter a row: s succeeded, f failed, r running, p planned."""
+    return tuple(
+        trial(index, LETTERS[letter], value="0.5" if letter == "s" else None) for index, letter in enumerate(letters)
+    )
