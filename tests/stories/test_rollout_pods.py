@@ -115,26 +115,32 @@ async def test_every_fleet_and_the_router_have_a_budget_that_goes_with_them() ->
     assert left == {names.router_name(NAME), names.revision_name(NAME, first)}
 
 
+def scaled_by_an_autoscaler(live: JsonObject) -> None:
+    fields: JsonObject = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale", "fieldsV1": fields}
+    live["metadata"]["managedFields"] = [*(live["metadata"].get("managedFields") or ()), entry]
+    live["spec"]["replicas"] = 3
+
+
 async def test_an_autoscaler_on_the_pods_of_a_version_is_left_alone_and_told() -> None:
     world = world_of()
     await serving_one(world)
     name = names.revision_name(NAME, stable(world))
-
-    def scale(live: JsonObject) -> None:
-        fields: JsonObject = {"f:spec": {"f:replicas": {}}}
-        entry = {
-            "manager": "kube-controller-manager",
-            "operation": "Update",
-            "subresource": "scale",
-            "fieldsV1": fields,
-        }
-        live["metadata"]["managedFields"] = [*(live["metadata"].get("managedFields") or ()), entry]
-        live["spec"]["replicas"] = 3
-
-    world.sim.edit(DEPLOYMENT, name, scale)
+    world.sim.edit(DEPLOYMENT, name, scaled_by_an_autoscaler)
     await world.sim.pass_time(timedelta(minutes=1))
     before = len([w for w in world.sim.kube.writes if w.verb == "apply"])
     await world.sim.pass_time(timedelta(minutes=10))
     assert world.sim.get(DEPLOYMENT, name)["spec"]["replicas"] == 3
     assert len([w for w in world.sim.kube.writes if w.verb == "apply"]) == before
     assert truth(world, "Ready") == "True" and "scaled by somebody else" in message(world)
+
+
+async def test_an_edit_of_the_replicas_is_obeyed_although_an_autoscaler_had_set_another_number() -> None:
+    world = world_of()
+    await serving_one(world)
+    name = names.revision_name(NAME, stable(world))
+    world.sim.edit(DEPLOYMENT, name, scaled_by_an_autoscaler)
+    await world.sim.pass_time(timedelta(minutes=1))
+    world.edit_spec(lambda spec: spec["serving"].update(replicas=4))
+    await world.sim.pass_time(timedelta(minutes=1))
+    assert world.sim.get(DEPLOYMENT, name)["spec"]["replicas"] == 4

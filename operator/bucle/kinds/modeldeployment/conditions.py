@@ -142,7 +142,7 @@ def _scaled(world: World, state: State) -> str:
     fleet = world.fleets.get(state.stable.revision.id) if state.stable else None
     if fleet is None or fleet.scaled_to is None:
         return ""
-    return f" with {fleet.scaled_to} pods, as its Deployment is scaled by somebody else: spec.serving.replicas is left aside"
+    return f" with {fleet.scaled_to} pods, as its Deployment is scaled by somebody else: spec.serving.replicas is left aside until it is edited"
 
 
 def _refused(refused: Refusal) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bucle.contracts import names
 from bucle.contracts.result import Failure
-from bucle.engine.objects import JsonObject, labels_of, uid_of
+from bucle.engine.objects import JsonObject, annotations_of, labels_of, uid_of
 from bucle.engine.reads import Known, Observation, Observations
 from bucle.workloads.trouble import deployment_trouble, pod_trouble
 
@@ -19,7 +19,7 @@ class Fleet:
     """A live Deployment. `begun`: no pod is known, or one of them has started its container, so its program had a chance.
 
     `scaled_to`: so many pods are wanted by somebody who scales it through the scale subresource (an autoscaler, KEDA, a
-    person); its replicas are left alone then.
+    person); its replicas are left alone then, until ours are edited. `applied`: the mark of what was last asked of it.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Fleet:
     begun: bool
     trouble: Failure | None
     scaled_to: int | None = None
+    applied: str | None = None
 
 
 def found(seen: Observations, component: str) -> Fleet | None:
@@ -72,6 +73,7 @@ def _fleet(deployment: JsonObject, pods: list[JsonObject]) -> Fleet:
         begun=not pods or any(map(_has_begun, living)),
         trouble=next((trouble for trouble in troubles if trouble is not None), None),
         scaled_to=_scaled_to(deployment),
+        applied=annotations_of(deployment).get(names.ANNOTATION_APPLIED),
     )
 
 

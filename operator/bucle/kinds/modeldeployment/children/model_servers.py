@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bucle.contracts import names
 from bucle.contracts.task import Capture, Model, ServeTask
+from bucle.engine.children import applied_hash
 from bucle.engine.objects import DEPLOYMENT, JsonObject
 from bucle.engine.plan import Child
 from bucle.kinds.modeldeployment.children import manifests
@@ -30,10 +31,12 @@ def revision_children(
     labels = owner.labels(SERVE, **{names.LABEL_REVISION: revision.id})
     replicas = deployment.spec.serving.replicas
     template = {} if live else _template(deployment, platform, revision, labels)
-    scaled = live is not None and live.scaled_to is not None
+    wanted: JsonObject = {"spec": {"replicas": replicas}}
+    # Whoever scales it goes on where we left off; a number that a person writes here since is an order all the same.
+    scaled = live is not None and live.scaled_to is not None and live.applied == applied_hash(wanted)
     workload = manifests.deployment(owner, name, labels, template, replicas)
     return (
-        Child(DEPLOYMENT, workload, adjust=None if scaled else {"spec": {"replicas": replicas}}),
+        Child(DEPLOYMENT, workload, adjust=None if scaled else wanted),
         manifests.service(owner, name, labels, names.PORT_HTTP, headless=True),
         manifests.budget(owner, name, labels),
     )
