@@ -15,6 +15,16 @@ MODELDEPLOYMENT: dict[str, Reason] = {
         "serving.",
         Fault.MODEL,
     ),
+    "OtherQuestion": Reason(
+        "The version predicts another target, or other classes, than the version that serves: callers would see a change.",
+        "Serve it by a ModelDeployment of its own, or register a version of the same question.",
+        Fault.MODEL,
+    ),
+    "OtherInputs": Reason(
+        "The version needs columns that the version that serves does not, or lacks one that labels or gates go by.",
+        "Train it on the schema of what serves; once callers send the columns, set `rollout.onOtherInputs` to `Try`.",
+        Fault.MODEL,
+    ),
     "DigestMismatch": Reason(
         "The artifact in the store is not the one that was registered.",
         "Restore what was registered and raise `rollout.attempt`, or register it anew; never overwrite artifacts. Of a "

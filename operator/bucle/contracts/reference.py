@@ -20,6 +20,10 @@ class FeatureProfile(Document):
     other: int = 0
 
 
+WORDS, SHOWN = 180, 100
+"""A longer question is told by its beginning and its digest: it must fit into a termination message and a tag."""
+
+
 class Question(Document):
     """What a model answers. Where two models' questions differ, their answers cannot be compared, and one cannot take
     the other's place without its callers seeing a change. The order of classes is no part of it."""
@@ -47,9 +51,12 @@ class Question(Document):
         parts = [f"{verb} {_some(names)}" for verb, names in (("has", more), ("lacks", fewer)) if names]
         return f"its classes of {self.target} are others: it {' and '.join(parts)}"
 
-    def digest(self) -> str:
-        """`sha256:<hex>`: equal for two models that answer the same question."""
-        return digest(self.as_json())
+    def words(self) -> str:
+        """One line, equal for two models that answer the same question and for no others."""
+        positive = f" = {self.positive}" if self.positive is not None else ""
+        classes = f" of {', '.join(self.classes)}" if self.classes else ""
+        told = f"{self.task} {self.target}{positive}{classes}"
+        return told if len(told) <= WORDS else f"{told[:SHOWN]}… {digest(self.as_json())}"
 
 
 class Reference(Document):

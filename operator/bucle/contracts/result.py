@@ -84,7 +84,7 @@ class ChampionResult(Document):
 class FinalResult(Document):
     """`metrics` are those of the test split; `out_of_fold` is the model's reference from now on.
 
-    `question`: digest of what the model answers (target, task, classes): only a model of the same one may take its place.
+    `question`: what the model answers (task, target, classes) in one line: only a model of the same may take its place.
     """
 
     metrics: dict[str, DecimalText]

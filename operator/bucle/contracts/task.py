@@ -193,8 +193,22 @@ class Capture(Document):
     drop: tuple[str, ...] = ()
 
 
+class Successor(Document):
+    """Before whose callers a candidate comes: `of` is the revision that serves them. `inputs`: whether it may need columns
+    that they need not send. `labels`: how labels come; `group`: the column by which a gate groups rows."""
+
+    of: str
+    inputs: Literal["Refuse", "Try"] = "Refuse"
+    labels: Literal["Id", "RequestId"] = "Id"
+    group: str | None = None
+
+
 class ServeTask(Document):
-    """Load, verify, warm and serve one revision; capture what it answers. Holds no role: the router says it per request."""
+    """Load, verify, warm and serve one revision; capture what it answers. Holds no role: the router says it per request.
+
+    `successor`: what the model must fit before it is ready, if another one served when it was first tried. `labels`: how
+    labels come, so that one which could never be joined is refused.
+    """
 
     program: Literal["serve"] = "serve"
     name: str
@@ -203,6 +217,8 @@ class ServeTask(Document):
     location: str
     max_batch: int = 64
     capture: Capture = Capture()
+    labels: Literal["Id", "RequestId"] = "Id"
+    successor: Successor | None = None
 
 
 class JudgeTask(Document):

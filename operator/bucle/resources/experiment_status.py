@@ -129,7 +129,7 @@ class Final(Model):
     out_of_fold_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
     out_of_fold_groups: int | None = Field(default=None, description="Groups it was measured on.")
     out_of_fold_rows: int | None = Field(default=None, description="Rows it was measured on.")
-    question: Short | None = Field(default=None, description="Digest of what the model answers: target and classes.")
+    question: Short | None = Field(default=None, description="What the model answers: task, target and classes.")
     champion: ChampionComparison | None = Field(default=None, description="The comparison with the champion.")
     run_id: Short | None = Field(default=None, description="Its run in MLflow.")
     max_trials: int | None = Field(default=None, description="`limits.maxTrials` when the search ended.")

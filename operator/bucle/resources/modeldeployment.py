@@ -203,6 +203,10 @@ class Rollout(Model):
         default="Abort", description="When a step's time is over and what was seen says neither."
     )
     on_error: Literal["Hold", "Abort"] = Field(default="Hold", description="When a gate cannot be read.")
+    on_other_inputs: Literal["Refuse", "Try"] = Field(
+        default="Refuse",
+        description="When a candidate needs columns that the stable version does not; Try: its gates decide.",
+    )
     supersede: Literal["Queue", "Replace"] = Field(
         default="Queue", description="Whether a newer version waits for a running rollout or replaces it."
     )

@@ -74,6 +74,10 @@ class FakeRegistry:
     def point(self, model: str, alias: str, version: int) -> None:
         self.aliases[model, alias] = version
 
+    def tag(self, model: str, version: int, key: str, value: str) -> None:
+        """As a person does it."""
+        self._carry_out(TagVersion(model, version, key, value))
+
     def tags(self, model: str, version: int) -> dict[str, str]:
         return dict(self.versions[model, version].tags)
 

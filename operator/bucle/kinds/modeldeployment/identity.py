@@ -57,9 +57,11 @@ def facts_of(reference: ModelReference | None) -> ModelFacts | None:
 
 
 def revision_id(digest: str, spec: ModelDeploymentSpec, image: str) -> str:
-    """Model digest + serving and capture as written + pinned image; replicas and the load timeout may change freely."""
+    """Model digest + serving, capture and key of labels as written + pinned image; replicas and load timeout may change."""
     serving = written(spec.serving, _NOT_IN_A_REVISION)
-    return short_hash({"model": digest, "serving": serving, "capture": written(spec.capture), "image": image})
+    # Servers refuse labels that could not be joined, so they must know by what labels are.
+    labels = {} if spec.feedback.key == "Id" else {"labels": spec.feedback.key}
+    return short_hash({"model": digest, "serving": serving, "capture": written(spec.capture), "image": image, **labels})
 
 
 def is_revision_of(revision: Revision, model: ModelFacts, spec: ModelDeploymentSpec) -> bool:
@@ -69,8 +71,10 @@ def is_revision_of(revision: Revision, model: ModelFacts, spec: ModelDeploymentS
 
 def plan_hash(spec: ModelDeploymentSpec) -> str:
     """What a verdict depends on besides the model: steps, soak, gates, label rules, and how it is served."""
+    chosen = {} if spec.rollout.on_other_inputs == "Refuse" else {"onOtherInputs": spec.rollout.on_other_inputs}
     return short_hash(
         {
+            **chosen,
             "steps": [written(step) for step in spec.rollout.steps],
             "soak": written(spec.rollout.soak),
             "gates": [written(gate) for gate in spec.gates],

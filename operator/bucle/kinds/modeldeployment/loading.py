@@ -11,6 +11,7 @@ from datetime import datetime
 
 from bucle.contracts.reasons import condemns, is_external
 from bucle.contracts.result import Failure
+from bucle.contracts.succession import OTHER_INPUTS, OTHER_QUESTION
 from bucle.kinds.modeldeployment.endings import condemn
 from bucle.kinds.modeldeployment.fleets import Fleet
 from bucle.kinds.modeldeployment.state import Loading, State, Target, Wait, WaitFor
@@ -27,7 +28,7 @@ def load(world: World, state: State, rollout: Loading, now: datetime) -> State:
         return _loaded(world, state, rollout, now)
     trouble = fleet.trouble if fleet else None
     if trouble is not None and condemns(trouble.reason):
-        return condemn(world, state, "LoadFailed", f"{trouble.reason}: {trouble.message}", now)
+        return condemn(world, state, *_told(trouble), now)
     clock = None if _kept_from_outside(fleet) else rollout.clock or now
     if clock is not None and now - clock >= parse_duration(serving.load_timeout):
         why = trouble.message if trouble else f"{ready} of {wanted} pods are ready"
@@ -36,6 +37,13 @@ def load(world: World, state: State, rollout: Loading, now: datetime) -> State:
     wait = Wait(WaitFor.PODS, f"{ready} of {wanted} pods")
     told_trouble = _same_words(rollout.trouble, trouble)
     return replace(state, rollout=replace(rollout, clock=clock, trouble=told_trouble, wait=wait))
+
+
+def _told(trouble: Failure) -> tuple[str, str]:
+    """A model that would do, only not here, did not fail to load."""
+    if trouble.reason in (OTHER_QUESTION, OTHER_INPUTS):
+        return trouble.reason, trouble.message
+    return "LoadFailed", f"{trouble.reason}: {trouble.message}"
 
 
 def _kept_from_outside(fleet: Fleet | None) -> bool:

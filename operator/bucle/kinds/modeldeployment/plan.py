@@ -11,7 +11,7 @@ from bucle.engine.plan import Child, Deletion, Effect, Plan
 from bucle.engine.reads import Unavailable
 from bucle.kinds.modeldeployment import registry
 from bucle.kinds.modeldeployment.children.judge_pod import judge_child
-from bucle.kinds.modeldeployment.children.model_servers import revision_children
+from bucle.kinds.modeldeployment.children.model_servers import revision_children, successor_of
 from bucle.kinds.modeldeployment.conditions import conditions, held
 from bucle.kinds.modeldeployment.evidence.judge_query import judged_gate
 from bucle.kinds.modeldeployment.rollout import move
@@ -79,7 +79,9 @@ def _children(world: World, state: State, routes: Routes) -> tuple[Child, ...]:
     deployment, platform, kept = world.deployment, world.platform, state.kept
     made = list(router_for(deployment).children(deployment, platform, routes, kept))
     for revision in kept.values():
-        made += revision_children(deployment, platform, revision, world.fleets.get(revision.id))
+        serving = state.stable.revision if state.stable and revision == state.candidate else None
+        successor = successor_of(serving, world.spec) if serving else None
+        made += revision_children(deployment, platform, revision, world.fleets.get(revision.id), successor)
     gate = judged_gate(world.spec, state)
     if gate is not None:
         made.append(judge_child(deployment, platform, gate))

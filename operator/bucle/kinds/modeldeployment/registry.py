@@ -14,16 +14,18 @@ from datetime import UTC, datetime
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.reasons import REASONS
+from bucle.contracts.succession import OTHER_QUESTION
 from bucle.engine.plan import Effect
 from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.engine.status import timestamp
 from bucle.externals.registry.values import SetAlias, TagVersion
-from bucle.kinds.modeldeployment.identity import ModelFacts
+from bucle.kinds.modeldeployment.identity import ModelFacts, is_digest
 from bucle.kinds.modeldeployment.state import (
     Outcome,
     Promoting,
     Promotion,
     Refusal,
+    Serving,
     State,
     Telling,
     Wait,
@@ -32,6 +34,8 @@ from bucle.kinds.modeldeployment.state import (
 )
 from bucle.kinds.modeldeployment.world import Followed, World
 from bucle.resources.modeldeployment_status import RealisedMetric
+
+QUESTION_SHOWN = 200
 
 
 def owned(world: World, tag: str) -> str:
@@ -207,6 +211,36 @@ def refusal_of(world: World, state: State, wanted: Followed) -> Refusal | None:
         message="refused before; known from the registry",
         at=None,
     )
+
+
+def other_question(world: World, serving: Serving | None, wanted: Followed, now: datetime) -> Refusal | None:
+    """A refusal before any pod is made, where the registry knows of both versions what they answer.
+
+    A version without the tag, of an older release or registered by hand, is judged when its pods load it.
+    """
+    ours = wanted.tags.get(names.TAG_QUESTION)
+    theirs = _question_of(world, serving.revision.model) if serving else None
+    if serving is None or not ours or not theirs or ours == theirs or any(map(is_digest, (ours, theirs))):
+        return None
+    told = (
+        f"it answers {ours[:QUESTION_SHOWN]}, and {serving.revision.model}, which serves, {theirs[:QUESTION_SHOWN]}: serve "
+        "it by a ModelDeployment of its own"
+    )
+    return Refusal(
+        version=wanted.model.version,
+        digest=wanted.model.digest,
+        revision=None,
+        plan_hash=world.plan_hash,
+        attempt=world.spec.rollout.attempt,
+        reason=OTHER_QUESTION,
+        message=told,
+        at=now,
+    )
+
+
+def _question_of(world: World, model: ModelFacts) -> str | None:
+    known = [*_followed_versions(world), *(world.ours.value if isinstance(world.ours, Known) else ())]
+    return next((seen.tags.get(names.TAG_QUESTION) for seen in known if seen.model.digest == model.digest), None)
 
 
 def _tag(value: str | None) -> Mapping[str, object]:

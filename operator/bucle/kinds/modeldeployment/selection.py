@@ -12,7 +12,7 @@ from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.engine.status import timestamp
 from bucle.kinds.modeldeployment.endings import put_in_place, take_away
 from bucle.kinds.modeldeployment.identity import ModelFacts, Revision, is_pinned, is_revision_of, revision_id
-from bucle.kinds.modeldeployment.registry import promoted_at, refusal_of, refused_before, with_promotion
+from bucle.kinds.modeldeployment.registry import other_question, promoted_at, refusal_of, refused_before, with_promotion
 from bucle.kinds.modeldeployment.state import (
     Aborting,
     Loading,
@@ -110,6 +110,7 @@ def start_wanted_rollout(world: World, state: State, now: datetime) -> State:
         return state
     first_choice = not isinstance(world.wanted, Known) or wanted != world.wanted.value
     refused = None if first_choice else refused_before(world, state)
+    refused = refused or other_question(world, stable, wanted, now)
     if refused is not None:
         return replace(state, rejected=refused)
     image = _image_of(world, wanted.model)

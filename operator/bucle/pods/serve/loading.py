@@ -12,6 +12,7 @@ import numpy as np
 from bucle.contracts import capture
 from bucle.contracts.reference import FeatureProfile, Reference
 from bucle.contracts.row_rules import NUMBER_LABEL_LIMIT
+from bucle.contracts.succession import unfit
 from bucle.contracts.table import Column
 from bucle.contracts.task import ServeTask
 from bucle.podkit import store
@@ -32,10 +33,28 @@ NEVER_SEEN = "\u2014never seen\u2014"
 def loaded(task: ServeTask) -> LoadedModel:
     """The verified, warm model; its reference is put beside what it will answer. Raises ProgramError."""
     model = load_model(task.model.uri, task.model.digest)
+    require_successor(task, model.reference)
     warm(model, task.model.uri)
     told = without_dropped(model.reference, task.capture.drop)
     store.write_bytes(capture.reference_path(task.location, task.revision), told.canonical().encode("ascii"))
     return model
+
+
+def require_successor(task: ServeTask, reference: Reference) -> None:
+    """Raises OtherQuestion or OtherInputs (78) when callers of the revision that served would see another model."""
+    terms = task.successor
+    if terms is None:
+        return
+    try:
+        serving = Reference.from_json(store.read_bytes(capture.reference_path(task.location, terms.of)))
+    except ProgramError as error:
+        if error.reason != "SourceMissing":
+            raise
+        log.info("revision %s left no reference to compare with", terms.of)
+        return
+    if (found := unfit(reference, serving, terms)) is not None:
+        reason, problem = found
+        raise bad_configuration(reason, f"the model at {task.model.uri} cannot succeed revision {terms.of}: {problem}")
 
 
 def without_dropped(reference: Reference, drop: Sequence[str]) -> Reference:

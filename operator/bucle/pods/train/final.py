@@ -63,7 +63,7 @@ def run_final(task: FinalTask) -> FinalResult:
         uri=uri,
         digest=digest,
         schema_digest=digest_of(table.as_json()),
-        question=reference.question().digest(),
+        question=reference.question().words(),
         champion=champion,
     )
 

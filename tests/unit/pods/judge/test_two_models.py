@@ -144,5 +144,5 @@ def test_a_group_column_that_no_request_has_leaves_every_row_ungrouped(tmp_path:
 
 def test_a_question_is_the_same_in_any_order_of_classes() -> None:
     target = Target(name="y", task="MultiClass", classes=("a", "b"))
-    assert Question.of(target, ("a", "b")).digest() == Question.of(target, ("b", "a")).digest()
-    assert Question.of(target, ("a", "b", "c")).digest() != Question.of(target, ("b", "a")).digest()
+    assert Question.of(target, ("a", "b")).words() == Question.of(target, ("b", "a")).words()
+    assert Question.of(target, ("a", "b", "c")).words() != Question.of(target, ("b", "a")).words()

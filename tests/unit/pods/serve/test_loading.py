@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from tests.support.fakes.small_model import FOREST, LOGISTIC, ONE_HOT, StoredModel, reference, stored_model
 
 from bucle.contracts.reference import Reference
-from bucle.contracts.task import Capture, Model, ServeTask
+from bucle.contracts.task import Capture, Model, ServeTask, Successor
 from bucle.podkit.model import LoadedModel, Prediction, load_model
 from bucle.podkit.program import ProgramError
 from bucle.pods.serve.loading import allowed_gaps, loaded, misfit, sample_rows
@@ -43,6 +43,29 @@ def test_values_of_a_dropped_column_are_not_written_down_in_the_reference(stored
     written = Reference.from_json((tmp_path / "d/references/r1.json").read_text())
     assert ([profile.name for profile in written.features], written.categories) == (["hour"], {})
     assert written.table == reference().table
+
+
+def test_a_candidate_that_needs_a_column_more_than_what_serves_is_not_ready(
+    stored: StoredModel, tmp_path: Path
+) -> None:
+    serving = reference()
+    fewer = tuple(column for column in serving.table.columns if column.name != "distance")
+    serving = serving.model_copy(update={"table": serving.table.model_copy(update={"columns": fewer})})
+    (tmp_path / "d/references").mkdir(parents=True)
+    (tmp_path / "d/references/r1.json").write_text(serving.canonical())
+    model = Model(uri=stored.uri, digest=stored.digest)
+
+    def succeeds(of: str, inputs: Literal["Refuse", "Try"]) -> LoadedModel:
+        terms = Successor(of=of, inputs=inputs)
+        return loaded(
+            ServeTask(name="flights", revision="r2", model=model, location=f"file://{tmp_path}/d", successor=terms)
+        )
+
+    with pytest.raises(ProgramError, match=r"revision r1: it refuses .* needs the column distance") as refused:
+        succeeds("r1", "Refuse")
+    assert (refused.value.reason, refused.value.exit_code) == ("OtherInputs", 78)
+    assert not (tmp_path / "d/references/r2.json").exists()
+    assert succeeds("r1", "Try") and succeeds("an older release's", "Refuse")
 
 
 @pytest.mark.parametrize("scores", [[[0.5, 0.5, 0.0]], [[0.9, 0.9]], [[1.5, -0.5]], [[float("nan"), 1.0]]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bucle.contracts import names
-from bucle.contracts.task import Capture, Model, ServeTask
+from bucle.contracts.task import Capture, Model, ServeTask, Successor
 from bucle.engine.children import applied_hash
 from bucle.engine.objects import DEPLOYMENT, JsonObject
 from bucle.engine.plan import Child
@@ -11,15 +11,30 @@ from bucle.kinds.modeldeployment.children import manifests
 from bucle.kinds.modeldeployment.fleets import SERVE, Fleet
 from bucle.kinds.modeldeployment.identity import Revision
 from bucle.resources.base import parse_duration
-from bucle.resources.modeldeployment import ModelDeployment
+from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import task_pod
 
 SERVE_GRACE_SECONDS = 30
 
 
+def successor_of(serving: Revision, spec: ModelDeploymentSpec) -> Successor:
+    """What a candidate must fit so that callers, labels and gates of what serves lose nothing."""
+    grouped = next((gate.quality.group_by for gate in spec.gates if gate.quality and gate.quality.group_by), None)
+    return Successor(
+        of=serving.id,
+        inputs=spec.rollout.on_other_inputs,
+        labels=spec.feedback.key,
+        group=grouped.column if grouped else None,
+    )
+
+
 def revision_children(
-    deployment: ModelDeployment, platform: Platform, revision: Revision, live: Fleet | None
+    deployment: ModelDeployment,
+    platform: Platform,
+    revision: Revision,
+    live: Fleet | None,
+    successor: Successor | None = None,
 ) -> tuple[Child, ...]:
     """Deployment, headless Service and budget of one revision.
 
@@ -30,7 +45,7 @@ def revision_children(
     name = names.revision_name(owner.name, revision.id)
     labels = owner.labels(SERVE, **{names.LABEL_REVISION: revision.id})
     replicas = deployment.spec.serving.replicas
-    template = {} if live else _template(deployment, platform, revision, labels)
+    template = {} if live else _template(deployment, platform, revision, labels, successor)
     wanted: JsonObject = {"spec": {"replicas": replicas}}
     # Whoever scales it goes on where we left off; a number that a person writes here since is an order all the same.
     scaled = live is not None and live.scaled_to is not None and live.applied == applied_hash(wanted)
@@ -43,7 +58,11 @@ def revision_children(
 
 
 def _template(
-    deployment: ModelDeployment, platform: Platform, revision: Revision, labels: dict[str, str]
+    deployment: ModelDeployment,
+    platform: Platform,
+    revision: Revision,
+    labels: dict[str, str],
+    successor: Successor | None,
 ) -> JsonObject:
     spec, meta, owner = deployment.spec, deployment.metadata, manifests.owner_of(deployment)
     task = ServeTask(
@@ -53,6 +72,8 @@ def _template(
         location=names.deployment_location(platform.store_uri, meta.namespace, meta.name),
         max_batch=spec.serving.builtin.batching.max_size,
         capture=Capture(sample_percent=spec.capture.sample_percent, drop=spec.capture.drop),
+        labels=spec.feedback.key,
+        successor=successor,
     )
     template = task_pod(platform, owner, task, revision.image, manifests.settings_of(spec.serving), labels)
     template["spec"]["terminationGracePeriodSeconds"] = SERVE_GRACE_SECONDS
