@@ -15,6 +15,8 @@ from bucle.engine.objects import POD
 
 BINARY, THREE = "Binary late = 1 of 0, 1", "MultiClass species of a, b, c"
 
+SHADOWED = [{"shadow": {**STEPS[0]["shadow"], "gates": ["errors", "quality"]}}, *STEPS[1:]]
+
 
 def answering(world: RolloutWorld, version: int, question: str) -> None:
     world.registry.tag(REGISTERED, version, names.TAG_QUESTION, question)
@@ -120,3 +122,23 @@ async def test_a_first_version_succeeds_nobody() -> None:
     world.sim.create(world.manifest(steps=STEPS, soak=SOAK))
     await world.sim.until(lambda: bool(world.fleets()), MINUTES)
     assert "successor" not in task_of(world, next(iter(world.fleets())))
+
+
+async def test_a_candidate_that_refuses_what_the_stable_version_answers_is_condemned_before_it_has_callers() -> None:
+    world = world_of()
+    one = await serving_one(world, steps=SHADOWED)
+    before = world.history[-1]
+    world.point("challenger", world.register(Model(loss=-0.07, refuses=0.2)))
+    await world.sim.until(lambda: truth(world, "CandidateRejected") == "True", HOURS)
+    await world.sim.until(world.serves(one), MINUTES)
+    assert world.history[-1] == before and "refused" in message(world) and "(4xx)" in message(world)
+    assert not any(set(weights) - set(before) for weights in world.history)
+
+
+async def test_bad_requests_that_every_version_refuses_condemn_nobody_and_keep_nobody_waiting() -> None:
+    world = world_of()
+    await serving_one(world, steps=SHADOWED)
+    world.models[world.status["stable"]["model"]["digest"]] = Model(refuses=0.3)
+    two = world.register(Model(loss=-0.07, refuses=0.3))
+    world.point("challenger", two)
+    await world.sim.until(world.serves(two), HOURS)

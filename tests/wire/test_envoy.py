@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from tests.support.fakes.envoy import Envoy, Recorded, recorded
 
+from bucle.externals.answers import AnswerCounts
 from bucle.externals.envoy.documents import RDS_FILE, route_versions, router_documents
 from bucle.externals.envoy.values import Mirror, Routes
 
@@ -235,3 +236,20 @@ async def test_nothing_ready_is_said_so(bench: Bench) -> None:
             503,
             {"error": "no version of flights is ready yet"},
         )
+
+
+async def test_refusals_are_counted_apart_from_failures_and_only_where_a_prediction_was_asked(bench: Bench) -> None:
+    await bench.program(bench.routes(mirror=100), "old", "new-shadow")
+    bench.new.status = 422
+    for _ in range(5):
+        await bench.post()
+    await copies(bench.new, 5)
+    bench.old.status = 503
+    for path in ("/v1/models/flights/feedback", "/v2/models/other/infer"):
+        assert (await bench.post(path))[0] == 503
+    bench.old.status = 404
+    assert (await bench.post("/x"))[0] == 404
+    view = await bench.envoy.view(bench.session)
+    assert view.counts["old"] == AnswerCounts(5, 0, 0)
+    assert view.counts["new-shadow"] == AnswerCounts(5, 0, 5)
+    assert "old" in view.healthy

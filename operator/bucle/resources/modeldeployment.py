@@ -217,7 +217,7 @@ class Rollout(Model):
 
 
 class ErrorRateGate(Model):
-    """Failed requests counted at the router, candidate against stable."""
+    """Failed and refused predictions counted at the router, candidate against stable."""
 
     rules: ClassVar = (
         Rule(
@@ -226,7 +226,9 @@ class ErrorRateGate(Model):
         ),
     )
 
-    max_increase: Setting = Field(description="Greatest allowed rise of the error rate, such as 0.005.")
+    max_increase: Setting = Field(
+        description="Greatest allowed rise of the share of failed (5xx), or of refused (4xx), requests, such as 0.005."
+    )
 
 
 class QualityGate(Model):

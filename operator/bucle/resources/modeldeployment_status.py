@@ -72,6 +72,7 @@ class Counter(Model):
     revision: Short | None = Field(default=None, description="The revision counted.")
     requests: int | None = Field(default=None, description="Requests.")
     errors: int | None = Field(default=None, description="Failed requests.")
+    refused: int | None = Field(default=None, description="Requests refused with 4xx.")
 
 
 class RealisedMetric(Model):

@@ -51,12 +51,14 @@ LIMIT_SAMPLES = {"samples": 2000, "minDuration": "1m", "maxDuration": "15m"}
 
 @dataclass(frozen=True)
 class Model:
-    """How a version behaves: error rate, mean loss against the first one, seconds to load, and what it says if it cannot."""
+    """How a version behaves: error rate, mean loss against the first one, seconds to load, and what it says if it cannot.
+    `refuses`: the share of requests to which it answers 4xx."""
 
     errors: float = 0.001
     loss: float = 0.0
     load_seconds: float = 20
     failure: Failure | None = None
+    refuses: float = 0.0
 
 
 @dataclass
@@ -315,10 +317,11 @@ class RolloutWorld:
             shares[shown.mirror[0]] = shown.mirror[1] / 100
         for cluster, share in shares.items():
             model = self.model_of(cluster.removesuffix("-shadow"))
-            count = self._counts.setdefault(cluster, [0.0, 0.0])
+            count = self._counts.setdefault(cluster, [0.0, 0.0, 0.0])
             requests = passed * self.requests_per_second * share
             count[0] += requests
             count[1] += requests * (model.errors if model else 1.0)
+            count[2] += requests * (model.refuses if model else 0.0)
 
     async def read(self, read: RouterRead) -> Observation[RouterStatus]:
         self._count()
@@ -330,7 +333,7 @@ class RolloutWorld:
             return Known(RouterStatus(()), self.clock.now())
         shown = self._in_force()
         healthy = frozenset(c for c in (shown.clusters if shown else ()) if self._ready(c.removesuffix("-shadow")))
-        counts = {c: AnswerCounts(int(n), int(e)) for c, (n, e) in self._counts.items()}
+        counts = {c: AnswerCounts(int(n), int(e), int(r)) for c, (n, e, r) in self._counts.items()}
         pods = tuple(
             RouterPod(
                 f"router-{i}",

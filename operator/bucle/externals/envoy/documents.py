@@ -22,6 +22,9 @@ CDS_FILE = "cds.yaml"
 RDS_FILE = "rds.yaml"
 DIRECTORY = "/etc/bucle-routes"
 ROUTE_CONFIG = "bucle"
+VIRTUAL_HOST = "models"
+OTHER_ROUTE = "other-"
+"""With the revision behind it: under this name Envoy counts what goes to that revision and is no prediction."""
 ADMIN_PORT = 9901
 ADMIN_CLUSTER = "admin"
 BODY_LIMIT_BYTES = 9 * 1024 * 1024
@@ -277,7 +280,7 @@ def _route_configuration(routes: Routes) -> Json:
         "response_headers_to_add": [_set_header(names.HEADER_ID, f"%REQ({names.HEADER_ID})%")],
         "virtual_hosts": [
             {
-                "name": "models",
+                "name": VIRTUAL_HOST,
                 "domains": ["*"],
                 "request_body_buffer_limit": BODY_LIMIT_BYTES,
                 "routes": [*(_prediction(routes, path) for path in prediction_paths(routes.name)), _anything(routes)],
@@ -332,6 +335,7 @@ def _anything(routes: Routes) -> Json:
         return {"match": match} | _nothing_answers(routes)
     return {
         "match": match,
+        "stat_prefix": f"{OTHER_ROUTE}{routes.stable}",
         "route": {"cluster": routes.stable, "timeout": PREDICTION_TIMEOUT, "retry_policy": _retry_policy()},
         "request_headers_to_add": [_set_header(names.HEADER_ROLE, names.ROLE_STABLE)],
     }

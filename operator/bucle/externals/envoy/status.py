@@ -8,14 +8,15 @@ from typing import Any
 
 from bucle.contracts.names import shadow_cluster
 from bucle.externals.answers import AnswerCounts
-from bucle.externals.envoy.documents import ROUTE_CONFIG
+from bucle.externals.envoy.documents import OTHER_ROUTE, ROUTE_CONFIG, VIRTUAL_HOST
 
 CONFIG_PATH = "/config_dump"
 STATS_PATH = (
     "/stats?format=json&type=All&filter="
-    r"^cluster\.[^.]%2B\.(membership_healthy|upstream_rq_completed|upstream_rq_5xx|upstream_rq_pending_overflow)$"
+    rf"^(cluster|vhost\.{VIRTUAL_HOST}\.route)\.[^.]%2B\."
+    r"(membership_healthy|upstream_rq_(completed|4xx|5xx|pending_overflow))$"
 )
-"""Four numbers per cluster, whatever else Envoy counts."""
+"""Five numbers per cluster, and what of them was no prediction, whatever else Envoy counts."""
 
 SHADOW_SUFFIX = shadow_cluster("")
 
@@ -44,12 +45,19 @@ def shown_versions(config_dump: dict[str, Any]) -> Shown:
 
 
 def cluster_numbers(stats: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """`{cluster: {statistic: value}}` from /stats?format=json."""
+    """`{cluster: {statistic: value}}` from /stats?format=json, of predictions alone: feedback, metadata and paths that are
+    none go to stable as well, and a store that takes no labels would make the candidate look good."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
+    others: list[tuple[str, str, int]] = []
     for item in stats["stats"]:
-        parts = str(item.get("name", "")).split(".")
-        if len(parts) == 3 and parts[0] == "cluster":
-            found[parts[1]][parts[2]] = int(item["value"])
+        match str(item.get("name", "")).split("."):
+            case ["cluster", cluster, statistic]:
+                found[cluster][statistic] = int(item["value"])
+            case ["vhost", _, "route", route, statistic] if route.startswith(OTHER_ROUTE):
+                others.append((route.removeprefix(OTHER_ROUTE), statistic, int(item["value"])))
+    for cluster, statistic, value in others:
+        if statistic in found.get(cluster, {}):
+            found[cluster][statistic] -= value
     return dict(found)
 
 
@@ -59,15 +67,15 @@ def healthy_clusters(numbers: dict[str, dict[str, int]]) -> frozenset[str]:
 
 
 def counts(numbers: dict[str, dict[str, int]]) -> dict[str, AnswerCounts]:
-    """Final answers and failures per cluster.
+    """Final answers, failures and refusals per cluster.
 
     `upstream_rq_completed` counts one final answer per request, Envoy's own 503 and 504 included, retried attempts
     and callers who hung up excluded. A copy that our own limit on shadows refused says nothing about the candidate.
     """
     found = {}
     for name, values in numbers.items():
-        refused = values.get("upstream_rq_pending_overflow", 0) if name.endswith(SHADOW_SUFFIX) else 0
-        requests = values.get("upstream_rq_completed", 0) - refused
-        errors = values.get("upstream_rq_5xx", 0) - refused
-        found[name] = AnswerCounts(max(requests, 0), max(errors, 0))
+        not_sent = values.get("upstream_rq_pending_overflow", 0) if name.endswith(SHADOW_SUFFIX) else 0
+        requests = values.get("upstream_rq_completed", 0) - not_sent
+        errors = values.get("upstream_rq_5xx", 0) - not_sent
+        found[name] = AnswerCounts(max(requests, 0), max(errors, 0), max(values.get("upstream_rq_4xx", 0), 0))
     return found

@@ -162,7 +162,7 @@ def _base(counter: Counter) -> CounterBase:
     cluster = counter.revision or ""
     target = Target(cluster.removesuffix(_SHADOW), shadow=True) if cluster.endswith(_SHADOW) else Target(cluster)
     router = None if counter.router == STEP_BASE else counter.router
-    return CounterBase(router, target, AnswerCounts(counter.requests or 0, counter.errors or 0))
+    return CounterBase(router, target, AnswerCounts(counter.requests or 0, counter.errors or 0, counter.refused or 0))
 
 
 def _phase(status: ModelDeploymentStatus, told: RolloutStatus, run: Run) -> Rollout:
@@ -347,6 +347,7 @@ def _told_base(base: CounterBase) -> Counter:
         revision=shadow_cluster(target.revision) if target.shadow else target.revision,
         requests=base.answered.requests,
         errors=base.answered.errors,
+        refused=base.answered.refused,
     )
 
 

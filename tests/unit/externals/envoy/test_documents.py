@@ -119,3 +119,19 @@ def test_copies_that_our_own_limit_refused_say_nothing_about_the_candidate(
     )
     assert counts(numbers) == {cluster: expected}
     assert healthy_clusters(numbers) == {cluster}
+
+
+def test_what_is_no_prediction_is_counted_neither_for_nor_against_the_stable_version() -> None:
+    """Feedback that the store does not take, answered 503, would make the stable version look worse than a bad canary."""
+    seen = {
+        "cluster.old.upstream_rq_completed": 100,
+        "cluster.old.upstream_rq_5xx": 41,
+        "cluster.old.upstream_rq_4xx": 12,
+        "vhost.models.route.other-old.upstream_rq_completed": 60,
+        "vhost.models.route.other-old.upstream_rq_5xx": 40,
+        "vhost.models.route.other-old.upstream_rq_4xx": 10,
+        "vhost.models.route.other-gone.upstream_rq_completed": 7,
+        "cluster.new.upstream_rq_completed": 4,
+    }
+    numbers = cluster_numbers({"stats": [{"name": name, "value": value} for name, value in seen.items()]})
+    assert counts(numbers) == {"old": AnswerCounts(40, 1, 2), "new": AnswerCounts(4)}

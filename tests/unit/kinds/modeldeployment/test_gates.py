@@ -42,6 +42,52 @@ def test_quality_decides_by_closed_groups(differences: list[float], margin: floa
     assert quality.paired(groups(differences), margin, beats_prior=False).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("stable", "candidate", "verdict"),
+    [
+        # What both refuse: nobody is charged, nobody waits.
+        (AnswerCounts(5000, 0, 1500), AnswerCounts(5000, 0, 1500), "Pass"),
+        (AnswerCounts(5000, 0, 1500), AnswerCounts(5000, 0, 1530), "Pass"),
+        (AnswerCounts(5000, 0, 1500), AnswerCounts(500, 0, 160), "Inconclusive"),
+        (AnswerCounts(5000, 0, 5000), AnswerCounts(5000, 0, 5000), "Pass"),
+        # What the candidate alone refuses.
+        (AnswerCounts(5000, 0, 0), AnswerCounts(5000, 0, 500), "Fail"),
+        (AnswerCounts(5000, 0, 500), AnswerCounts(5000, 0, 1500), "Fail"),
+        (AnswerCounts(200, 0, 0), AnswerCounts(200, 0, 200), "Fail"),
+        (AnswerCounts(5000, 0, 10), AnswerCounts(5000, 0, 80), "Inconclusive"),
+        # What it alone answers.
+        (AnswerCounts(5000, 0, 500), AnswerCounts(5000, 0, 0), "Pass"),
+        # Failures are judged as they were.
+        (AnswerCounts(5000, 0, 0), AnswerCounts(5000, 500, 0), "Fail"),
+        (AnswerCounts(5000, 0, 0), AnswerCounts(0, 0, 0), "NoData"),
+    ],
+)
+def test_what_the_candidate_alone_refuses_is_charged_and_what_both_refuse_is_not(
+    stable: AnswerCounts, candidate: AnswerCounts, verdict: str
+) -> None:
+    assert error_rate.judged(stable, candidate, 0.005).verdict == verdict
+
+
+def test_a_candidate_that_asks_more_of_callers_is_condemned_in_words() -> None:
+    found = error_rate.judged(AnswerCounts(5000, 2, 10), AnswerCounts(5000, 2, 900), 0.005)
+    assert found.message == (
+        "the candidate refused 900 of 5000 requests (4xx), the stable version 10 of 5000: it asks more of callers than what "
+        "serves"
+    )
+
+
+def test_bad_requests_that_reach_both_versions_by_lot_condemn_hardly_anybody() -> None:
+    condemned = 0
+    for seed in range(200):
+        source = random.Random(seed)
+        stable = candidate = AnswerCounts()
+        for _ in range(20):
+            stable += AnswerCounts(200, 0, sum(source.random() < 0.2 for _ in range(200)))
+            candidate += AnswerCounts(200, 0, sum(source.random() < 0.2 for _ in range(200)))
+            condemned += error_rate.judged(stable, candidate, 0.005).verdict == "Fail"
+    assert condemned <= 5
+
+
 def test_a_candidate_as_good_as_a_useless_stable_version_must_still_beat_the_constant_predictor() -> None:
     useless = groups([0.0] * 20, against_prior=0.02)
     assert quality.paired(useless, 0.005, beats_prior=False).verdict == "Pass"

@@ -1,4 +1,4 @@
-"""The gate `errorRate`: does the candidate fail more often than the stable version? Counted at the router. Pure.
+"""The gate `errorRate`: does the candidate fail, or refuse, more often than the stable version? Counted at the router. Pure.
 
 The test is anytime-valid: every evaluation may decide, none has to be remembered, and evaluating more often does not
 raise the share of wrong verdicts.
@@ -32,10 +32,34 @@ class ErrorRate:
         limit = float(gate.max_increase)
         if inputs.counts is None:
             return Finding(Verdict.ERROR, "the router's counters cannot be read", limit=limit)
-        return compared(inputs.counts.stable, inputs.counts.candidate, limit)
+        return judged(inputs.counts.stable, inputs.counts.candidate, limit)
 
     def in_step(self, finding: Finding, inputs: GateInputs) -> int:
         return inputs.counts.in_step.requests if inputs.counts else 0
+
+
+def judged(stable: AnswerCounts, candidate: AnswerCounts, max_increase: float) -> Finding:
+    """Failures decide; refusals (4xx) can condemn, or keep from passing, and never help a candidate.
+
+    Both versions get the same callers' bad requests (the shadow the very same, a canary a share drawn by lot), so what both
+    refuse tells nothing and keeps nobody waiting. What the candidate alone refuses is charged like a failure.
+    """
+    failures = compared(stable, candidate, max_increase)
+    if failures.verdict in (Verdict.FAIL, Verdict.NO_DATA):
+        return failures
+    theirs, ours = (rate_bounds(AnswerCounts(c.requests, c.refused), ALPHA / 4) for c in (stable, candidate))
+    between = Bounds(ours.estimate - theirs.estimate, ours.lower - theirs.upper, ours.upper - theirs.lower)
+    told = (
+        f"the candidate refused {candidate.refused} of {candidate.requests} requests (4xx), the stable version "
+        f"{stable.refused} of {stable.requests}"
+    )
+    if between.lower > max_increase:
+        said = f"{told}: it asks more of callers than what serves"
+        return Finding(Verdict.FAIL, said, candidate.requests, bounds=between, limit=max_increase)
+    if between.estimate > max_increase and ours.lower > theirs.estimate:
+        said = f"{failures.message}; {told}: not decided yet"
+        return Finding(Verdict.INCONCLUSIVE, said, candidate.requests, bounds=between, limit=max_increase)
+    return failures
 
 
 # --- two counts ----------------------------------------------------------------------------------------------
