@@ -76,7 +76,8 @@ class FakeRegistry:
 
     def tag(self, model: str, version: int, key: str, value: str) -> None:
         """As a person does it."""
-        self._carry_out(TagVersion(model, version, key, value))
+        old = self.versions[model, version]
+        self.versions[model, version] = replace(old, tags=pairs({**dict(old.tags), key: value}))
 
     def tags(self, model: str, version: int) -> dict[str, str]:
         return dict(self.versions[model, version].tags)
