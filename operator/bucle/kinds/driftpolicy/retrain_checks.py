@@ -27,6 +27,7 @@ from bucle.kinds.driftpolicy.state import (
     RetrainOutcome,
     RetrainState,
     State,
+    Wanted,
 )
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.base import parse_duration
@@ -62,20 +63,20 @@ def acted(world: World, served: Served, state: State, now: datetime) -> State:
     if state.retrain is not None and _outclaimed(world, state.retrain):
         state = replace(state, retrain=None, retrains_begun=max(0, state.retrains_begun - 1))
     if not drifts or not drifts[-1]:
-        return _with_action(state, "None", Answer(ActionOutcome.DONE, "Healthy", ""), now)
+        return _with_action(state, Wanted.NONE, Answer(ActionOutcome.DONE, "Healthy", ""), now)
     asked = {action.do for action in world.policy.spec.actions if "performance" in action.when}
     if not asked:
-        return _with_action(state, "None", Answer(ActionOutcome.DONE, "Breached", ""), now)
+        return _with_action(state, Wanted.NONE, Answer(ActionOutcome.DONE, "Breached", ""), now)
     if not wants_retrains(world.policy):
-        return _with_action(state, "Alert", Answer(ActionOutcome.DONE, "Breached", ""), now)
+        return _with_action(state, Wanted.ALERT, Answer(ActionOutcome.DONE, "Breached", ""), now)
     trigger = windows.first_of_drift(state, served, drifts)
     question = Question(world, served, state, trigger, now)
     answer = next((found for check in CHECKS if (found := check(question)) is not None), BEGINS)
-    state = _with_action(state, "Retrain", answer, now)
+    state = _with_action(state, Wanted.RETRAIN, answer, now)
     return _claimed(question, state) if answer is BEGINS else state
 
 
-def _with_action(state: State, wanted: str, answer: Answer, now: datetime) -> State:
+def _with_action(state: State, wanted: Wanted, answer: Answer, now: datetime) -> State:
     """`at` stays while what is wanted and why stay the same."""
     old = state.action
     same = old is not None and (old.wanted, old.reason) == (wanted, answer.reason)

@@ -50,6 +50,14 @@ class RetrainOutcome(StrEnum):
     CANCELLED = "Cancelled"
 
 
+class Wanted(StrEnum):
+    """What the windows ask for."""
+
+    NONE = "None"
+    ALERT = "Alert"
+    RETRAIN = "Retrain"
+
+
 class ActionOutcome(StrEnum):
     DONE = "Done"
     SUPPRESSED = "Suppressed"
@@ -114,7 +122,7 @@ class PastWindow:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    wanted: str
+    wanted: Wanted
     outcome: ActionOutcome
     reason: str
     message: str
@@ -261,6 +269,8 @@ def _judged(record: wire.Evaluation | None) -> Judged | None:
     if record is None:
         return None
     verdict = known_state(Verdict, record.verdict, "lastEvaluation.verdict")
+    for signal in record.signals:
+        known_state(Verdict, signal.verdict, "lastEvaluation.signals[].verdict")
     return Judged(verdict, record.message or "", record.window.index if record.window else None, record)
 
 
@@ -273,10 +283,11 @@ def _past_window(record: wire.PastEvaluation) -> PastWindow | None:
 
 
 def _action(record: wire.ActionStatus | None) -> Action | None:
-    if record is None or record.wanted is None or record.reason is None or record.at is None:
+    if record is None or record.reason is None or record.at is None:
         return None
+    wanted = known_state(Wanted, record.wanted, "action.wanted")
     outcome = known_state(ActionOutcome, record.outcome, "action.outcome")
-    return Action(record.wanted, outcome, record.reason, record.message or "", record.at)
+    return Action(wanted, outcome, record.reason, record.message or "", record.at)
 
 
 def _action_record(action: Action) -> wire.ActionStatus:

@@ -285,6 +285,7 @@ def _ended_fields(final: Stopped | Judged) -> _FitFields:
 
 def _fit_fields(fit: Fit) -> _FitFields:
     champion, comparison = fit.champion, fit.comparison
+    named = champion or comparison
     return {
         "job": fit.job,
         "image": fit.image,
@@ -292,7 +293,7 @@ def _fit_fields(fit: Fit) -> _FitFields:
         "seed": fit.seed,
         **attempt_status.told(fit.attempt),
         "started_at": fit.started_at,
-        "champion_version": comparison.version if comparison else None,
+        "champion_version": named.version if named else None,
         "champion_uri": champion.uri if champion else None,
         "champion_digest": champion.digest if champion else None,
         "champion_dataset": champion.dataset if champion else None,

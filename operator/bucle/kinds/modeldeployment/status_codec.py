@@ -92,6 +92,8 @@ def _records(status: ModelDeploymentStatus) -> None:
     load = status.candidate.load if status.candidate else None
     if load is not None:
         known_state(LoadState, load.state, "candidate.load.state")
+    if status.rollout is not None and status.rollout.outcome is not None:
+        known_state(Outcome, status.rollout.outcome, "rollout.outcome")
     for gate in status.gates:
         known_state(Verdict, gate.verdict, "gates[].verdict")
     for line in status.history:

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
+from tests.support.builders.drift_states import EVALUATION, OPEN, PAST, THEN
 
 from bucle.engine.room import UnknownState
 from bucle.kinds.driftpolicy.state import (
     Action,
     ActionOutcome,
-    Bounds,
     Cursor,
-    Evaluation,
-    EvaluationState,
-    OpenRetrain,
-    PastRetrain,
-    RetrainOutcome,
-    RetrainState,
     State,
     Verdict,
+    Wanted,
     WindowVerdict,
     decoded,
     encoded,
 )
 from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy_status import DriftPolicyStatus
-from bucle.workloads.attempt import Attempt
-
-THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LATER = datetime(2026, 3, 1, 13, tzinfo=UTC)
-
-EVALUATION = Evaluation(
-    job="drift-abc-e1a0",
-    image="worker:1",
-    state=EvaluationState.PLANNED,
-    attempt=Attempt(2, failures=1, reason="StoreUnavailable", message="the store does not answer", not_before=LATER),
-    revision="rev1",
-    window=3,
-    until=THEN,
-    feedback_rows=5000,
-    started_at=THEN,
-)
-OPEN = OpenRetrain("drift-1", RetrainState.ROLLING_OUT, THEN, 3, Bounds(THEN, THEN), "sha256:m2", 2)
-PAST = PastRetrain("drift-0", RetrainOutcome.REFUSED, "NotBetter", THEN, LATER, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +30,7 @@ PAST = PastRetrain("drift-0", RetrainOutcome.REFUSED, "NotBetter", THEN, LATER, 
             cursor=Cursor("rev1", THEN, 4, 5000, "rule"),
             verdicts=(WindowVerdict(2, Verdict.HEALTHY), WindowVerdict(3, Verdict.BREACHED)),
             evaluation=EVALUATION,
-            action=Action("Retrain", ActionOutcome.WAITING, "Cooldown", "the last retrain began lately", THEN),
+            action=Action(Wanted.RETRAIN, ActionOutcome.WAITING, "Cooldown", "the last retrain began lately", THEN),
             retrain=OPEN,
             retrains_begun=2,
             past_retrains=(PAST,),
