@@ -20,6 +20,7 @@ from tests.support.worlds.training import (
 )
 
 from bucle.engine.objects import CONFIG_MAP, JOB, JsonObject
+from bucle.engine.status import condition
 from bucle.resources.addresses import DATASET, MODEL_DEPLOYMENT
 
 
@@ -67,6 +68,34 @@ async def test_a_bad_version_never_becomes_current_and_the_good_one_stays() -> N
     assert (status["current"]["digest"], status["rejected"]["digest"]) == (DIGEST, OTHER_DIGEST)
     assert sim.reason(DATASET, "flights") == "ExpectationFailed"
     assert sim.condition(DATASET, "flights", "Stalled") == "True"
+
+
+async def test_rows_that_were_left_out_are_told_by_reason_and_so_is_what_to_do() -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(FLIGHTS)
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result(set_aside={"hour out_of_range": 2, "late null": 40}))
+    await sim.settle()
+    left_out = [{"reason": "late null", "count": 40}, {"reason": "hour out_of_range", "count": 2}]
+    assert sim.status(DATASET, "flights")["current"]["setAside"] == left_out
+    told = (condition(sim.status(DATASET, "flights"), "Ready") or {})["message"]
+    assert "42 rows or files were left out: 40 late null, 2 hour out_of_range" in told and "orrect" in told
+
+
+async def test_too_many_unusable_served_rows_refuse_the_version_and_say_what_to_do() -> None:
+    sim = await built()
+    source = {"feedback": {"modelDeployment": "flights", "window": {"rows": 100}, "maxSetAsidePercent": 5}}
+    sim.kube.put(MODEL_DEPLOYMENT, copy.deepcopy(FLIGHTS_SERVED))
+    sim.edit(DATASET, "flights", lambda obj: obj["spec"].update(sources=[source]))
+    await sim.settle()
+    (job,) = sim.jobs(open_only=True)
+    assert task_of(job)["sources"][0]["feedback"]["maxSetAsidePercent"] == 5
+    sim.fail_job(only_job(sim), 78, failure("data", "TooManySetAside", "25 of 100 (25 of hour out_of_range)"))
+    await sim.settle()
+    assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == ("TooManySetAside", "True")
+    assert sim.status(DATASET, "flights")["current"]["digest"] == DIGEST
+    await sim.pass_time(timedelta(hours=2))
+    assert sim.jobs(open_only=True), "callers may have been corrected: the rows are read again by themselves"
 
 
 async def test_an_edited_expectation_that_the_current_version_fails() -> None:

@@ -39,6 +39,13 @@ DATASET: dict[str, Reason] = {
         Fault.USER,
         retry=Retry.DATA,
     ),
+    "TooManySetAside": Reason(
+        "More of the served rows and labels of a feedback source cannot be trained on than `maxSetAsidePercent` allows.",
+        "Correct what callers send, or the schema: the rows are read again by themselves. Or raise `maxSetAsidePercent` of the "
+        "source.",
+        Fault.USER,
+        retry=Retry.DATA,
+    ),
     "ExpectationFailed": Reason(
         "A candidate version fails an expectation of severity Error.",
         "Correct the data or the expectation: see status.rejected. The last good version stays current, and the sources are "

@@ -21,6 +21,9 @@ from bucle.contracts.table import (
     TableSchema,
 )
 
+MAX_SET_ASIDE_PERCENT = 20
+"""What a feedback source may leave out when nothing else is said."""
+
 ParameterValue: TypeAlias = str | int | float | bool | list[Any] | dict[str, Any] | None
 
 
@@ -50,7 +53,7 @@ class FeedbackSource(Document):
     received_before: str
     labels_received_before: str
     labels: Labels = Labels()
-    max_set_aside_percent: int = 20
+    max_set_aside_percent: int = MAX_SET_ASIDE_PERCENT
 
 
 class DatasetSource(Document):

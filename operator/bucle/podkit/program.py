@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bucle.contracts import exits, names
-from bucle.contracts.result import ChampionResult, Failure, Result
+from bucle.contracts.result import ChampionResult, DataResult, Failure, Result
 from bucle.contracts.task import parse_task
 
 ENV_TASK_PATH = "BUCLE_TASK_PATH"
@@ -27,6 +28,7 @@ ENV_TERMINATION_PATH = "BUCLE_TERMINATION_PATH"
 USER_ERROR = 1
 MESSAGE_LIMIT = 1000
 OURS = "bucle."
+OTHER_REASONS = "other reasons"
 TERMINATED = 128 + signal.SIGTERM
 
 log = logging.getLogger("bucle")
@@ -142,6 +144,8 @@ def _smaller(result: Result) -> Result:
             update={"failed": result.data.failed[:-1], "failed_more": result.data.failed_more + 1}
         )
         return result.model_copy(update={"data": data})
+    if result.data is not None and len(result.data.set_aside) > 1:
+        return result.model_copy(update={"data": _fewer_reasons(result.data)})
     if result.evaluate is not None and len(result.evaluate.windows) > 1:
         # Windows are closed oldest first, so the ones cut here are found again by the next run.
         evaluate = result.evaluate.model_copy(update={"windows": result.evaluate.windows[:-1], "more": True})
@@ -152,6 +156,15 @@ def _smaller(result: Result) -> Result:
     if result.final is not None and champion is not None:
         return result.model_copy(update={"final": result.final.model_copy(update={"champion": _shorter(champion)})})
     return result
+
+
+def _fewer_reasons(data: DataResult) -> DataResult:
+    """The rarest reason gives way to a sum: how many rows were left out is never lost."""
+    named = Counter({reason: count for reason, count in data.set_aside.items() if reason != OTHER_REASONS})
+    rarest, count = named.most_common()[-1]
+    del named[rarest]
+    others = data.set_aside.get(OTHER_REASONS, 0) + count
+    return data.model_copy(update={"set_aside": {**dict(named.most_common()), OTHER_REASONS: others}})
 
 
 def _shorter(document: Message) -> Message:

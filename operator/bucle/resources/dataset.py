@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bucle.contracts.task import MAX_SET_ASIDE_PERCENT
 from bucle.resources.base import (
     ColumnName,
     Count,
@@ -78,6 +79,10 @@ class FeedbackSource(Model):
 
     model_deployment: ObjectName = Field(description="A ModelDeployment of this namespace.")
     window: FeedbackWindow = Field(description="Which of its rows.")
+    max_set_aside_percent: Percent = Field(
+        default=MAX_SET_ASIDE_PERCENT,
+        description="So many percent of the rows and labels read may be unusable and are left out; with more, the version is refused.",
+    )
 
 
 class DatasetSource(Model):

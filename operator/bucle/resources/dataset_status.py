@@ -33,6 +33,13 @@ class Quality(Model):
     timeliness: DecimalString | None = Field(default=None, description="Share of rows recent enough.")
 
 
+class SetAside(Model):
+    """Rows or files that were read and left out for one reason; counts only, never values."""
+
+    reason: Short | None = Field(default=None, description="The column and what is wrong with its values.")
+    count: int | None = Field(default=None, description="How many.")
+
+
 class DatasetVersion(Model):
     """One version: immutable content in the store."""
 
@@ -47,6 +54,9 @@ class DatasetVersion(Model):
     location: Uri | None = Field(default=None, description="Its folder in the store.")
     splits: SplitsStatus | None = Field(default=None, description="Its splits.")
     quality: Quality | None = Field(default=None, description="Share of good rows by dimension.")
+    set_aside: Annotated[tuple[SetAside, ...], ListType(), Field(max_length=16)] = Field(
+        default=(), description="What was read and left out, by reason, the most frequent first."
+    )
     source_revision: Short | None = Field(default=None, description="What the sources were when it was read.")
     created_at: Timestamp | None = Field(default=None, description="When it was built.")
 

@@ -13,6 +13,7 @@ from bucle.resources.base import (
     MetricName,
     Model,
     ObjectName,
+    Percent,
     Positive,
     Resource,
     Rule,
@@ -97,6 +98,9 @@ class TrainingFeedback(Model):
     """The served rows added to the data."""
 
     rows: Annotated[int, Field(ge=1, le=100_000_000)] = Field(description="The newest labelled rows, so many.")
+    max_set_aside_percent: Percent | None = Field(
+        default=None, description="What the new Dataset's feedback source may leave out; see Dataset."
+    )
 
 
 class Training(Model):

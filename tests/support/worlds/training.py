@@ -109,7 +109,13 @@ def operator(*, datasets: bool = False) -> tuple[Simulation, FakeRegistry]:
     return sim, registry
 
 
-def data_result(digest: str = DIGEST, *, failed: tuple[FailedExpectation, ...] = (), rows: int = 100) -> Result:
+def data_result(
+    digest: str = DIGEST,
+    *,
+    failed: tuple[FailedExpectation, ...] = (),
+    rows: int = 100,
+    set_aside: Mapping[str, int] | None = None,
+) -> Result:
     return Result(
         program="data",
         task_sha256="0" * 64,
@@ -123,6 +129,7 @@ def data_result(digest: str = DIGEST, *, failed: tuple[FailedExpectation, ...] =
             quality={"accuracy": "1"},
             source_revision="etag-1",
             failed=failed,
+            set_aside=dict(set_aside or {}),
         ),
     )
 

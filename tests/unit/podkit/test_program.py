@@ -127,6 +127,25 @@ def test_long_texts_are_cut_to_fit() -> None:
     assert len(termination_message(Result(program="train", task_sha256="", failure=failure))) <= RESULT_LIMIT_BYTES
 
 
+def test_reasons_for_rows_left_out_never_cost_the_result_and_their_sum_stays() -> None:
+    left_out = {f"{'é' * 120}{at} out_of_range": at + 1 for at in range(10)}
+    data = DataResult(
+        digest="d",
+        accepted=True,
+        rows=1,
+        bytes=1,
+        location="l",
+        splits={},
+        quality={},
+        source_revision="r",
+        set_aside=left_out,
+    )
+    text = termination_message(Result(program="data", task_sha256="0" * 64, data=data))
+    shown = Result.from_json(text).data
+    assert len(text) <= RESULT_LIMIT_BYTES and shown is not None
+    assert sum(shown.set_aside.values()) == 55 and "other reasons" in shown.set_aside
+
+
 def test_of_an_error_inside_our_programs_no_value_leaves_the_pod() -> None:
     column = Column(name="mail", type="Number")
     with pytest.raises(Exception, match=r"anna@example\.org") as caught:

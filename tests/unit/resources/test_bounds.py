@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.fakes.admission import admitted
+from tests.support.worlds.training import FLIGHTS
 
+from bucle.resources.addresses import DATASET
 from bucle.resources.base import MESSAGE_LIMIT, SHORT_LIMIT, Model, Status
 from bucle.resources.bounds import within_bounds
 from bucle.resources.dataset_status import Build, DatasetStatus
@@ -66,3 +69,15 @@ def test_lists_keep_their_first_items() -> None:
 def test_what_fits_is_left_as_it_is() -> None:
     status = DatasetStatus(build=Build(job="flights-d1", reason="Unschedulable: no node"))
     assert within_bounds(status)["build"]["reason"] == "Unschedulable: no node"
+
+
+@pytest.mark.parametrize(("percent", "taken"), [(0, True), (100, True), (-1, False), (101, False), ("5", False)])
+def test_a_share_that_may_be_left_out_is_a_percentage_and_nothing_is_stored_for_one_that_was_not_written(
+    percent: Any, taken: bool
+) -> None:
+    feedback = {"modelDeployment": "flights", "window": {"rows": 1}}
+    told = {**feedback, "maxSetAsidePercent": percent}
+    spec = {**FLIGHTS["spec"], "sources": [{"feedback": feedback}, {"feedback": told}]}
+    verdict = admitted(DATASET, {**FLIGHTS, "spec": spec})
+    assert (not verdict.problems) == taken, verdict.problems
+    assert "maxSetAsidePercent" not in verdict.value["spec"]["sources"][0]["feedback"]

@@ -103,4 +103,5 @@ def _feedback(world: World, spec: FeedbackSpec, build: Build) -> FeedbackSource:
         received_before=timestamp(received),
         labels_received_before=timestamp(labelled),
         labels=world.labels[spec.model_deployment],
+        max_set_aside_percent=spec.max_set_aside_percent,
     )

@@ -66,4 +66,18 @@ def refused(current: Version | None, rejected: Rejected) -> Conditions:
 
 
 def _version_ready(current: Version, more: str = "") -> Conditions:
-    return ready("VersionReady", f"version {current.digest} has {current.rows} rows{more}")
+    return ready("VersionReady", f"version {current.digest} has {current.rows} rows{_left_out(current)}{more}")
+
+
+def _left_out(current: Version) -> str:
+    """How many rows are not in it, and why: a table that loses rows in silence trains another model."""
+    aside = current.record.set_aside
+    if not aside:
+        return ""
+    told = ", ".join(f"{item.count} {item.reason}" for item in aside[:FAILED_TOLD])
+    more = ", …" if len(aside) > FAILED_TOLD else ""
+    in_all = sum(item.count or 0 for item in aside)
+    return (
+        f"; {in_all} rows or files were left out: {told}{more} (see status.current.setAside). "
+        "Correct the data, or what callers send, if they are wanted"
+    )

@@ -46,11 +46,18 @@ def _version(result: DataResult, spec_hash: str, written_hash: str, created_at: 
             "location": result.location,
             "splits": {name: split.as_json() for name, split in result.splits.items()},
             "quality": {name.lower(): value for name, value in result.quality.items()},
+            "set_aside": _set_aside(result),
             "source_revision": result.source_revision,
             "created_at": created_at,
         }
     )
     return Version(result.digest, spec_hash, result.rows, created_at, record)
+
+
+def _set_aside(result: DataResult) -> list[dict[str, str | int]]:
+    """A message of a pod has them by name; here the most frequent stand first."""
+    ordered = sorted(result.set_aside.items(), key=lambda item: (-item[1], item[0]))
+    return [{"reason": reason, "count": count} for reason, count in ordered]
 
 
 def _rejected(before: Rejected | None, result: DataResult, spec_hash: str, now: datetime) -> Rejected:

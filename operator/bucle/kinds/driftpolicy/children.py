@@ -97,7 +97,10 @@ def retrain_children(world: World, served: Served, retrain: OpenRetrain) -> tupl
         "receivedBefore": timestamp(bounds.received_before),
         "labelsReceivedBefore": timestamp(bounds.labels_received_before),
     }
-    feedback = {"modelDeployment": policy.spec.target.model_deployment, "window": window}
+    feedback: JsonObject = {"modelDeployment": policy.spec.target.model_deployment, "window": window}
+    limit = policy.spec.retrain.training.feedback.max_set_aside_percent
+    if limit is not None:
+        feedback["maxSetAsidePercent"] = limit
     inherited = to_dict(base.spec)
     dataset_spec = {
         **inherited,

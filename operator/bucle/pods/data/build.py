@@ -23,7 +23,7 @@ from bucle.contracts.task import DataTask
 from bucle.podkit import store
 from bucle.podkit.digest import split_digest, version_digest
 from bucle.podkit.frames import exact_frame, wanted_columns
-from bucle.podkit.program import ProgramError, bad_configuration
+from bucle.podkit.program import OTHER_REASONS, ProgramError, bad_configuration
 from bucle.podkit.splits import split_codes, split_values
 from bucle.podkit.versions import read_manifest
 from bucle.pods.data.checks import Checked, check, implied
@@ -170,8 +170,15 @@ def _result(
         quality=checked.quality,
         source_revision=revision,
         failed=checked.failed,
-        set_aside=dict(set_aside.most_common(MOST_REASONS)),
+        set_aside=_most_frequent(set_aside),
     )
+
+
+def _most_frequent(set_aside: Counter[str]) -> dict[str, int]:
+    """By reason, the most frequent first; what does not fit is one sum."""
+    named = dict((+set_aside).most_common(MOST_REASONS))
+    others = sum(set_aside.values()) - sum(named.values())
+    return {**named, OTHER_REASONS: others} if others else named
 
 
 def _location(task: DataTask, digest: str) -> str:

@@ -31,7 +31,7 @@ class Usable:
 def read_feedback(source: FeedbackSource, schema: TableSchema, known: tuple[str, ...]) -> Usable:
     """The newest usable rows, oldest first. `known`: the classes that other sources have.
 
-    Raises WrongType (78) when more than the stated share of what was read cannot be used.
+    Raises TooManySetAside (78) when more than the stated share of what was read cannot be used.
     """
     cache = FileCache()
     asked = _asked(source, schema, known)
@@ -84,7 +84,7 @@ def _require_share(source: FeedbackSource, bad: int, total: int, reasons: Counte
         return
     told = ", ".join(f"{count} of {reason}" for reason, count in reasons.most_common(MOST_REASONS))
     raise bad_configuration(
-        "WrongType",
+        "TooManySetAside",
         f"{bad} of {total} captured rows and labels below {source.location} cannot be trained on ({told}), more than the "
-        f"{source.max_set_aside_percent} % that may be left out: correct what callers send, or the schema",
+        f"{source.max_set_aside_percent} % of `maxSetAsidePercent`: correct what callers send, or the schema",
     )

@@ -36,7 +36,8 @@ def test_bad_captured_rows_and_labels_are_left_out_and_counted(tmp_path: Path) -
 def test_captured_rows_that_are_mostly_unusable_are_refused_with_their_share(tmp_path: Path) -> None:
     feedback = served(tmp_path, 200, hour=[99 if i % 8 == 0 else 1 for i in range(200)])
     error = refused(tmp_path, rows(), sources=[feedback])
+    assert error.reason == "TooManySetAside"
     assert "25 of 100 captured rows and labels below" in error.message and "25 of hour out_of_range" in error.message
-    assert "more than the 20 % that may be left out" in error.message
+    assert "more than the 20 % of `maxSetAsidePercent`" in error.message
     feedback["feedback"]["maxSetAsidePercent"] = 25
     assert build(task(tmp_path, sources=[feedback])).rows == 60
