@@ -44,7 +44,8 @@ class Evidence(Document):
 
     A missing candidate answer is charged the constant predictor's loss, so losing rows never helps.
     `open_rows`: labelled pairs in groups that are not closed yet. `ungrouped`: those without a group, because the
-    request did not send the column or capture left it out. `unjoined`: labels received since the rollout began that
+    request did not send the column or capture left it out; `misdated`: those dated so much later than they were received
+    that the date is wrong. `unjoined`: labels received since the rollout began that
     belong to no answer given since. `unreadable`: labels that are no class of the model or no usable number, and
     answers whose scores do not fit their model's classes.
     """
@@ -59,6 +60,7 @@ class Evidence(Document):
     dropped: int
     open_rows: int
     ungrouped: int
+    misdated: int = 0
     unjoined: int = 0
     unreadable: int = 0
     incompatible: str = ""

@@ -111,7 +111,8 @@ class WindowResult(Document):
 class EvaluateResult(Document):
     """At most 20 windows per run (`more` says that there are others); `labelled` counts all labelled rows so far.
 
-    Of what came since the last window: `ungrouped` rows have no group, `unjoined` labels belong to no answer, and
+    Of what came since the last window: `ungrouped` rows have no group, `misdated` ones are dated so much later
+    than they were received that the date is wrong, `unjoined` labels belong to no answer, and
     `unreadable` are labels of no class, or answers that do not fit their model.
     """
 
@@ -119,6 +120,7 @@ class EvaluateResult(Document):
     labelled: int
     more: bool = False
     ungrouped: int = 0
+    misdated: int = 0
     unjoined: int = 0
     unreadable: int = 0
 

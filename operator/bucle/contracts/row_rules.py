@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -31,6 +31,10 @@ EXACT_FLOATS_END = 2**53
 """Above this a JSON reader that makes a float of a whole number has lost digits."""
 TIME_FROM, TIME_BEFORE = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 """What 64 bits of nanoseconds hold, and a day of every time zone to spare."""
+DATED_AHEAD = timedelta(days=366)
+"""A row is dated wrongly when its time lies so far after its receipt: it is answered, counted, and never trained on."""
+CLOCKS_DIFFER = timedelta(hours=1)
+"""What a clock of a caller or of another pod may show beside ours."""
 NUMBER_LABEL_LIMIT = 1e60
 """|label| and |prediction| of a Regression stay below: squares of squared errors, summed, are still finite."""
 ID_LIMIT = 512
@@ -50,6 +54,7 @@ class Fault(StrEnum):
     WRONG_TYPE = "wrong_type"
     OUT_OF_RANGE = "out_of_range"
     NOT_A_TIME = "not_a_time"
+    IN_FUTURE = "in_future"
     UNKNOWN_CATEGORY = "unknown_category"
     NOT_A_CLASS = "not_a_class"
     TOO_LONG = "too_long"

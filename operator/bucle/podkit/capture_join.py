@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bucle.contracts import capture, names
-from bucle.contracts.row_rules import LabelContract
+from bucle.contracts.row_rules import CLOCKS_DIFFER, LabelContract
 from bucle.contracts.table import Column, Labels, TableSchema
 from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW, lenient
 from bucle.podkit.capture_listing import FileCache, Span, capture_files, feedback_files, first_day
@@ -46,7 +47,7 @@ __all__ = [
 ANSWERED = (names.ROLE_STABLE, names.ROLE_CANDIDATE)
 LABELLED = "bucle_labelled"
 """When the first label of a row was received: from then on it is a labelled row, whatever labels follow."""
-EARLY = timedelta(hours=1)
+EARLY = CLOCKS_DIFFER
 """A label may look so much older than its row, since clocks differ; an older one is of another row of that id."""
 FIRST_LOOK_BACK = timedelta(days=1)
 
@@ -227,15 +228,16 @@ def with_labels(served: pa.Table, feedback: pa.Table, rule: LabelRule, table: Ta
 def _chosen_labels(
     served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSchema
 ) -> tuple[list[int], NDArray[np.int64]]:
-    """Per served row the positions in `feedback` of the label that counts and of the first one, −1 without one."""
+    """Per served row the positions in `feedback` of the label that counts and of the one received first, −1 without."""
     pairs = _pairs(served, feedback, labels, table)
-    first = _positions(pairs.drop_duplicates("served", keep="first"), served.num_rows)
-    last = _positions(pairs.drop_duplicates("served", keep="last"), served.num_rows)
-    return (first if labels.duplicates == "First" else last).tolist(), first
+    keep: Literal["first", "last"] = "first" if labels.duplicates == "First" else "last"
+    counts = _positions(pairs.drop_duplicates("served", keep=keep), served.num_rows)
+    earliest = _positions(pairs.sort_values("label").drop_duplicates("served"), served.num_rows)
+    return counts.tolist(), earliest
 
 
 def _pairs(served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSchema) -> pd.DataFrame:
-    """Positions in `served` and in `feedback` that belong together, sorted by both."""
+    """Positions in `served` and in `feedback` that belong together, by row and there in the order of the labels."""
     rows = np.arange(served.num_rows)
     found: list[pd.DataFrame] = []
     ids = table.with_role("Id")
@@ -261,13 +263,28 @@ def _pairs(served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSch
             }
         ).dropna(subset=["request"])
         found.append(mine.merge(by_request, on=["request", "row"]))
-    pairs = pd.concat([frame[["served", "label"]] for frame in found]).sort_values(["served", "label"])
+    pairs = pd.concat([frame[["served", "label"]] for frame in found])
     received, told_at = (t.column(capture.RECEIVED).cast(pa.int64()).to_numpy() for t in (served, feedback))
     early = int(EARLY.total_seconds()) * 1_000_000
     after = (
         told_at[pairs["label"].to_numpy(dtype=np.int64)] >= received[pairs["served"].to_numpy(dtype=np.int64)] - early
     )
-    return pairs[after]
+    return _in_turn(pairs[after], feedback)
+
+
+def _in_turn(pairs: pd.DataFrame, feedback: pa.Table) -> pd.DataFrame:
+    """The labels of a row one after the other: by what they say of themselves if each does, else by their receipt.
+
+    Two servers have two clocks, whoever sends labels has one. What says that it was known after it was received has
+    another clock again, and is not believed.
+    """
+    said = feedback.column("label_time").cast(pa.int64()).to_pandas()
+    received = feedback.column(capture.RECEIVED).cast(pa.int64()).to_pandas()
+    said = said.where(said <= received + int(CLOCKS_DIFFER.total_seconds()) * 1_000_000)
+    told = pairs.assign(said=said.to_numpy()[pairs["label"].to_numpy(dtype=np.int64)])
+    silent = told["said"].isna().groupby(told["served"]).transform("any").to_numpy(dtype=bool)
+    told.loc[silent, "said"] = 0
+    return told.sort_values(["served", "said", "label"])[["served", "label"]]
 
 
 def _positions(best: pd.DataFrame, rows: int) -> NDArray[np.int64]:

@@ -10,13 +10,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bucle.contracts.row_rules import INTEGER_HIGHEST, INTEGER_LOWEST, Cell, Fault, Refused, cell_of, required
+from bucle.contracts.row_rules import DATED_AHEAD, INTEGER_HIGHEST, INTEGER_LOWEST, Cell, Fault, Refused, cell_of, required
 from bucle.contracts.table import Column
 from bucle.podkit.array_path import Arrays
 from bucle.podkit.frames import is_text
@@ -64,8 +65,11 @@ class Door:
         self._names = {c.name: unicodedata.normalize("NFC", c.name) for c in columns}
         self._closed = {c.name: categories[c.name] for c in columns if c.unknown == "Error" and c.name in categories}
 
-    def admitted(self, given: Mapping[str, Sequence[Any]]) -> Admitted:
-        """The typed request; other columns are ignored. Raises InvalidRequest naming the column, the rule and the row."""
+    def admitted(self, given: Mapping[str, Sequence[Any]], now: datetime | None = None) -> Admitted:
+        """The typed request; other columns are ignored. Raises InvalidRequest naming the column, the rule and the row.
+
+        A row dated long after `now` is answered and counted as incomplete: its date must move nobody's clock later.
+        """
         rows = max((len(values) for values in given.values()), default=0)
         if not all(map(str.isascii, given)):
             # The same letters can be written in one character or two.
@@ -93,6 +97,10 @@ class Door:
                 features[column.name] = [_NAN if cell is None else cell for cell in judged] if nulls else judged  # type: ignore[misc, assignment]
             elif nulls and required(column):
                 incomplete[column.name, Fault.NULL] += nulls
+            if now is not None and column.type == "Timestamp":
+                ahead = sum(1 for cell in judged if isinstance(cell, datetime) and cell > now + DATED_AHEAD)
+                if ahead:
+                    incomplete[column.name, Fault.IN_FUTURE] += ahead
         return Admitted(Features(features, rows), cells, incomplete)
 
     def _require_known(self, column: Column, cells: Sequence[Cell | None]) -> None:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bucle.contracts import capture
 from bucle.contracts.row_rules import (
+    DATED_AHEAD,
     ID_LIMIT,
     TIME_BEFORE,
     TIME_FROM,
@@ -95,6 +97,9 @@ def _faults(table: pa.Table, column: Column) -> Iterator[tuple[Fault, pa.Array]]
     if column.type == "Timestamp":
         first, end = (pa.scalar(time, values.type) for time in (TIME_FROM, TIME_BEFORE))
         yield Fault.OUT_OF_RANGE, pc.or_(pc.less(values, first), pc.greater_equal(values, end))
+        if capture.RECEIVED in table.column_names:
+            received = table.column(capture.RECEIVED).combine_chunks().cast(values.type)
+            yield Fault.IN_FUTURE, pc.greater(values, pc.add(received, pa.scalar(DATED_AHEAD, pa.duration("us"))))
     if column.role == "Id" and column.type in ("Category", "Text"):
         length = pc.utf8_length(values)
         yield Fault.TOO_LONG, pc.or_(pc.equal(length, 0), pc.greater(length, ID_LIMIT))

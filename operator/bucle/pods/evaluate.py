@@ -26,8 +26,8 @@ from bucle.podkit import store
 from bucle.podkit.losses import answers_of, truth_of
 from bucle.podkit.metrics import grouped_mean, per_row
 from bucle.podkit.program import Part, bad_configuration, main
-from bucle.podkit.splits import groups_of
 from bucle.pods.arrivals import WindowEnds, arrivals, key_of
+from bucle.pods.groups import Grouped, among, grouped, over, tally
 from bucle.pods.judging import SETTLED
 
 MOST_WINDOWS = 20
@@ -60,7 +60,8 @@ def evaluate(task: EvaluateTask, now: datetime) -> EvaluateResult:
         windows=tuple(windows),
         labelled=task.closed + found.rows.num_rows,
         more=full > MOST_WINDOWS,
-        ungrouped=int(judged.ungrouped),
+        ungrouped=judged.ungrouped,
+        misdated=judged.misdated,
         unjoined=found.unjoined,
         unreadable=found.unreadable,
     )
@@ -74,6 +75,7 @@ class Judged:
     groups: NDArray[np.int64]
     received: pa.ChunkedArray
     ungrouped: int
+    misdated: int
 
 
 def _judged(task: EvaluateTask, reference: Reference, rows: pa.Table) -> Judged:
@@ -83,24 +85,18 @@ def _judged(task: EvaluateTask, reference: Reference, rows: pa.Table) -> Judged:
         raise bad_configuration(
             "UnknownColumn", f"groupBy names the column {by.column}, which the served model's schema does not have"
         )
-    names = groups_of(rows.column(by.column), by)
-    groups = _closed(names, rows.column(capture.RECEIVED), by)
+    found = grouped(rows, by)
+    groups = _closed(found, rows.column(capture.RECEIVED), by)
     values = per_row(task.metric, truth, answers_of(rows, reference))
-    return Judged(values, groups, rows.column(capture.RECEIVED), names.null_count)
+    misdated = int(found.misdated.sum())
+    return Judged(values, groups, rows.column(capture.RECEIVED), found.names.null_count - misdated, misdated)
 
 
-def _closed(names: pa.StringArray, received: pa.ChunkedArray, by: GroupBy) -> NDArray[np.int64]:
-    """The group of each row as a number, −1 without one and for the newest group: more of its rows may come.
-
-    Groups of a unit sort in the order of time; of plain keys the newest is the one seen last.
-    """
-    encoded = names.dictionary_encode()
+def _closed(found: Grouped, received: pa.ChunkedArray, by: GroupBy) -> NDArray[np.int64]:
+    """The group of each row as a number, −1 without one and for a group of which more rows may come."""
+    encoded = found.names.dictionary_encode()
     groups = np.array(encoded.indices.fill_null(-1), dtype=np.int64)
-    known = np.flatnonzero(groups >= 0)
-    if len(known):
-        times = received.cast(pa.int64()).to_numpy()
-        newest = pc.max(names).as_py() if by.unit else names[int(known[times[known].argmax()])].as_py()
-        groups[groups == encoded.dictionary.to_pylist().index(newest)] = -1
+    groups[~among(found.names, over(tally(found, received), by))] = -1
     return groups
 
 

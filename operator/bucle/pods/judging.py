@@ -21,7 +21,7 @@ from bucle.contracts.reference import Reference
 from bucle.contracts.table import GroupBy, TableSchema
 from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import answers_of, losses, prior_answers, readable, truth_of
-from bucle.podkit.splits import groups_of
+from bucle.pods.groups import among, grouped, over, tally
 
 SETTLED = timedelta(seconds=2 * ROLL_SECONDS)
 """What was received longer ago has been written by every server that could write."""
@@ -69,10 +69,10 @@ def evidence_of(query: Query, seen: Seen, rules: Rules, now: datetime) -> Eviden
     settled = _between(rows, first + MIRROR_START, watermark)
     missing = (partner < 0) & settled & _sampled(rows, query.sample_percent)
     counted = (partner >= 0) | (missing & (query.percent == 100))
-    groups = _groups(rows, rules.group_by)
-    grouped = np.asarray(pc.is_valid(groups))
-    closed = np.asarray(pc.is_in(groups, pa.array(closed_groups(seen.stable, rules, watermark), pa.string())))
-    used = counted & grouped & closed
+    found = grouped(rows, rules.group_by)
+    named = np.asarray(pc.is_valid(found.names))
+    closed = among(found.names, closed_groups(seen.stable, rules, watermark))
+    used = counted & named & closed
     return Evidence(
         query=query,
         metric=rules.metric,
@@ -82,28 +82,20 @@ def evidence_of(query: Query, seen: Seen, rules: Rules, now: datetime) -> Eviden
         labelled=int((partner >= 0).sum()),
         missing=int(missing.sum()),
         dropped=seen.dropped,
-        open_rows=int((counted & grouped & ~closed).sum()),
-        ungrouped=int((counted & ~grouped).sum()),
+        open_rows=int((counted & named & ~closed).sum()),
+        ungrouped=int((counted & ~named & ~found.misdated).sum()),
+        misdated=int((counted & found.misdated).sum()),
         unjoined=seen.unjoined,
         unreadable=seen.bad_labels + seen.labelled.num_rows - rows.num_rows + seen.shadow.num_rows - shadow.num_rows,
-        groups=_sums(_taken(rows, shadow, partner, used), groups.filter(pa.array(used)), rules),
+        groups=_sums(_taken(rows, shadow, partner, used), found.names.filter(pa.array(used)), rules),
     )
 
 
 def closed_groups(stable: pa.Table, rules: Rules, watermark: datetime) -> list[str]:
-    """Groups after which a row of a later group was received, and whose labels have had their time to come."""
-    groups = _groups(stable, rules.group_by)
-    received = stable.column(capture.RECEIVED).to_pandas()
-    frame = pd.DataFrame({"group": groups.to_pandas(), "received": received}).dropna(subset=["group"])
-    if frame.empty:
-        return []
-    last = frame.groupby("group")["received"].max()
-    if rules.group_by is not None and rules.group_by.unit is None:
-        over = last < frame["received"].max()
-    else:
-        over = pd.Series(last.index < last.index.max(), index=last.index)
-    mature = last + timedelta(seconds=rules.maturity_seconds) < watermark
-    return [str(group) for group in last.index[over & mature]]
+    """Groups that are over, and whose labels have had their time to come."""
+    seen = tally(grouped(stable, rules.group_by), stable.column(capture.RECEIVED))
+    mature = (watermark - timedelta(seconds=rules.maturity_seconds)).timestamp() * 1e6
+    return [group for group, last in over(seen, rules.group_by).items() if last < mature]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +161,6 @@ def _partners(rows: pa.Table, shadow: pa.Table) -> NDArray[np.int64]:
     theirs = _keys(shadow).assign(at=np.arange(shadow.num_rows, dtype=np.int64))
     merged = _keys(rows).merge(theirs, on=["id", "row"], how="left")
     return np.asarray(merged["at"].fillna(-1).to_numpy(), dtype=np.int64)
-
-
-def _groups(rows: pa.Table, group_by: GroupBy | None) -> pa.Array:
-    """Without a rule rows are grouped by the hour in which they were received: never each row for itself."""
-    by = group_by or GroupBy(column=capture.RECEIVED, unit="Hour")
-    if by.column not in rows.column_names:
-        # No request had it, or the schema has no such column: no row has a group, and that is what is counted.
-        return pa.nulls(rows.num_rows, pa.string())
-    return groups_of(rows.column(by.column), by)
 
 
 def _sampled(rows: pa.Table, percent: int) -> NDArray[np.bool_]:

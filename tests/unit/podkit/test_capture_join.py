@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
@@ -105,6 +105,26 @@ def test_labels_find_their_row_by_id_by_our_request_id_and_by_the_clients(deploy
     deployment.label(5, id="b", label="1").label(5, request_id="u2", row=0, label="0")
     deployment.label(5, request_id="mine", row=0, label="0").label(5, id="nobody", label="1")
     assert deployment.rows() == [("u1", 0, "0"), ("u1", 1, "1"), ("u2", 0, "0")]
+
+
+@pytest.mark.parametrize(("keep", "label"), [("Last", "corrected"), ("First", "first")])
+def test_which_label_is_last_follows_the_senders_clock_and_not_two_servers(
+    deployment: Deployment, keep: Literal["First", "Last"], label: str
+) -> None:
+    """The correction came in through a server whose clock is half a minute behind."""
+    deployment.serve("u1", 0, "a")
+    deployment.label(60, id="a", label="first", label_time=at(50)).label(
+        31, id="a", label="corrected", label_time=at(61)
+    )
+    assert deployment.rows(Labels(duplicates=keep)) == [("u1", 0, label)]
+
+
+def test_a_label_dated_in_the_future_is_not_the_last_one_for_ever(deployment: Deployment) -> None:
+    deployment.serve("u1", 0, "a")
+    deployment.label(10, id="a", label="wrong", label_time=at(10**8)).label(
+        20, id="a", label="right", label_time=at(20)
+    )
+    assert deployment.rows() == [("u1", 0, "right")]
 
 
 def test_a_key_of_request_ids_does_not_look_at_ids(deployment: Deployment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -84,6 +85,13 @@ def test_a_row_without_its_time_or_id_is_answered_and_counted_as_none_to_train_o
     admitted = DOOR.admitted({name: values * 3 for name, values in GOOD.items()} | {"id": ["a", None, "c"]})
     assert admitted.rows == 3
     assert admitted.incomplete == {("at", Fault.MISSING): 3, ("id", Fault.NULL): 1}
+
+
+def test_a_row_of_another_century_is_answered_and_counted_as_none_to_train_on() -> None:
+    far = GOOD | {"at": ["2199-01-01T00:00:00Z"], "id": ["a"]}
+    admitted = DOOR.admitted(far, datetime(2026, 1, 1, tzinfo=UTC))
+    assert (admitted.rows, admitted.incomplete) == (1, {("at", Fault.IN_FUTURE): 1})
+    assert not DOOR.admitted(far, datetime(2199, 1, 1, tzinfo=UTC)).incomplete
 
 
 def test_a_name_in_other_unicode_letters_is_the_same_name() -> None:

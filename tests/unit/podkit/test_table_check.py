@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bucle.contracts import capture
 from bucle.contracts.row_rules import Fault, LabelContract, Refused, cell_of, required
 from bucle.contracts.table import Column
 from bucle.podkit.frames import ARROW
@@ -81,3 +82,10 @@ def _passes(column: Column, value: Any) -> bool:
         return cell_of(column, value) is not None or not required(column)
     except Refused:
         return False
+
+
+def test_a_row_dated_long_after_its_receipt_is_set_aside_and_one_of_next_month_is_not() -> None:
+    received = pa.array([NOON] * 3, ARROW["Timestamp"])
+    rows = [GOOD | {"at": NOON + timedelta(days=days)} for days in (0, 30, 400)]
+    usable, aside = usable_rows(table(*rows).append_column(capture.RECEIVED, received), COLUMNS)
+    assert (usable.num_rows, aside.words()) == (2, "1 rows (at in_future)")

@@ -180,7 +180,7 @@ async def _predicted(
 
         def judged() -> tuple[Asked, Admitted]:
             asked = parse(unpacked(body, encoding), server.feature_names)
-            return asked, server.model.door.admitted(asked.columns)
+            return asked, server.model.door.admitted(asked.columns, datetime.now(UTC))
 
         asked, admitted = await server.aside(judged, large=encoding != "identity" or len(body) > INLINE_BYTES)
         prediction = await server.batcher.predict(admitted.features)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from bucle.contracts.capture import RECEIVED, FeedbackBody, FeedbackRow, file_stem
-from bucle.contracts.row_rules import ID_LIMIT, Fault, LabelContract, Refused, cell_of, text_of, time_of
+from bucle.contracts.row_rules import CLOCKS_DIFFER, ID_LIMIT, Fault, LabelContract, Refused, cell_of, text_of, time_of
 from bucle.contracts.table import Column
 from bucle.podkit.capture_files import feedback_table, feedback_uri
 from bucle.pods.serve.bodies import BadRequest
@@ -94,7 +94,7 @@ def _stored(row: FeedbackRow, rules: LabelRules) -> dict[str, Any]:
         "request_id": row.request_id,
         "row": row.row,
         "label": _judged(".label", rules.label.text, row.label),
-        "label_time": None if row.label_time is None else _judged(".label_time", time_of, row.label_time),
+        "label_time": None if row.label_time is None else _judged(".label_time", _past, row.label_time),
     }
 
 
@@ -103,6 +103,14 @@ def _judged(name: str, rule: Callable[..., Any], *given: Any) -> Any:
         return rule(*given)
     except Refused as refused:
         raise _WrongField(f"{name} {refused.problem}", refused.fault) from refused
+
+
+def _past(value: str) -> datetime:
+    """No outcome is known before it comes: of two labels the one of a wrong clock must not be the last for ever."""
+    found = time_of(value)
+    if found > datetime.now(UTC) + CLOCKS_DIFFER:
+        raise Refused(Fault.IN_FUTURE, "must not lie in the future")
+    return found
 
 
 def _id_text(value: str | int, column: Column | None) -> str:

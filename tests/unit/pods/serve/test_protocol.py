@@ -186,6 +186,7 @@ def test_feedback_has_one_text_form(rules: LabelRules, row: dict[str, Any], stor
         ({"rows": [{"id": "a"}]}, 400, "rows.0.label"),
         ({"rows": [{"id": "a", "label": 1, "row": -1}]}, 400, "index of a row"),
         ({"rows": [{"id": "a", "label": 1, "label_time": "noon"}]}, 400, "rows.0.label_time must be an ISO 8601"),
+        ({"rows": [{"id": "a", "label": 1, "label_time": "2199-01-01"}]}, 400, "label_time must not lie in the future"),
         ({"rows": [{"id": "a", "label": 1, "label_time": "0001-01-01T00:00:00+12:00"}]}, 400, "1678 to 2261"),
         ({"rows": [{"id": "a", "label": 1}] * 10_001}, 413, "rows"),
         ({"rows": [{"id": "a", "label": "yes"}]}, 400, "rows.0.label must be one of the classes 0, 1: no row was"),
