@@ -47,6 +47,28 @@ async def test_labels_that_come_while_a_job_runs_count_towards_the_next_window()
     assert len(world.sim.jobs(open_only=True)) == 1, "2 × 5000 labels have come: the second window is full"
 
 
+@pytest.mark.parametrize("windows", [0, 1])
+async def test_labels_that_belong_to_no_answer_are_told_with_what_to_do(windows: int) -> None:
+    """A window that can never fill must not look like one that is not full yet."""
+    world = DriftWorld()
+    world.windows = [("0.51", 7)] * windows
+    world.uncounted = {"unjoined": 4000, "misdated": 2}
+    job = await look(world)
+    world.sim.finish_job(job["metadata"]["name"], world.result(job))
+    await world.sim.settle()
+    told = next(c["message"] for c in world.status["conditions"] if c["type"] == "Ready")
+    assert reason(world) == ("Watching" if windows else "NotEnoughLabels")
+    assert (
+        "4000 labels belong to no answer" in told and "`capture.drop`" in told and "2 labelled rows are dated" in told
+    )
+    assert world.status["uncounted"] == {"unjoined": 4000, "misdated": 2}
+    world.uncounted = {}
+    job = await look(world)
+    world.sim.finish_job(job["metadata"]["name"], world.result(job))
+    await world.sim.settle()
+    assert "uncounted" not in world.status
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -13,6 +13,7 @@ Unknown = Literal["Error", "AsNull"]
 Dimension = Literal["Accuracy", "Completeness", "Consistency", "Timeliness"]
 Severity = Literal["Error", "Warning"]
 Unit = Literal["Hour", "Day", "Week"]
+HORIZON_SECONDS = 7 * 24 * 3600
 Task = Literal["Binary", "MultiClass", "Regression"]
 
 
@@ -106,8 +107,13 @@ class Deduplicate(Document):
 
 
 class Labels(Document):
-    """How feedback rows become labels; one home for it is the ModelDeployment's `feedback` block."""
+    """How feedback rows become labels; one home for it is the ModelDeployment's `feedback` block.
+
+    `horizon_seconds`: gates and drift windows look for the row of a label so long before its maturity and no longer,
+    so that one which belongs to nothing does not make them read a deployment's whole history.
+    """
 
     key: Literal["Id", "RequestId"] = "Id"
     maturity_seconds: int = 0
     duplicates: Literal["First", "Last"] = "Last"
+    horizon_seconds: int = HORIZON_SECONDS

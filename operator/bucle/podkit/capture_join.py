@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -30,6 +30,7 @@ __all__ = [
     "ANSWERED",
     "EARLY",
     "LABELLED",
+    "UNJOINED",
     "Asked",
     "FileCache",
     "LabelRule",
@@ -49,6 +50,7 @@ LABELLED = "bucle_labelled"
 """When the first label of a row was received: from then on it is a labelled row, whatever labels follow."""
 EARLY = CLOCKS_DIFFER
 """A label may look so much older than its row, since clocks differ; an older one is of another row of that id."""
+UNJOINED = "label unjoined"
 FIRST_LOOK_BACK = timedelta(days=1)
 
 
@@ -126,23 +128,29 @@ def labelled_rows_back(asked: Asked, cache: FileCache) -> Iterator[tuple[pa.Tabl
 def newly_labelled_rows(asked: Asked, known_since: datetime, cache: FileCache) -> pa.Table:
     """The rows of the span that became labelled rows at `known_since` or later: by their label, or by its maturity.
 
-    Goes back in time until each label that came since has found its row. Columns as with `answers`.
+    Goes back in time until each label that came since has found its row, at most to the horizon of labels; those that
+    found none are counted in `aside`. Columns as with `answers`.
     """
-    since, before = asked.span.since, asked.span.before
-    maturity = timedelta(seconds=asked.rule.labels.maturity_seconds)
-    told = feedback_rows(asked.location, asked.rule.received_before, cache, since=known_since)
+    labels, before = asked.rule.labels, asked.span.before
+    maturity, horizon = timedelta(seconds=labels.maturity_seconds), timedelta(seconds=labels.horizon_seconds)
+    told = _usable(feedback_rows(asked.location, asked.rule.received_before, cache, since=known_since), asked)
+    farthest = max(known_since - maturity - horizon, asked.span.since or datetime.min.replace(tzinfo=UTC))
     back = timedelta(hours=1)
     while True:
-        start = known_since - maturity - back
-        whole = since is None or start <= since
-        served = _served(replace(asked, span=Span(since if whole else start, before)), cache)
-        if whole or _pairs(served, told, asked.rule.labels, asked.table)["label"].nunique() == told.num_rows:
+        start = max(known_since - maturity - back, farthest)
+        looked = replace(asked, span=Span(start, before))
+        served = _served(looked, cache)
+        unjoined = told.num_rows - _pairs(served, told, labels, asked.table)["label"].nunique()
+        if not unjoined or start == farthest:
             break
         back *= 2
-    found = _labelled(served, replace(asked, span=Span(since if whole else start, before)), cache)
-    labelled, matured = (pa.scalar(time, ARROW["Timestamp"]) for time in (known_since, known_since - maturity))
-    by_label = pc.greater_equal(found.column(LABELLED), labelled)
-    return found.filter(pc.or_(by_label, pc.greater_equal(found.column(capture.RECEIVED), matured)))
+    found = _labelled(served, looked, cache)
+    received, labelled = found.column(capture.RECEIVED), found.column(LABELLED)
+    late = pc.greater(labelled, pc.add(received, pa.scalar(maturity + horizon, pa.duration("us"))))
+    asked.aside[UNJOINED] = int(unjoined + (pc.sum(late).as_py() or 0))
+    told_at, matured = (pa.scalar(time, ARROW["Timestamp"]) for time in (known_since, known_since - maturity))
+    new = pc.or_(pc.greater_equal(labelled, told_at), pc.greater_equal(received, matured))
+    return found.filter(pc.and_(new, pc.invert(late)))
 
 
 def _joined(asked: Asked, cache: FileCache) -> pa.Table:
@@ -159,13 +167,19 @@ def _served(asked: Asked, cache: FileCache) -> pa.Table:
 def _labelled(served: pa.Table, asked: Asked, cache: FileCache) -> pa.Table:
     since = None if asked.span.since is None else asked.span.since - EARLY
     feedback = feedback_rows(asked.location, asked.rule.received_before, cache, since=since)
-    if asked.contract is not None:
-        texts, refused = usable_labels(feedback.column("label"), asked.contract)
-        asked.aside.clear()
-        asked.aside.update({f"{column} {fault}": count for (column, fault), count in refused.counts.items()})
-        at = feedback.schema.get_field_index("label")
-        feedback = feedback.set_column(at, "label", texts).filter(pc.is_valid(texts))
+    feedback = _usable(feedback, asked)
     return with_labels(served, feedback, asked.rule, asked.table).select(_kept(asked.table, answers=True))
+
+
+def _usable(feedback: pa.Table, asked: Asked) -> pa.Table:
+    """The labels that are some, spelt as the contract does; `asked.aside` counts the others."""
+    if asked.contract is None:
+        return feedback
+    texts, refused = usable_labels(feedback.column("label"), asked.contract)
+    asked.aside.clear()
+    asked.aside.update({f"{column} {fault}": count for (column, fault), count in refused.counts.items()})
+    at = feedback.schema.get_field_index("label")
+    return feedback.set_column(at, "label", texts).filter(pc.is_valid(texts))
 
 
 def _kept(table: TableSchema, answers: bool) -> list[str]:

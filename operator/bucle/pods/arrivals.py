@@ -23,24 +23,21 @@ from bucle.contracts.task import EvaluateTask
 from bucle.podkit import store
 from bucle.podkit.capture_join import (
     LABELLED,
+    UNJOINED,
     Asked,
     FileCache,
     LabelRule,
     Span,
     feedback_rows,
     newly_labelled_rows,
-    served_rows,
 )
 from bucle.podkit.losses import readable, truth_of, usable_feedback
 from bucle.podkit.program import ProgramError
-from bucle.pods.judging import unjoined
 
 KNOWN = "bucle_known"
 """When a row got a mature label."""
 ORDER = (KNOWN, capture.RECEIVED, capture.ID, capture.ROW)
 KEPT_ENDS = 200
-LOOK_BACK = timedelta(days=1)
-"""A label of a row older than this counts as belonging to none unless its row is in a window."""
 
 
 class RowKey(Document):
@@ -112,12 +109,10 @@ def arrivals(task: EvaluateTask, reference: Reference, until: datetime, after: R
     rows = by_arrival(newly_labelled_rows(asked, start, cache), task.labels.maturity_seconds)
     rows = rows if after is None else rows.filter(_later(rows, after))
     usable = _usable(rows, reference)
-    new, bad = usable_feedback(feedback_rows(task.location, until, cache, since=start), reference)
-    recent = Span(max(since, start - timedelta(seconds=task.labels.maturity_seconds) - LOOK_BACK), until)
-    served = served_rows(task.location, reference.table, recent, revisions=(task.version,), cache=cache)
+    _, bad = usable_feedback(feedback_rows(task.location, until, cache, since=start), reference)
     return Arrivals(
         rows=usable if after is not None else usable.slice(task.closed),
-        unjoined=unjoined(served, new, reference.table),
+        unjoined=asked.aside[UNJOINED],
         unreadable=bad.rows + rows.num_rows - usable.num_rows,
     )
 

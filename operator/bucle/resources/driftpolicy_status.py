@@ -17,6 +17,7 @@ from bucle.resources.base import (
     Timestamp,
     Uri,
 )
+from bucle.resources.uncounted_status import UncountedStatus
 
 
 class ReferenceModel(Model):
@@ -194,6 +195,9 @@ class DriftPolicyStatus(Status):
         default=(), description="Verdicts of the last windows, oldest first."
     )
     evaluation: EvaluationJob | None = Field(default=None, description="The running Job.")
+    uncounted: UncountedStatus | None = Field(
+        default=None, description="What the last look found beside the windows and counts for nothing, by reason."
+    )
     last_evaluation: Evaluation | None = Field(default=None, description="The last window that was judged.")
     action: ActionStatus | None = Field(default=None, description="What is wanted, and what came of it.")
     retrains: Retrains | None = Field(default=None, description="Retrains under way and before.")

@@ -124,6 +124,10 @@ class Feedback(Model):
     )
     maturity: Duration = Field(default="0s", description="A row counts as labelled only so long after it was served.")
     duplicates: Literal["First", "Last"] = Field(default="Last", description="Which label wins when several come.")
+    horizon: TimeLimit = Field(
+        default="168h",
+        description="So long after a row's maturity its label still counts for gates and drift; a later one belongs to no answer.",
+    )
 
 
 class Until(Model):

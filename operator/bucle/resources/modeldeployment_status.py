@@ -18,6 +18,7 @@ from bucle.resources.base import (
     Timestamp,
     Uri,
 )
+from bucle.resources.uncounted_status import UncountedStatus
 
 
 class StableRevision(Model):
@@ -152,6 +153,7 @@ class GateStatus(Model):
     estimate: DecimalString | None = Field(default=None, description="Candidate against stable.")
     interval: Interval | None = Field(default=None, description="Where the truth lies, valid at every look.")
     limit: DecimalString | None = Field(default=None, description="What is allowed.")
+    uncounted: UncountedStatus | None = Field(default=None, description="What came and counts for nothing, by reason.")
     at: Timestamp | None = Field(default=None, description="When it was evaluated.")
 
 

@@ -100,7 +100,8 @@ class Traffic:
             uri = capture_uri(self.location, revision, hour_of(mine[0]), f"pod-{len(mine):06d}")
             store.write_bytes(uri, store.parquet_bytes(capture_table(mine, TABLE.columns)))
         if self.labels:
-            uri = feedback_uri(self.location, START, f"pod-{len(self.labels):06d}")
+            first = min(label["bucle_received"] for label in self.labels)
+            uri = feedback_uri(self.location, first, f"pod-{len(self.labels):06d}")
             store.write_bytes(uri, store.parquet_bytes(feedback_table(self.labels)))
         return self
 

@@ -22,6 +22,13 @@ DEPLOYMENT = [
         {"spec.serving": {"builtin": {}, "loadTimeout": "90s"}},
         {"spec.serving": {"builtin": {}, "loadTimeout": "0s"}},
     ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.feedback.horizon",
+        TIME_LIMIT,
+        {"spec.feedback": {"horizon": "720h"}},
+        {"spec.feedback": {"horizon": "0s"}},
+    ),
     *(
         RuleCase(
             "ModelDeployment",

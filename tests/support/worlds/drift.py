@@ -32,6 +32,7 @@ class DriftWorld:
     rows: int = 0
     windows: list[tuple[str, int]] = field(default_factory=list)
     policy: dict[str, Any] = field(default_factory=dict)
+    uncounted: dict[str, int] = field(default_factory=dict)
     silent: bool = False
 
     def __post_init__(self) -> None:
@@ -105,7 +106,7 @@ class DriftWorld:
             for index, (value, groups) in enumerate(self.windows)
             if index >= first
         )
-        evaluated = EvaluateResult(windows=found, labelled=ROWS * len(found))
+        evaluated = EvaluateResult(windows=found, labelled=ROWS * len(found), **self.uncounted)
         return Result(program="evaluate", task_sha256="0" * 64, evaluate=evaluated)
 
     @property

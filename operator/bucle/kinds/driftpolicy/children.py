@@ -57,6 +57,7 @@ def evaluate_job(world: World, served: Served, signal: PerformanceSignal, evalua
             key=feedback.key,
             maturity_seconds=int(parse_duration(feedback.maturity).total_seconds()),
             duplicates=feedback.duplicates,
+            horizon_seconds=int(parse_duration(feedback.horizon).total_seconds()),
         )
         if feedback
         else Labels(),

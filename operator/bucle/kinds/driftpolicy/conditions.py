@@ -61,8 +61,16 @@ def _main(world: World, state: State) -> Conditions:
         told = f"cannot tell whether a window is full: {world.watermark.why}"
         return reconciling("ServersUnavailable", told, still_ready=True)
     if last is None or last.window is None:
-        return ready("NotEnoughLabels", f"no window of {world.policy.spec.windows.rows} labelled rows is full yet")
-    return ready("Watching", f"window {last.window}: {last.message}")
+        told = f"no window of {world.policy.spec.windows.rows} labelled rows is full yet"
+        return ready("NotEnoughLabels", _with_losses(told, world, state))
+    return ready("Watching", _with_losses(f"window {last.window}: {last.message}", world, state))
+
+
+def _with_losses(message: str, world: World, state: State) -> str:
+    """What came and counts for nothing: a window that can never fill must not look like one that is not full yet."""
+    signal = world.policy.spec.signals.performance
+    column = signal.group_by.column if signal is not None and signal.group_by is not None else None
+    return "; ".join((message, *state.uncounted.words(column)))
 
 
 def _without_reference(world: World) -> Conditions | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from bucle.contracts.uncounted import Uncounted
 from bucle.engine.room import known_state
 from bucle.resources import driftpolicy_status as wire
 from bucle.workloads import attempt_status
@@ -168,6 +169,7 @@ class State:
     verdicts: tuple[WindowVerdict, ...] = ()
     evaluation: Evaluation | None = None
     last: Judged | None = None
+    uncounted: Uncounted = Uncounted()
     action: Action | None = None
     retrain: OpenRetrain | None = None
     retrains_begun: int = 0
@@ -188,6 +190,7 @@ def decoded(status: wire.DriftPolicyStatus) -> State:
         ),
         evaluation=_evaluation(status.evaluation),
         last=_judged(status.last_evaluation),
+        uncounted=_uncounted(status.uncounted),
         action=_action(status.action),
         retrain=_open(retrains.in_flight),
         retrains_begun=retrains.total or 0,
@@ -208,6 +211,7 @@ def encoded(state: State) -> wire.DriftPolicyStatus:
         cursor=_cursor_record(state.cursor) if state.cursor else None,
         streak=tuple(wire.Streak(window=item.window, verdict=item.verdict) for item in state.verdicts[-KEPT:]),
         evaluation=_evaluation_record(state.evaluation) if state.evaluation else None,
+        uncounted=wire.UncountedStatus(**lost) if (lost := state.uncounted.by_reason()) else None,
         last_evaluation=state.last.record if state.last else None,
         action=_action_record(state.action) if state.action else None,
         retrains=retrains if state.cursor is not None or retrains != wire.Retrains(total=0) else None,
@@ -272,6 +276,11 @@ def _judged(record: wire.Evaluation | None) -> Judged | None:
     for signal in record.signals:
         known_state(Verdict, signal.verdict, "lastEvaluation.signals[].verdict")
     return Judged(verdict, record.message or "", record.window.index if record.window else None, record)
+
+
+def _uncounted(record: wire.UncountedStatus | None) -> Uncounted:
+    told = record or wire.UncountedStatus()
+    return Uncounted(told.ungrouped or 0, told.misdated or 0, told.unjoined or 0, told.unreadable or 0)
 
 
 def _past_window(record: wire.PastEvaluation) -> PastWindow | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.result import EvaluateResult, WindowResult
+from bucle.contracts.uncounted import Uncounted
 from bucle.kinds.driftpolicy.decide import Measured, Rule, drifting, judge
 from bucle.kinds.driftpolicy.state import KEPT, Cursor, Judged, PastWindow, State, Verdict, WindowVerdict
 from bucle.kinds.driftpolicy.world import Served, World, reference_of
@@ -24,7 +25,7 @@ def restarted(world: World, served: Served, state: State) -> State:
     if cursor is not None and (cursor.revision, cursor.since, cursor.rule) == (served.revision, served.since, rule):
         return state
     fresh = Cursor(served.revision, served.since, window=0, feedback_rows=None, rule=rule)
-    return replace(state, cursor=fresh, verdicts=(), evaluation=None, last=None)
+    return replace(state, cursor=fresh, verdicts=(), evaluation=None, last=None, uncounted=Uncounted())
 
 
 def rule_of(world: World) -> str:
@@ -67,7 +68,8 @@ def with_windows(
     rows, counted = world.policy.spec.windows.rows, evaluation.feedback_rows
     seen = None if result.more or counted is None else max(0, counted - result.labelled % rows)
     moved = replace(cursor, window=expected, feedback_rows=seen)
-    return replace(state, cursor=moved, last=last, history=history, verdicts=verdicts)
+    lost = Uncounted.of(result)
+    return replace(state, cursor=moved, last=last, history=history, verdicts=verdicts, uncounted=lost)
 
 
 def failed(state: State, job: str, reason: str, message: str, now: datetime) -> State:

@@ -207,3 +207,47 @@ def test_an_evaluation_reads_what_is_new_and_no_history(traffic: Traffic, tmp_pa
         later.labels[at]["id"] = f"w{at}"
     (third,) = evaluation(later.written(), 4, closed=8).windows
     assert third.index == 2 and float(third.value) == pytest.approx(-log(0.9))
+
+
+@pytest.mark.parametrize(("horizon", "joined"), [(24 * 3600, False), (200 * 3600, True)])
+def test_a_label_that_joins_nothing_is_looked_for_as_far_back_as_is_stated_and_no_farther(
+    traffic: Traffic, tmp_path: Path, horizon: int, joined: bool
+) -> None:
+    traffic.row(1, 0.5, None, "1").written()
+    hundred = 100 * 3600
+    later = Traffic(traffic.location, seconds=hundred, captured=[], labels=[])
+    for day in range(2, 6):
+        later.row(day, 0.9, None, "1")
+    for at, entry in enumerate(later.captured):
+        later.captured[at] = replace(entry, id=f"w{at}", columns={**entry.columns, "flight_id": [f"w{at}"]})
+        later.labels[at]["id"] = f"w{at}"
+    late = START + timedelta(seconds=hundred + 5)
+    later.labels += [{**traffic.labels[0], "id": "u00000", "label": "0", "bucle_received": late}]
+    later.labels += [{**traffic.labels[0], "id": "nobody", "bucle_received": late}]
+    for path in [*tmp_path.rglob("feedback/**/*.parquet")]:
+        path.unlink()
+    found = evaluation(later.written(), 4, closed=0, labels=Labels(horizon_seconds=horizon), since=START.isoformat())
+    assert found.labelled == 4 + joined and found.unjoined == 2 - joined
+
+
+def test_an_unjoined_label_reads_no_hour_before_the_horizon(
+    traffic: Traffic, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One label of nobody made each look read a deployment back to its promotion."""
+    hours = 60
+    for hour in range(hours):
+        part = Traffic(traffic.location, seconds=hour * 3600, captured=[], labels=[])
+        part.row(1 + hour // 3, 0.5, None, "1")
+        part.captured[0] = replace(
+            part.captured[0], id=f"h{hour}", columns={"flight_id": [f"h{hour}"], "time_hour": [None]}
+        )
+        part.labels[0]["id"] = f"h{hour}" if hour % 7 else "nobody"
+        part.written()
+        traffic.seconds = part.seconds
+    first = evaluation(traffic, 50, labels=Labels(horizon_seconds=3 * 3600))
+    assert len(first.windows) == 1
+    for path in tmp_path.rglob("capture/**/*.parquet"):
+        if path.parts[-3] < "date=2026-01-03":
+            path.write_bytes(b"whoever reads this sees it")
+    again = evaluation(traffic, 50, closed=50, labels=Labels(horizon_seconds=3 * 3600))
+    assert again.labelled > 50 and "set aside" not in caplog.text

@@ -28,6 +28,7 @@ def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGa
             key=feedback.key,
             maturity_seconds=int(parse_duration(feedback.maturity).total_seconds()),
             duplicates=feedback.duplicates,
+            horizon_seconds=int(parse_duration(feedback.horizon).total_seconds()),
         ),
     )
     template = task_pod(platform, owner, task, platform.image_worker, _settings(deployment.spec), labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -20,6 +20,7 @@ from bucle.kinds.modeldeployment.world import World
 from bucle.resources.base import Interval, parse_duration
 from bucle.resources.modeldeployment import Gate, Rollout, Until
 from bucle.resources.modeldeployment_status import GateStatus, Needs
+from bucle.resources.uncounted_status import UncountedStatus
 
 RECORDS = 64
 GROWN = 1.5
@@ -80,13 +81,10 @@ def _with_floor(finding: Finding, until: Until, samples: int, kind: GateKind) ->
     in_all = finding.samples - samples + (until.samples or 0)
     wanted = [f"{samples} of {until.samples} samples"] if few else []
     wanted += [f"{finding.groups} of {until.groups} groups"] if sparse else []
-    return Finding(
-        Verdict.NO_DATA,
-        f"{' and '.join(wanted)} of this step; so far: {finding.message}",
-        finding.samples,
-        finding.groups,
-        finding.bounds,
-        finding.limit,
+    return replace(
+        finding,
+        verdict=Verdict.NO_DATA,
+        message=f"{' and '.join(wanted)} of this step; so far: {finding.message}",
         needs_samples=max(in_all, finding.needs_samples or 0) if few else finding.needs_samples,
         needs_groups=until.groups if sparse else finding.needs_groups,
     )
@@ -128,6 +126,7 @@ def _record(gate: Gate, kind: GateKind, finding: Finding, needs: Needs | None, i
         estimate=decimal_text(bounds.estimate, 6) if bounds else None,
         interval=Interval(lower=decimal_text(bounds.lower, 6), upper=decimal_text(bounds.upper, 6)) if bounds else None,
         limit=decimal_text(limit, 6) if limit is not None else None,
+        uncounted=UncountedStatus(**lost) if (lost := finding.uncounted.by_reason()) else None,
         at=inputs.now,
     )
 
@@ -185,7 +184,14 @@ def _worth_writing(old: GateStatus, new: GateStatus) -> bool:
         return True
     if old.verdict == Verdict.ERROR:
         return old.message != new.message
+    if any(_grown(before, now) for before, now in zip(_lost(old), _lost(new), strict=True)):
+        return True
     return _grown(old.samples, new.samples) or _grown(old.groups, new.groups)
+
+
+def _lost(gate: GateStatus) -> tuple[int | None, ...]:
+    told = gate.uncounted or UncountedStatus()
+    return told.ungrouped, told.misdated, told.unjoined, told.unreadable
 
 
 def _reachable(gate: GateStatus) -> bool:

@@ -8,12 +8,13 @@ the page docs/judging.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, log1p, sqrt
 
 from bucle.contracts.base import decimal_text
 from bucle.contracts.evidence import Evidence, GroupSums
 from bucle.contracts.metrics import METRICS
+from bucle.contracts.uncounted import Uncounted
 from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.verdict import ALPHA, Bounds, Finding, Verdict
@@ -43,7 +44,8 @@ class Quality:
                     told = f"the candidate cannot be compared with the stable version: {evidence.incompatible}"
                     return Finding(Verdict.ERROR, told, limit=margin)
                 found = paired(evidence.groups, margin, beats_prior=gate.beats == "Prior")
-                return found if found.verdict is not Verdict.NO_DATA else _with_losses(found, evidence, gate)
+                waits = found.verdict in (Verdict.NO_DATA, Verdict.INCONCLUSIVE)
+                return _with_losses(found, evidence, gate) if waits else found
             case Known():
                 return Finding(Verdict.NO_DATA, "the judge has not answered for this step yet", limit=margin)
             case Unavailable(why=why):
@@ -59,26 +61,14 @@ class Quality:
 
 def _with_losses(found: Finding, evidence: Evidence, gate: QualityGate) -> Finding:
     """Says what the rows that do not count lack: waiting for what can never come is told as such."""
-    told = [found.message]
-    if evidence.ungrouped and gate.group_by is not None:
-        told.append(
-            f"{evidence.ungrouped} labelled rows without a group: requests do not send column {gate.group_by.column}, "
-            "or `capture.drop` names it"
-        )
-    if evidence.unjoined:
-        told.append(
-            f"{evidence.unjoined} labels belong to no answer: is the Id column sent, or named in `capture.drop`?"
-        )
-    if evidence.unreadable:
-        told.append(f"{evidence.unreadable} labels or answers cannot be read")
+    uncounted = Uncounted.of(evidence)
+    told = [found.message, *uncounted.words(gate.group_by.column if gate.group_by is not None else None)]
     if evidence.requests and not evidence.labelled:
         told.append(
             f"none of {evidence.requests} captured rows has a label yet: send feedback, and the Id column with requests "
             "(or set `feedback.key: RequestId`)"
         )
-    return Finding(
-        found.verdict, "; ".join(told), found.samples, found.groups, None, found.limit, None, found.needs_groups
-    )
+    return replace(found, message="; ".join(told), uncounted=uncounted)
 
 
 def realised(gate: QualityGate, inputs: GateInputs) -> RealisedMetric | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bucle.contracts.uncounted import Uncounted
+
 ALPHA = 0.05
 
 
@@ -38,3 +40,4 @@ class Finding:
     limit: float | None = None
     needs_samples: int | None = None
     needs_groups: int | None = None
+    uncounted: Uncounted = Uncounted()
