@@ -18,6 +18,7 @@ from tests.support.worlds.training import (
     data_result,
     failure,
     operator,
+    task_of,
 )
 
 from bucle.engine.objects import JsonObject
@@ -67,6 +68,7 @@ async def refused_by_its_pod(reason: str) -> Simulation:
     "SplitEmpty",
     "UnknownColumn",
     "WrongType",
+    "TooManySetAside",
 )
 async def test_what_is_mended_where_it_lies_is_noticed_by_itself(reason: str) -> None:
     await builds(await refused_by_its_pod(reason))
@@ -155,6 +157,26 @@ async def test_a_source_of_feedback_waits_until_its_deployment_is_applied(reason
     assert "apply it" in shown(sim, DATASET, "flights", reason)
     spec = {"model": {"registered": {"name": "flights", "alias": "challenger"}}}
     sim.kube.put(MODEL_DEPLOYMENT, {"metadata": {"name": "flights", "namespace": sim.namespace}, "spec": spec})
+    await builds(sim)
+
+
+@cures("TooManySetAside")
+async def test_a_source_that_may_leave_out_more_is_built_at_once(reason: str) -> None:
+    def from_feedback(manifest: JsonObject) -> None:
+        manifest["spec"]["sources"] = [{"feedback": {"modelDeployment": "flights", "window": {"rows": 100}}}]
+
+    sim, _ = operator(datasets=True)
+    spec = {"model": {"registered": {"name": "flights", "alias": "challenger"}}}
+    sim.kube.put(MODEL_DEPLOYMENT, {"metadata": {"name": "flights", "namespace": sim.namespace}, "spec": spec})
+    sim.create(changed(FLIGHTS, from_feedback))
+    await sim.settle()
+    sim.fail_job(only_job(sim), BAD_CONFIGURATION, failure("data", reason, "25 of 100 rows (25 of hour out_of_range)"))
+    await sim.settle()
+    assert "25 of hour out_of_range" in shown(sim, DATASET, "flights", reason)
+    more = {"maxSetAsidePercent": 30}
+    person(sim, DATASET, "flights", reason, lambda spec: spec["sources"][0]["feedback"].update(more))
+    await sim.settle()
+    assert task_of(sim.jobs(open_only=True)[0])["sources"][0]["feedback"]["maxSetAsidePercent"] == 30
     await builds(sim)
 
 

@@ -17,7 +17,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bucle.contracts.row_rules import DATED_AHEAD, INTEGER_HIGHEST, INTEGER_LOWEST, Cell, Fault, Refused, cell_of, required
+from bucle.contracts.row_rules import (
+    DATED_AHEAD,
+    INTEGER_HIGHEST,
+    INTEGER_LOWEST,
+    Cell,
+    Fault,
+    Refused,
+    cell_of,
+    required,
+)
 from bucle.contracts.table import Column
 from bucle.podkit.array_path import Arrays
 from bucle.podkit.frames import is_text

@@ -13,6 +13,7 @@ from enum import StrEnum
 from bucle.contracts.uncounted import Uncounted
 from bucle.engine.room import known_state
 from bucle.resources import driftpolicy_status as wire
+from bucle.resources.uncounted_status import UncountedStatus
 from bucle.workloads import attempt_status
 from bucle.workloads.attempt import Attempt
 
@@ -211,7 +212,7 @@ def encoded(state: State) -> wire.DriftPolicyStatus:
         cursor=_cursor_record(state.cursor) if state.cursor else None,
         streak=tuple(wire.Streak(window=item.window, verdict=item.verdict) for item in state.verdicts[-KEPT:]),
         evaluation=_evaluation_record(state.evaluation) if state.evaluation else None,
-        uncounted=wire.UncountedStatus(**lost) if (lost := state.uncounted.by_reason()) else None,
+        uncounted=UncountedStatus(**lost) if (lost := state.uncounted.by_reason()) else None,
         last_evaluation=state.last.record if state.last else None,
         action=_action_record(state.action) if state.action else None,
         retrains=retrains if state.cursor is not None or retrains != wire.Retrains(total=0) else None,
@@ -278,8 +279,8 @@ def _judged(record: wire.Evaluation | None) -> Judged | None:
     return Judged(verdict, record.message or "", record.window.index if record.window else None, record)
 
 
-def _uncounted(record: wire.UncountedStatus | None) -> Uncounted:
-    told = record or wire.UncountedStatus()
+def _uncounted(record: UncountedStatus | None) -> Uncounted:
+    told = record or UncountedStatus()
     return Uncounted(told.ungrouped or 0, told.misdated or 0, told.unjoined or 0, told.unreadable or 0)
 
 
