@@ -14,13 +14,12 @@ from datetime import timedelta
 from typing import Any
 
 from bucle.engine.objects import ObjectKey, Ref, Version, owners_of, version_of
-from bucle.engine.queue import KeyedQueue, work
+from bucle.engine.queue import WORKERS, KeyedQueue, work
 from bucle.engine.reconcile import RESYNC, Again, Reconciler, RefMap, Surroundings, Verdict
 from bucle.engine.room import AnyRoom
 from bucle.engine.status import told_to_others
 from bucle.resources.addresses import Resource
 
-WORKERS = 8
 STEPS = 200
 """Runs that may follow each other without a pause because each wrote something: a search plans its trials so, one after
 the other. A plan that never rests must not."""

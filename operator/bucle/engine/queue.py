@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K")
 
+WORKERS = 8
+"""So many objects are looked at at once."""
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 300.0
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pyarrow as pa
-import uvicorn
 import uvloop
 
 from bucle.contracts import exits, names
@@ -29,7 +26,6 @@ from bucle.podkit.program import (
     read_task,
     termination_message,
 )
-from bucle.pods.serve.app import application
 from bucle.pods.serve.batching import Batcher
 from bucle.pods.serve.compaction import Compactor
 from bucle.pods.serve.feedback import FeedbackLog
@@ -37,27 +33,12 @@ from bucle.pods.serve.loading import known_row, loaded, predictor
 from bucle.pods.serve.measures import Measures
 from bucle.pods.serve.recorder import Destination, Recorder
 from bucle.pods.serve.server import Server
+from bucle.pods.serve.shutdown import DRAIN_SECONDS, serve
 
 log = logging.getLogger("bucle.serve")
 
 ENV_PORT = "BUCLE_PORT"
 ENV_DRAIN_SECONDS = "BUCLE_DRAIN_SECONDS"
-DRAIN_SECONDS = 6.0
-"""Routers look every second and forget after at most a few: so long requests are still taken though not ready."""
-FINISH_SECONDS = 12
-"""What is being answered by then may take so long."""
-LAST_LABELS_SECONDS = 2.0
-LAST_FLUSH_SECONDS = 7.0
-"""All of them together end before the pod's grace period of 30 s does: what is killed loses its captured rows."""
-KEEP_ALIVE_SECONDS = 75
-
-
-class QuietServer(uvicorn.Server):
-    """Without uvicorn's own signal handlers: draining comes before shutting down."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class StoredFiles:
@@ -93,37 +74,6 @@ def server_of(task: ServeTask) -> Server:
         feedback=FeedbackLog(task.location, writer, files.put, compactor),
         measures=measures,
     )
-
-
-async def serve(server: Server, port: int, drain_seconds: float) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and flushes."""
-    config = uvicorn.Config(
-        application(server),
-        host="0.0.0.0",
-        port=port,
-        access_log=False,
-        log_config=None,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=FINISH_SECONDS,
-    )
-    http = QuietServer(config)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    server.recorder.start()
-    serving = asyncio.create_task(http.serve())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.ready = False
-    if not serving.done():
-        log.info("draining for %g s", drain_seconds)
-        await asyncio.sleep(drain_seconds)
-    http.should_exit = True
-    await serving
-    stopping.cancel()
-    await server.feedback.close(LAST_LABELS_SECONDS)
-    await asyncio.to_thread(server.recorder.close, LAST_FLUSH_SECONDS)
 
 
 def main() -> int:
