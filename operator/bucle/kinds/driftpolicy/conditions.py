@@ -5,9 +5,9 @@ from __future__ import annotations
 from bucle.contracts.metrics import METRICS, watchable
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import ConditionUpdate, ready, reconciling
-from bucle.kinds.driftpolicy.loop import loop_open
+from bucle.kinds.driftpolicy.loop_closed import loop_open
 from bucle.kinds.driftpolicy.state import EvaluationState, OpenRetrain, RetrainState, State, Verdict
-from bucle.kinds.driftpolicy.windows import is_drifting
+from bucle.kinds.driftpolicy.window_verdicts import is_drifting
 from bucle.kinds.driftpolicy.world import World, reference_of
 
 Conditions = tuple[ConditionUpdate, ...]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from bucle.engine.plan import Child, Deletion, Plan
 from bucle.kinds.driftpolicy import conditions, retrain_ledger
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
-from bucle.kinds.driftpolicy.evaluation import evaluated, made_at
+from bucle.kinds.driftpolicy.evaluation_job import evaluated, made_at
 from bucle.kinds.driftpolicy.retrain_checks import acted
 from bucle.kinds.driftpolicy.state import (
     EvaluationState,
@@ -17,7 +17,7 @@ from bucle.kinds.driftpolicy.state import (
     decoded,
     encoded,
 )
-from bucle.kinds.driftpolicy.windows import restarted
+from bucle.kinds.driftpolicy.window_verdicts import restarted
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, EXPERIMENT
 from bucle.workloads import job_cleanup

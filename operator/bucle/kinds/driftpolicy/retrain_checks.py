@@ -12,10 +12,10 @@ from datetime import datetime
 from bucle.contracts import names
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import timestamp
-from bucle.kinds.driftpolicy import windows
+from bucle.kinds.driftpolicy import window_verdicts
 from bucle.kinds.driftpolicy.children import retrain_name
-from bucle.kinds.driftpolicy.evaluation import SETTLED
-from bucle.kinds.driftpolicy.loop import loop_open
+from bucle.kinds.driftpolicy.evaluation_job import SETTLED
+from bucle.kinds.driftpolicy.loop_closed import loop_open
 from bucle.kinds.driftpolicy.retrain_ledger import wants_retrains
 from bucle.kinds.driftpolicy.state import (
     Action,
@@ -59,7 +59,7 @@ BEGINS = Answer(ActionOutcome.DONE, "Retraining", "a new model is being made")
 
 def acted(world: World, served: Served, state: State, now: datetime) -> State:
     """The action for what the windows say, with its reason; a retrain is claimed in status before anything is made."""
-    drifts = windows.is_drifting(world.policy, state)
+    drifts = window_verdicts.is_drifting(world.policy, state)
     if state.retrain is not None and _outclaimed(world, state.retrain):
         state = replace(state, retrain=None, retrains_begun=max(0, state.retrains_begun - 1))
     if not drifts or not drifts[-1]:
@@ -69,7 +69,7 @@ def acted(world: World, served: Served, state: State, now: datetime) -> State:
         return _with_action(state, Wanted.NONE, Answer(ActionOutcome.DONE, "Breached", ""), now)
     if not wants_retrains(world.policy):
         return _with_action(state, Wanted.ALERT, Answer(ActionOutcome.DONE, "Breached", ""), now)
-    trigger = windows.first_of_drift(state, served, drifts)
+    trigger = window_verdicts.first_of_drift(state, served, drifts)
     question = Question(world, served, state, trigger, now)
     answer = next((found for check in CHECKS if (found := check(question)) is not None), BEGINS)
     state = _with_action(state, Wanted.RETRAIN, answer, now)
@@ -203,7 +203,7 @@ def _unanswered(question: Question) -> PastWindow | None:
     """
     done = {children.name for children in question.world.retrains}
     done |= {line.name for line in question.state.past_retrains}
-    candidates = (question.trigger, windows.newest_breach(question.state, question.served))
+    candidates = (question.trigger, window_verdicts.newest_breach(question.state, question.served))
     return next((w for w in candidates if w is not None and _name_for(question, w) not in done), None)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bucle.contracts.reasons import ends_unregistered
-from bucle.kinds.driftpolicy.loop import loop_open
+from bucle.kinds.driftpolicy.loop_closed import loop_open
 from bucle.kinds.driftpolicy.state import (
     BEGINNING,
     KEPT,

@@ -26,7 +26,7 @@ from bucle.engine.room import Unreadable, unreadable
 from bucle.engine.status import timestamp
 from bucle.externals.registry.values import REGISTRY_SCOPE, ModelVersion, VersionByNumber
 from bucle.externals.servers.values import WatermarkRead, Watermarks
-from bucle.kinds.driftpolicy.decide import Measured
+from bucle.kinds.driftpolicy.drift_statistics import Measured
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
 from bucle.resources.base import ModelReference
 from bucle.resources.dataset import Dataset

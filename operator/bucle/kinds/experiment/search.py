@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reasons import Retry, is_external
-from bucle.externals.sampler.values import Algorithm, Past, Suggest, Suggestion
+from bucle.externals.sampler.values import Past, Suggest, Suggestion
+from bucle.kinds.experiment.search_algorithm import search_algorithm
 from bucle.kinds.experiment.search_space import space
 from bucle.kinds.experiment.state import Held, Inputs, State, Trial, TrialState
 from bucle.resources.base import parse_duration
@@ -74,11 +75,9 @@ def request(experiment: Experiment, state: State) -> Suggest | None:
     indices = next_indices(experiment, rows) if state.final is None else ()
     if not indices or not experiment.spec.parameters:
         return None
-    search = experiment.spec.search
-    algorithm = Algorithm("tpe", search.seed, search.tpe.startup_trials) if search.tpe else None
     return Suggest(
         space=space(experiment),
-        algorithm=algorithm or Algorithm("random", search.seed),
+        algorithm=search_algorithm(experiment.spec.search),
         direction=METRICS[experiment.spec.objective.metric].direction,
         indices=indices[:ASKED_AT_ONCE],
         history=tuple(_past(row, hidden=_hidden(experiment, row, rows)) for row in rows),

@@ -9,7 +9,7 @@ from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.result import EvaluateResult, WindowResult
 from bucle.contracts.uncounted import Uncounted
-from bucle.kinds.driftpolicy.decide import Measured, Rule, drifting, judge
+from bucle.kinds.driftpolicy.drift_statistics import Measured, Rule, drifting, judge
 from bucle.kinds.driftpolicy.state import KEPT, Cursor, Judged, PastWindow, State, Verdict, WindowVerdict
 from bucle.kinds.driftpolicy.world import Served, World, reference_of
 from bucle.resources import driftpolicy_status as wire

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bucle.engine.reads import Known
-from bucle.kinds.driftpolicy import windows
+from bucle.kinds.driftpolicy import window_verdicts
 from bucle.kinds.driftpolicy.children import evaluation_name
 from bucle.kinds.driftpolicy.state import Evaluation, EvaluationState, State
 from bucle.kinds.driftpolicy.world import Served, World, reference_of
@@ -93,14 +93,16 @@ def _harvested(
     if isinstance(found, Finished) and found.result.evaluate is not None:
         attempt = replace(evaluation.attempt, reason=None, message="", not_before=None)
         done = replace(evaluation, state=EvaluationState.SUCCEEDED, attempt=attempt, finished_at=_moment(now))
-        return windows.with_windows(world, served, signal, replace(state, evaluation=done), found.result.evaluate, now)
+        return window_verdicts.with_windows(
+            world, served, signal, replace(state, evaluation=done), found.result.evaluate, now
+        )
     ended = found if isinstance(found, Failed | Lost) else Lost(f"Job {evaluation.job} left no windows")
     attempt = attempts.after(evaluation.attempt, ended, now)
     if not attempt.given_up:
         return replace(state, evaluation=_planned(world, served, state, attempt, now))
     # The next look comes after `every`, over the same rows.
     over = replace(evaluation, state=EvaluationState.FAILED, attempt=attempt, finished_at=_moment(now))
-    told = windows.failed(state, evaluation.job, attempt.reason or "ResultLost", attempt.message, now)
+    told = window_verdicts.failed(state, evaluation.job, attempt.reason or "ResultLost", attempt.message, now)
     return replace(told, evaluation=over)
 
 

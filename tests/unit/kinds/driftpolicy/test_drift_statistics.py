@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucle.kinds.driftpolicy.decide import Measured, Rule, drifting, judge
+from bucle.kinds.driftpolicy.drift_statistics import Measured, Rule, drifting, judge
 
 REFERENCE = Measured(0.517, 0.016, 59)
 LOSS = Rule("log_loss", 0.03, 0.95)
