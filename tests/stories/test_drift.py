@@ -51,7 +51,8 @@ async def test_two_breached_windows_of_three_make_a_new_model_and_its_arrival_cl
     (experiment,) = world.children()
     name = experiment["metadata"]["name"]
     assert len(name) <= 38 and experiment["spec"]["dataset"] == {"name": name} and experiment["spec"]["run"] == 0
-    assert "labels" not in experiment["metadata"]
+    uid = world.sim.get(DRIFT_POLICY, NAME)["metadata"]["uid"]
+    assert experiment["metadata"]["labels"] == {names.LABEL_UID: uid}, "what its policy finds it by, and nothing else"
     dataset = world.sim.get(DATASET, name)
     base, feedback = dataset["spec"]["sources"]
     assert base == {"dataset": {"name": "flights-base", "digest": "sha256:" + "a" * 64}}
@@ -60,9 +61,11 @@ async def test_two_breached_windows_of_three_make_a_new_model_and_its_arrival_cl
     assert dataset["spec"]["schema"]["target"]["name"] == "late"
 
     world.experiment_says(name, ("Registered", "True", "Registered"), ("Succeeded", "True", "Succeeded"), version=2)
-    world.registry.add(
-        MODEL, "s3://bucle/mlflow/m2", {names.TAG_REFERENCE: canonical_json(REFERENCE | {"value": "0.4"})}
-    )
+    told = {
+        names.TAG_MODEL_DIGEST: "sha256:m2",
+        names.TAG_REFERENCE: canonical_json(REFERENCE | {"value": "0.4"}),
+    }
+    world.registry.add(MODEL, "s3://bucle/mlflow/m2", told)
     await world.sim.pass_time(timedelta(minutes=5))
     assert world.status["retrains"]["inFlight"]["modelVersion"] == 2, "open until the deployment has promoted it"
     world.serve(2)
@@ -191,9 +194,11 @@ async def test_a_metric_that_is_no_mean_over_rows_cannot_be_watched_and_says_so(
 async def test_a_version_without_a_reference_of_that_metric_waits() -> None:
     world = DriftWorld()
     world.registry.versions.clear()
-    world.registry.add(
-        MODEL, "s3://bucle/mlflow/m1", {names.TAG_REFERENCE: canonical_json(REFERENCE | {"metric": "brier"})}
-    )
+    told = {
+        names.TAG_MODEL_DIGEST: "sha256:m1",
+        names.TAG_REFERENCE: canonical_json(REFERENCE | {"metric": "brier"}),
+    }
+    world.registry.add(MODEL, "s3://bucle/mlflow/m1", told)
     world.rows = 9999
     await world.sim.pass_time(timedelta(hours=2))
     assert reason(world) == "WaitingForReference" and world.sim.jobs() == []

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from tests.support.fakes.drivers import set_pod_status, start_pod
 from tests.support.worlds.experiment import job_names, played, said, started
+from tests.support.worlds.training import LATE, operator
 
 from bucle.engine.objects import JOB, JsonObject
 from bucle.engine.status import timestamp
@@ -57,3 +58,15 @@ async def test_jobs_that_a_queue_holds_back_are_queued_and_use_up_no_time_of_the
     assert said(sim)["Reconciling"] == "True/SearchRunning"
     await played(sim)
     assert said(sim)["Ready"] == "True/Registered"
+
+
+async def test_what_waits_to_begin_costs_two_reads_a_look() -> None:
+    sim, _ = operator()
+    sim.create(LATE)
+    await sim.settle()
+    sim.kube.requests.clear()
+    await sim.pass_time(timedelta(minutes=11))
+    assert [(request.verb, request.resource.kind) for request in sim.kube.requests] == [
+        ("get", "Experiment"),
+        ("get", "Dataset"),
+    ]

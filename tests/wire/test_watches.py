@@ -125,6 +125,27 @@ async def test_narrow_rights_are_enough_no_namespace_or_crd_is_asked_for(tmp_pat
     assert not any(path.endswith(("/namespaces", "/customresourcedefinitions")) for path in paths)
 
 
+async def test_a_first_list_of_many_objects_is_asked_for_in_pages_and_none_is_missed(tmp_path: Path) -> None:
+    """In one answer, ten thousand objects cost 200 MB that a process never gives back."""
+    kube = FakeKube(own_schemas=False)
+    for index in range(250):
+        kube.put(DATASET, a_dataset(f"flights{index}"))
+    async with running(tmp_path, kube) as run:
+        found: set[ObjectKey | None] = set()
+
+        def all_found() -> bool:
+            found.add(run.taken())
+            return len(found - {None}) == 250
+
+        await eventually(all_found)
+        lists = [q for _, path, q in run.server.requests if path.endswith("/datasets") and "watch" not in q]
+    assert [(query["limit"], query.get("continue")) for query in lists] == [
+        ("100", None),
+        ("100", "100"),
+        ("100", "200"),
+    ]
+
+
 Trouble = Callable[[FakeApiServer], None]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bucle.engine.objects import ObjectKey, Ref, Version, owners_of, version_of
 from bucle.engine.queue import WORKERS, KeyedQueue, work
-from bucle.engine.reconcile import RESYNC, Again, Reconciler, RefMap, Surroundings, Verdict
+from bucle.engine.reconcile import Again, Reconciler, RefMap, Surroundings, Verdict
 from bucle.engine.room import AnyRoom
 from bucle.engine.status import told_to_others
 from bucle.resources.addresses import Resource
@@ -24,6 +24,11 @@ STEPS = 200
 """Runs that may follow each other without a pause because each wrote something: a search plans its trials so, one after
 the other. A plan that never rests must not."""
 CONFLICTS = 5
+RESYNC = timedelta(minutes=10)
+"""An object at rest is looked at again after that time: what a watch missed is found."""
+RESTING_LOOKS_PER_SECOND = 5.0
+"""More objects at rest than that allows for are looked at later: ten thousand would take a fifth of a core for ever."""
+LONGEST_RESYNC = timedelta(hours=1)
 GONE = "gone"
 """The version of what went away: no run has read it, whichever version the last event carries."""
 
@@ -45,6 +50,7 @@ class Controller:
         self._told: dict[ObjectKey, str] = {}
         self._known: dict[ObjectKey, frozenset[Version]] = {}
         self._heard_meanwhile: dict[ObjectKey, set[Version]] = {}
+        self._resting: set[ObjectKey] = set()
         self.metrics.watch_queue(lambda: float(len(self.queue)))
 
     def heard(self, resource: Resource, obj: Mapping[str, Any], *, gone: bool = False) -> None:
@@ -117,13 +123,16 @@ class Controller:
         return verdict
 
     def _plan_next(self, key: ObjectKey, verdict: Verdict) -> float | None:
+        self._resting.discard(key)
         if verdict.within is not None:
             self.queue.add_spread(key, verdict.within.total_seconds())
+        if verdict.next is Again.AT_REST:
+            self._resting.add(key)
+            self.queue.succeeded(key)
+            return self._look_again(key, resync(len(self._resting)))
         if isinstance(verdict.next, timedelta):
             self.queue.succeeded(key)
-            seconds = min(verdict.next, RESYNC).total_seconds()
-            self.queue.add_spread(key, seconds)
-            return seconds
+            return self._look_again(key, min(verdict.next, RESYNC))
         if verdict.next is Again.NOW:
             return self.queue.hurry(key, STEPS)
         if verdict.next is Again.AFRESH:
@@ -133,6 +142,11 @@ class Controller:
         self.queue.succeeded(key)
         return None
 
+    def _look_again(self, key: ObjectKey, after: timedelta) -> float:
+        seconds = after.total_seconds()
+        self.queue.add_spread(key, seconds)
+        return seconds
+
     async def work(self, stop: asyncio.Event, workers: int = WORKERS) -> None:
         """Runs until `stop` is set, then lets the running ones end."""
 
@@ -140,3 +154,8 @@ class Controller:
             await self.run(key)
 
         await work(self.queue, run, workers, stop)
+
+
+def resync(resting: int) -> timedelta:
+    """How long an object at rest is left alone when so many are."""
+    return min(LONGEST_RESYNC, max(RESYNC, timedelta(seconds=resting / RESTING_LOOKS_PER_SECOND)))

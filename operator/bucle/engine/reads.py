@@ -79,6 +79,20 @@ class ListObjects:
         return f"listing {self.resource.plural} in {self.namespace}"
 
 
+@dataclass(frozen=True, slots=True)
+class NamedObjects:
+    """The objects of one kind that others name at that field, in one namespace; answers a tuple of dicts without those that do
+    not exist. So much is read as is pointed at, however many of the kind there are."""
+
+    resource: Resource
+    namespace: str
+    named_by: GetObject | ListObjects
+    field: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.named_by}, and the {self.resource.plural} named at {'.'.join(self.field)}"
+
+
 class Source(Protocol):
     """Answers one type of read. Must not raise for outages: it answers `Unavailable` and says why."""
 

@@ -34,7 +34,6 @@ from bucle.engine.status import (
 )
 from bucle.resources.documents import InvalidResource
 
-RESYNC = timedelta(minutes=10)
 LONGEST_BLIND_PAUSE = timedelta(minutes=1)
 
 log = logging.getLogger(__name__)
@@ -47,6 +46,8 @@ class Again(Enum):
     AFRESH = "afresh"
     """At once, on what is true by now: somebody wrote in between."""
     BACKOFF = "backoff"
+    AT_REST = "at rest"
+    """When something changes. A watch may miss that, so it is looked at once in a long while all the same."""
     NEVER = "never"
 
 
@@ -138,7 +139,7 @@ class Reconciler:
             return Verdict("Unavailable", Again.BACKOFF, str(error))
         if obj["metadata"].get("deletionTimestamp"):
             # Looked at again: its end may be missed while the watch is away, and what is gone must be forgotten.
-            return Verdict("Deleting", RESYNC)
+            return Verdict("Deleting", Again.AT_REST)
         try:
             typed = room.parse(obj)
         except InvalidResource as error:
@@ -206,13 +207,13 @@ class Reconciler:
 
     async def _invalid(self, room: AnyRoom, obj: JsonObject, reason: str, message: str) -> Verdict:
         status = invalid_status(obj, reason, message, self._around.clock.now())
-        return await self._tell_why_no_plan(room, obj, status, Verdict(reason, RESYNC, message))
+        return await self._tell_why_no_plan(room, obj, status, Verdict(reason, Again.AT_REST, message))
 
     async def _hold(self, room: AnyRoom, obj: JsonObject, problem: UnknownState) -> Verdict:
         """Nothing is decided on a status that nobody here understands, and nothing of it is lost by being read here."""
         now = self._around.clock.now()
         status = held_status(obj, str(problem), problem.serves, problem.conditions, now)
-        return await self._tell_why_no_plan(room, obj, status, Verdict(UNKNOWN, RESYNC, str(problem)))
+        return await self._tell_why_no_plan(room, obj, status, Verdict(UNKNOWN, Again.AT_REST, str(problem)))
 
     async def _tell_why_no_plan(self, room: AnyRoom, obj: JsonObject, status: JsonObject, verdict: Verdict) -> Verdict:
         """Says it in the status; if even that fails, the run is tried again later."""
@@ -263,7 +264,7 @@ def _verdict(decision: Decision, applied: Applied, memory: Memory, news: bool, n
             return Verdict("EffectDone", Again.NOW, changed=changed_by(first))
         # The same effects once more: what they did does not show yet, so look again later rather than at once.
         return Verdict("EffectRepeated", paused or Again.BACKOFF)
-    wake = min(decision.plan.wake or RESYNC, paused or RESYNC)
+    wake = min((wait for wait in (decision.plan.wake, paused) if wait is not None), default=Again.AT_REST)
     if memory.refusals:
         return Verdict("Refused", wake, told)
     if applied.children_written or _moved(decision):

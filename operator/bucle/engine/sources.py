@@ -14,6 +14,7 @@ from bucle.engine.reads import (
     GetObject,
     Known,
     ListObjects,
+    NamedObjects,
     Observation,
     Observations,
     Read,
@@ -36,8 +37,10 @@ class KubeSource:
         self._kube = kube
         self._clock = clock
 
-    async def read(self, read: GetObject | ListObjects) -> Observation[Any]:
+    async def read(self, read: GetObject | ListObjects | NamedObjects) -> Observation[Any]:
         try:
+            if isinstance(read, NamedObjects):
+                return await self._named(read)
             if isinstance(read, GetObject):
                 return Known(await self._kube.get(read.resource, read.namespace, read.name), self._clock.now())
             found = await self._kube.list(read.resource, read.namespace, dict(read.labels))
@@ -49,10 +52,28 @@ class KubeSource:
             found = [item for item in found if controller_uid(item) == read.owner_uid]
         return Known(tuple(found), self._clock.now())
 
+    async def _named(self, read: NamedObjects) -> Observation[Any]:
+        pointing = await self.read(read.named_by)
+        if isinstance(pointing, Unavailable):
+            return pointing
+        there = pointing.value if isinstance(pointing, Known) else ()
+        names = {_at(obj, read.field) for obj in (there if isinstance(there, tuple) else (there,))} - {None}
+        found = await asyncio.gather(*(self.read(GetObject(read.resource, read.namespace, n)) for n in sorted(names)))
+        unseen = next((answer for answer in found if isinstance(answer, Unavailable)), None)
+        at = self._clock.now()
+        return unseen or Known(tuple(answer.value for answer in found if isinstance(answer, Known)), at)
+
+
+def _at(obj: Any, field: tuple[str, ...]) -> Any:
+    """The text at that field of a raw object, whatever else may stand there."""
+    for part in field:
+        obj = obj.get(part) if isinstance(obj, Mapping) else None
+    return obj if isinstance(obj, str) and obj else None
+
 
 def kube_sources(kube: Kube, clock: Clock) -> dict[type, Source]:
     source = KubeSource(kube, clock)
-    return {GetObject: source, ListObjects: source}
+    return {GetObject: source, ListObjects: source, NamedObjects: source}
 
 
 async def observe(sources: Sources, reads: Reads, limit_seconds: float | None = None) -> Observations:
@@ -68,7 +89,8 @@ async def observe(sources: Sources, reads: Reads, limit_seconds: float | None = 
 
 
 async def _ask(source: Source, read: Read, seconds: float | None) -> Observation[Any]:
-    limit_seconds = seconds or (LIST_LIMIT_SECONDS if isinstance(read, ListObjects) else READ_LIMIT_SECONDS)
+    several = isinstance(read, ListObjects | NamedObjects)
+    limit_seconds = seconds or (LIST_LIMIT_SECONDS if several else READ_LIMIT_SECONDS)
     try:
         async with asyncio.timeout(limit_seconds):
             return await source.read(read)

@@ -32,6 +32,7 @@ class DriftReference(Model):
 
     model: ReferenceModel | None = Field(default=None, description="The model it belongs to.")
     digest: Short | None = Field(default=None, description="Digest of the model's artifact.")
+    dataset: Short | None = Field(default=None, description="The Dataset that the model learnt from.")
     metric: Short | None = Field(default=None, description="Name of the metric.")
     value: DecimalString | None = Field(default=None, description="The metric's value.")
     standard_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")

@@ -120,7 +120,10 @@ class FakeApiServer:
         if request.query.get("watch") == "true":
             return await self._watch(request, resource)
         items = [item for item in self.kube.all(resource) if _selected(item, dict(request.query))]
-        return web.json_response({"metadata": {"resourceVersion": "100"}, "items": items})
+        begin = int(request.query.get("continue") or 0)
+        end = begin + int(request.query.get("limit") or len(items) or 1)
+        more = {"continue": str(end)} if end < len(items) else {}
+        return web.json_response({"metadata": {"resourceVersion": "100", **more}, "items": items[begin:end]})
 
     async def _watch(self, request: web.Request, resource: Resource) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})

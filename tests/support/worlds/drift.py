@@ -40,6 +40,7 @@ class DriftWorld:
         self.sim = Simulation((driftpolicy.room(PLATFORM),), sources={**self.registry.sources(), WatermarkRead: self})
         self.registry.clock = self.sim.clock
         tags = {
+            names.TAG_MODEL_DIGEST: "sha256:m1",
             names.TAG_DATASET_NAME: "flights-base",
             names.TAG_DATASET_DIGEST: "sha256:" + "a" * 64,
             names.TAG_REFERENCE: canonical_json(REFERENCE),

@@ -116,7 +116,13 @@ def retrain_children(world: World, served: Served, retrain: OpenRetrain) -> tupl
 
 
 def _manifest(api_version: str, kind: str, owner: Owner, name: str, spec: JsonObject) -> JsonObject:
-    metadata = {"name": name, "namespace": owner.namespace, "ownerReferences": [owner.reference()]}
+    """The label is what its policy finds it by among all that others have made."""
+    metadata = {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": {names.LABEL_UID: owner.uid},
+        "ownerReferences": [owner.reference()],
+    }
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
 
 

@@ -46,7 +46,8 @@ def _data_apart(world: World, deployment: ModelDeployment, base: Dataset) -> str
                 f"capture.drop of ModelDeployment {deployment.metadata.name} leaves out the column {column.name}, "
                 f"which Dataset {base.metadata.name} must have"
             )
-    served = world.datasets.get((world.served.tags.get(names.TAG_DATASET_NAME) or "") if world.served else "")
+    learnt_from = world.served.tags.get(names.TAG_DATASET_NAME) if world.served else None
+    served = world.data if world.data is not None and world.data.metadata.name == learnt_from else None
     if served is not None and _features(served) != _features(base):
         return (
             f"the served version learnt from Dataset {served.metadata.name}, whose target and features differ from "

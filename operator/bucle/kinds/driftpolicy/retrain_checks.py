@@ -259,6 +259,6 @@ def _age(policy: DriftPolicy) -> tuple[str, str]:
 
 
 def _registers(world: World, policy: DriftPolicy) -> tuple[str, str | None] | None:
-    template = world.experiments.get(policy.spec.retrain.experiment) if policy.spec.retrain else None
+    template = world.templates.get(policy.spec.retrain.experiment) if policy.spec.retrain else None
     register = template.spec.register_ if template else None
     return (register.model, register.alias) if register else None

@@ -15,6 +15,7 @@ from bucle.engine.reads import (
     GetObject,
     Known,
     ListObjects,
+    NamedObjects,
     Observation,
     Observations,
     Read,
@@ -66,7 +67,8 @@ class Retrained:
 
 @dataclass(frozen=True)
 class World:
-    """`misfits`: objects that exist and cannot be read, by `<kind> <name>`, with the reason: each is its own fault."""
+    """`templates`: the Experiments that this and the other policies of the namespace retrain by. `data`: the Dataset that the
+    served version learnt from, if it is still there. `misfits`: objects that exist and cannot be read, by `<kind> <name>`, with the reason: each is its own fault."""
 
     policy: DriftPolicy
     platform: Platform
@@ -79,8 +81,8 @@ class World:
     base: Dataset | None
     retrains: tuple[Retrained, ...]
     rivals: tuple[DriftPolicy, ...]
-    experiments: Mapping[str, Experiment] = field(default_factory=dict)
-    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    templates: Mapping[str, Experiment] = field(default_factory=dict)
+    data: Dataset | None = None
     misfits: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -109,15 +111,23 @@ def reads(policy: DriftPolicy) -> Reads:
     meta = policy.metadata
     labels = ((names.LABEL_UID, meta.uid),)
     target = policy.spec.target.model_deployment
+    policies = ListObjects(DRIFT_POLICY, meta.namespace)
     asked: dict[str, Read] = {
         "deployment": GetObject(MODEL_DEPLOYMENT, meta.namespace, target),
         "watermark": WatermarkRead(meta.namespace, target),
         "jobs": ListObjects(JOB, meta.namespace, labels, meta.uid),
         "pods": ListObjects(POD, meta.namespace, labels),
-        "datasets": ListObjects(DATASET, meta.namespace),
-        "experiments": ListObjects(EXPERIMENT, meta.namespace),
-        "policies": ListObjects(DRIFT_POLICY, meta.namespace),
+        "datasets": ListObjects(DATASET, meta.namespace, labels, meta.uid),
+        "experiments": ListObjects(EXPERIMENT, meta.namespace, labels, meta.uid),
+        "policies": policies,
+        "templates": NamedObjects(EXPERIMENT, meta.namespace, policies, ("spec", "retrain", "experiment")),
     }
+    if policy.spec.retrain is not None:
+        template = GetObject(EXPERIMENT, meta.namespace, policy.spec.retrain.experiment)
+        asked["bases"] = NamedObjects(DATASET, meta.namespace, template, ("spec", "dataset", "name"))
+    learnt_from = policy.status.reference.dataset if policy.status.reference else None
+    if learnt_from is not None:
+        asked["data"] = GetObject(DATASET, meta.namespace, learnt_from)
     referred = _referred(policy)
     if referred is not None:
         asked["version"] = VersionByNumber(*referred)
@@ -126,19 +136,18 @@ def reads(policy: DriftPolicy) -> Reads:
 
 def world(policy: DriftPolicy, observations: Observations, platform: Platform) -> World | Unreadable:
     """Nothing is decided on a half-seen cluster; the registry and the servers may be silent."""
-    needed = ("deployment", "jobs", "pods", "datasets", "experiments", "policies")
+    needed = [name for name in observations if name not in ("watermark", "version")]
     if (unseen := unreadable(observations, needed)) is not None:
         return unseen
     misfits: dict[str, str] = {}
-    found = observations["deployment"]
-    deployments = _parsed(ModelDeployment, (found.value,) if isinstance(found, Known) else (), misfits)
-    deployment = next((d for d, _ in deployments), None)
+    deployment = next((d for d, _ in _parsed(ModelDeployment, _one(observations["deployment"]), misfits)), None)
     datasets = _parsed(Dataset, known_or(observations["datasets"], ()), misfits)
     experiments = _parsed(Experiment, known_or(observations["experiments"], ()), misfits)
     policies = _parsed(DriftPolicy, known_or(observations["policies"], ()), misfits)
-    spec = policy.spec
-    template = next((e for e, _ in experiments if spec.retrain and e.metadata.name == spec.retrain.experiment), None)
-    base = next((d for d, _ in datasets if template and d.metadata.name == template.spec.dataset.name), None)
+    templates = {e.metadata.name: e for e, _ in _parsed(Experiment, known_or(observations["templates"], ()), misfits)}
+    template = templates.get(policy.spec.retrain.experiment) if policy.spec.retrain else None
+    base = next((d for d, _ in _parsed(Dataset, known_or(observations.get("bases"), ()), misfits)), None)
+    data = next((d for d, _ in _parsed(Dataset, _one(observations.get("data")), misfits)), None)
     version = observations.get("version")
     return World(
         policy=policy,
@@ -152,10 +161,14 @@ def world(policy: DriftPolicy, observations: Observations, platform: Platform) -
         base=base,
         retrains=_retrains(policy, datasets, experiments),
         rivals=tuple(p for p, _ in policies if p.metadata.uid != policy.metadata.uid),
-        experiments={e.metadata.name: e for e, _ in experiments},
-        datasets={d.metadata.name: d for d, _ in datasets},
+        templates=templates,
+        data=data,
         misfits=misfits,
     )
+
+
+def _one(observation: Observation[Any] | None) -> tuple[JsonObject, ...]:
+    return (observation.value,) if isinstance(observation, Known) else ()
 
 
 def _parsed(kind: type[Any], items: Iterable[JsonObject], misfits: dict[str, str]) -> list[tuple[Any, str | None]]:
@@ -186,10 +199,7 @@ def _served(
     if stable is None or stable.revision is None or stable.model is None or stable.since is None:
         return None
     tags: Mapping[str, str] = {}
-    if isinstance(version, Known) and (version.value.model, version.value.version) == (
-        stable.model.name,
-        stable.model.version,
-    ):
+    if isinstance(version, Known) and version.value.digest == stable.model.digest:
         tags = _of_this(deployment, version.value)
     elif isinstance(version, Unavailable):
         tags = _remembered(policy, stable.model)
@@ -211,11 +221,12 @@ def _of_this(deployment: ModelDeployment | None, version: ModelVersion) -> Mappi
 def _remembered(policy: DriftPolicy, model: ModelReference) -> Mapping[str, str]:
     """Of the tags what status holds: a registry that is down is no reason to forget the reference and begin anew."""
     told = policy.status.reference
-    if told is None or told.model is None or (told.model.name, told.model.version) != (model.name, model.version):
+    if told is None or told.digest is None or told.digest != model.digest:
         return {}
     known = {"metric": told.metric, "value": told.value, "standardError": told.standard_error, "groups": told.groups}
     since = {names.TAG_PROMOTED_AT: timestamp(told.at)} if told.at is not None else {}
-    return since | ({names.TAG_REFERENCE: canonical_json(known)} if told.value is not None else {})
+    data = {names.TAG_DATASET_NAME: told.dataset} if told.dataset is not None else {}
+    return since | data | ({names.TAG_REFERENCE: canonical_json(known)} if told.value is not None else {})
 
 
 def _moment(text: str | None) -> datetime | None:

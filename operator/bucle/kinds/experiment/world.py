@@ -72,11 +72,11 @@ def refs(experiment: Experiment) -> frozenset[Ref]:
 def reads(experiment: Experiment) -> Reads:
     owner = Owner.of(EXPERIMENT, experiment.metadata)
     state = state_of_this_run(experiment)
-    asked: dict[str, Read] = {
-        "dataset": GetObject(DATASET, owner.namespace, experiment.spec.dataset.name),
-        "jobs": ListObjects(JOB, owner.namespace, owner.selector(), owner.uid),
-        "pods": ListObjects(POD, owner.namespace, owner.selector()),
-    }
+    asked: dict[str, Read] = {"dataset": GetObject(DATASET, owner.namespace, experiment.spec.dataset.name)}
+    if experiment.status.inputs is not None:
+        # What waits to begin has no Jobs, and many may wait for long; after a lost status nothing is decided on them.
+        asked["jobs"] = ListObjects(JOB, owner.namespace, owner.selector(), owner.uid)
+        asked["pods"] = ListObjects(POD, owner.namespace, owner.selector())
     if document.is_wide(written(experiment.spec)):
         asked["documents"] = ListObjects(CONFIG_MAP, owner.namespace, owner.selector(document.COMPONENT), owner.uid)
     earlier = experiment.status.inputs
@@ -113,7 +113,8 @@ def tells(obj: Mapping[str, Any]) -> Any:
 
 def world(experiment: Experiment, observations: Observations, platform: Platform) -> World | Unreadable:
     """Nothing is decided on a half-seen cluster; what the registry and the sampler did not answer is part of the world."""
-    if (unseen := unreadable(observations, ("dataset", "jobs", "pods"))) is not None:
+    needed = (name for name in ("dataset", "jobs", "pods") if name in observations)
+    if (unseen := unreadable(observations, needed)) is not None:
         return unseen
     state = state_of_this_run(experiment)
     return World(
@@ -123,7 +124,7 @@ def world(experiment: Experiment, observations: Observations, platform: Platform
         earlier=state.inputs is None and experiment.status.inputs is not None,
         owner=Owner.of(EXPERIMENT, experiment.metadata),
         dataset=observations["dataset"],
-        live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),
+        live=Live(by_name(known_or(observations.get("jobs"), ())), tuple(known_or(observations.get("pods"), ()))),
         documents=by_name(known_or(observations.get("documents"), ())),
         registry=Registry(*(observations.get(name) for name in ("runs", "versions", "alias", "champion"))),
         suggestions=observations.get("suggestions"),
