@@ -24,6 +24,7 @@ from bucle.externals.registry.client import MlflowClient
 from bucle.externals.registry.executors import executors
 from bucle.externals.registry.sources import PAGE, sources
 from bucle.externals.registry.values import (
+    CloseOpenRuns,
     CloseRun,
     EnsureRun,
     ModelVersion,
@@ -148,6 +149,26 @@ async def test_a_run_is_created_once_and_closed_with_what_it_learned(registry: R
     await registry.tell(TagRun(run.run_id, TAG_OUTCOME, "Registered"))
     (tagged,) = await registry.value(RunsByTag("ns/flights", TAG_KEY, "k/t0"))
     assert tagged.tag(TAG_OUTCOME) == "Registered"
+
+
+async def test_open_runs_of_one_owner_are_ended_and_no_others(registry: Registry) -> None:
+    for name, owner in (("a", "mine"), ("b", "mine"), ("c", "yours")):
+        await registry.tell(EnsureRun("ml/deleted", key=name, name=name, tags=((TAG_OWNER, owner),)))
+    done, left = await registry.value(RunsByTag("ml/deleted", TAG_OWNER, "mine"))
+    await registry.tell(CloseRun(done.run_id, "FINISHED"))
+    for _ in range(2):
+        await registry.tell(CloseOpenRuns("ml/deleted", "mine"))
+    ended = await registry.value(RunsByTag("ml/deleted", TAG_OWNER, "mine"))
+    assert {run.name: run.status for run in ended} == {done.name: "FINISHED", left.name: "KILLED"}
+    (other,) = await registry.value(RunsByTag("ml/deleted", TAG_OWNER, "yours"))
+    assert other.open
+    await registry.tell(CloseRun(left.run_id, "FINISHED", metrics=(("log_loss", "0.6"),)))
+    (told,) = await registry.value(RunsByTag("ml/deleted", TAG_KEY, left.name))
+    assert told.status == "FINISHED", "a namesake may still tell what became of it"
+
+
+async def test_runs_of_an_experiment_that_mlflow_does_not_know_need_no_ending(registry: Registry) -> None:
+    await registry.tell(CloseOpenRuns("ml/never-begun", "mine"))
 
 
 async def test_more_runs_than_one_page_holds_are_all_found(registry: Registry) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bucle.contracts.canonical import canonical_json
@@ -109,13 +109,21 @@ class Applier:
             await self._child(decision, child, done)
         for deletion in decision.plan.deletions:
             await self._delete(decision, deletion, done)
-        for effect in decision.plan.effects:
-            if effect in decision.held.effects:
-                continue
+        due = [effect for effect in decision.plan.effects if effect not in decision.held.effects]
+        await self._effects(key_of(decision.room.resource, decision.obj), due, done)
+
+    async def settle(self, key: ObjectKey, owed: Iterable[Effect]) -> Applied:
+        """Carries out what is owed for an object that is gone."""
+        done = Applied()
+        await self._effects(key, owed, done)
+        return done
+
+    async def _effects(self, key: ObjectKey, effects: Iterable[Effect], done: Applied) -> None:
+        for effect in effects:
             if not self._fence.may_act():
                 done.fenced = True
                 break
-            await self._effect(decision, effect, done)
+            await self._effect(key, effect, done)
 
     async def _tell_what_was_written(self, decision: Decision, done: Applied) -> None:
         if done.status_written:
@@ -216,7 +224,7 @@ class Applier:
             message = f"the API server refuses to delete {deletion.resource.kind} {deletion.name}: {error}"
             done.refusals[key] = Refusal(deletion.resource.kind, deletion.name, "ChildRefused", message)
 
-    async def _effect(self, decision: Decision, effect: Effect, done: Applied) -> None:
+    async def _effect(self, key: ObjectKey, effect: Effect, done: Applied) -> None:
         name = type(effect).__name__
         executor = self._executors.get(type(effect))
         if executor is None:
@@ -234,7 +242,7 @@ class Applier:
             if isinstance(error, EffectRefused):
                 done.effects_refused.add(effect)
         except Exception as error:
-            log.exception("executor failed", extra={"key": str(key_of(decision.room.resource, decision.obj))})
+            log.exception("executor failed", extra={"key": str(key)})
             done.effects_failed[effect] = f"{name}: {type(error).__name__}: {error}"
 
 

@@ -35,6 +35,9 @@ LONGEST_REVERT_PAUSE = timedelta(hours=1)
 REVERTS_FORGOTTEN = timedelta(minutes=15)
 """How long a child must stay as it is wanted before it counts as uncontested."""
 
+OWED_FOR = timedelta(hours=1)
+"""How long it is tried to settle what is owed for an object that is gone."""
+
 K = TypeVar("K", bound=Hashable)
 
 
@@ -91,6 +94,33 @@ class Pauses(Generic[K]):
         return min((pause.until - now for pause in self.held(now).values()), default=None)
 
 
+class Debts:
+    """What must still be done outside of the cluster for objects that are gone. No finalizer waits for it: a deletion
+    never hangs, and what cannot be settled in time, or before this process ends, stays undone."""
+
+    def __init__(self) -> None:
+        self._owed: dict[ObjectKey, dict[Effect, datetime]] = {}
+
+    def owe(self, key: ObjectKey, effects: Iterable[Effect], now: datetime) -> None:
+        for effect in effects:
+            self._owed.setdefault(key, {}).setdefault(effect, now)
+
+    def of(self, key: ObjectKey) -> tuple[Effect, ...]:
+        return tuple(self._owed.get(key, ()))
+
+    def settled(self, key: ObjectKey, effects: Iterable[Effect]) -> None:
+        """They are done, or owed to nobody any more: a namesake goes on with what they would end."""
+        left = {effect: since for effect, since in self._owed.pop(key, {}).items() if effect not in set(effects)}
+        if left:
+            self._owed[key] = left
+
+    def given_up(self, key: ObjectKey, now: datetime) -> tuple[Effect, ...]:
+        """Those that were tried for too long; they are forgotten by this."""
+        late = tuple(effect for effect, since in self._owed.get(key, {}).items() if now - since >= OWED_FOR)
+        self.settled(key, late)
+        return late
+
+
 @dataclass(slots=True)
 class Memory:
     """Of one object, by its uid: a namesake that was made anew starts with an empty one."""
@@ -100,6 +130,7 @@ class Memory:
     refused_at: datetime | None = None
     blind_since: datetime | None = None
     conflicts: int = 0
+    owed: tuple[Effect, ...] = ()
     effects: Pauses[Effect] = field(default_factory=lambda: Pauses(FIRST_PAUSE, LONGEST_EFFECT_PAUSE))
     children: Pauses[ObjectKey] = field(default_factory=lambda: Pauses(FIRST_PAUSE, LONGEST_CHILD_PAUSE))
 

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from bucle.engine.apply import Applied, Applier, Decision, StatusRefused
-from bucle.engine.backoff import Memory
+from bucle.engine.backoff import Debts, Memory
 from bucle.engine.children import child_key, listed, observed_objects
 from bucle.engine.clock import Clock
 from bucle.engine.kube import Conflict, Kube, KubeError, NotFound
@@ -120,6 +120,7 @@ class Reconciler:
         self._refs = refs
         self._applier = Applier(around.kube, around.executors, around.fence, around.clock)
         self._memory: dict[ObjectKey, Memory] = {}
+        self._debts = Debts()
 
     async def reconcile(self, key: ObjectKey) -> Verdict:
         try:
@@ -134,9 +135,10 @@ class Reconciler:
             obj = await self._around.kube.get(*key)
         except NotFound:
             self._forget(key)
-            return Verdict("Gone", Again.NEVER)
+            return await self._settle(key)
         except KubeError as error:
             return Verdict("Unavailable", Again.BACKOFF, str(error))
+        await self._note_what_is_owed(key, room, obj)
         if obj["metadata"].get("deletionTimestamp"):
             # Looked at again: its end may be missed while the watch is away, and what is gone must be forgotten.
             return Verdict("Deleting", Again.AT_REST)
@@ -185,6 +187,7 @@ class Reconciler:
         except Conflict:
             memory.conflicts += 1
             raise
+        memory.owed = room.owed({**obj, "status": decision.status})
         news = memory.learn(plan, applied, held, now)
         self._count(key, decision, applied)
         verdict = _verdict(decision, applied, memory, news, now)
@@ -229,16 +232,40 @@ class Reconciler:
             return Verdict(verdict.outcome, Again.BACKOFF, f"{verdict.detail}; status not written: {error}")
         return verdict
 
+    async def _note_what_is_owed(self, key: ObjectKey, room: AnyRoom, obj: JsonObject) -> None:
+        """For the day when it is gone. What a gone namesake left is settled first, but for what this one goes on with."""
+        memory = self._memory_of(key, obj)
+        memory.owed = room.owed(obj)
+        self._debts.settled(key, memory.owed)
+        if self._debts.of(key):
+            await self._settle(key)
+
+    async def _settle(self, key: ObjectKey) -> Verdict:
+        """The object is gone; what it left outside of the cluster is ended, if that can be done within the hour."""
+        for effect in self._debts.given_up(key, self._around.clock.now()):
+            log.warning("left undone for an object that is gone", extra={"key": str(key), "effect": str(effect)})
+        applied = await self._applier.settle(key, self._debts.of(key))
+        self._debts.settled(key, applied.effects_done)
+        if applied.effects_failed:
+            return Verdict("EffectFailed", Again.BACKOFF, "; ".join(applied.effects_failed.values()))
+        if applied.fenced:
+            return Verdict("Fenced", Again.BACKOFF, "effects wait: this process may no longer be the leader")
+        return Verdict("Gone", Again.NEVER)
+
     def _memory_of(self, key: ObjectKey, obj: JsonObject) -> Memory:
         """A namesake that was made anew starts with an empty one."""
         memory = self._memory.get(key)
         if memory is None or memory.uid != uid_of(obj):
+            if memory is not None:
+                self._debts.owe(key, memory.owed, self._around.clock.now())
             memory = self._memory[key] = Memory(uid_of(obj))
         return memory
 
     def _forget(self, key: ObjectKey) -> None:
         self._refs.forget(key)
-        self._memory.pop(key, None)
+        memory = self._memory.pop(key, None)
+        if memory is not None:
+            self._debts.owe(key, memory.owed, self._around.clock.now())
         self._around.metrics.forget(key)
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from bucle.engine.objects import JsonObject, Ref
-from bucle.engine.plan import Plan
+from bucle.engine.plan import Effect, Plan
 from bucle.engine.reads import Observations, Reads, Unavailable
 from bucle.engine.status import ConditionUpdate
 from bucle.resources.addresses import Resource
@@ -95,6 +95,10 @@ def _whole_status(obj: Mapping[str, Any]) -> Any:
     return {key: value for key, value in (obj.get("status") or {}).items() if key != "conditions"}
 
 
+def _nothing(_: Mapping[str, Any]) -> tuple[Effect, ...]:
+    return ()
+
+
 def _conditions_only(_: Mapping[str, Any]) -> Any:
     return None
 
@@ -111,6 +115,7 @@ class Room(Generic[Obj, World]):
     children: the resources this kind may own (RBAC, watches).
     doubtful: its own conditions that nobody can vouch for while too little is answered.
     tells: what of its stored status others act on, besides its conditions: that alone wakes who points to it.
+    owed:  what must still be done outside of the cluster once the object is gone, read off it as it was seen last.
     steps: what of its stored status its own next step may rest on: after a change of it the object is planned again at once.
         All of it, unless it holds numbers that every look changes.
     """
@@ -124,6 +129,7 @@ class Room(Generic[Obj, World]):
     children: tuple[Resource, ...] = ()
     doubtful: tuple[str, ...] = ()
     tells: Callable[[Mapping[str, Any]], Any] = _conditions_only
+    owed: Callable[[Mapping[str, Any]], tuple[Effect, ...]] = _nothing
     steps: Callable[[Mapping[str, Any]], Any] = _whole_status
 
 

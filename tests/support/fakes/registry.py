@@ -18,6 +18,7 @@ from bucle.contracts import names
 from bucle.engine.plan import EffectFailed, EffectRefused
 from bucle.engine.reads import Absent, Known, Observation, Unavailable
 from bucle.externals.registry.values import (
+    CloseOpenRuns,
     CloseRun,
     EnsureRun,
     ModelVersion,
@@ -34,7 +35,7 @@ from bucle.externals.registry.values import (
 )
 
 READS = (VersionByAlias, VersionByNumber, VersionsByTag, RunsByTag)
-EFFECTS = (EnsureRun, CloseRun, RegisterVersion, SetAlias, TagVersion, TagRun)
+EFFECTS = (EnsureRun, CloseRun, CloseOpenRuns, RegisterVersion, SetAlias, TagVersion, TagRun)
 
 
 @dataclass
@@ -146,8 +147,15 @@ class FakeRegistry:
             case CloseRun(run_id, status, _, _, tags):
                 self.closed.append(effect)
                 self._change_run(run_id, status=status, tags=dict(tags))
+            case CloseOpenRuns(experiment, owner):
+                self._close_open(experiment, owner)
             case TagRun(run_id, key, value):
                 self._change_run(run_id, tags={key: value})
+
+    def _close_open(self, experiment: str, owner: str) -> None:
+        for run in tuple(self.runs.get(experiment, ())):
+            if run.open and run.tag(names.TAG_OWNER) == owner:
+                self._change_run(run.run_id, tags={}, status="KILLED")
 
     def _same(self, model: str, version: int, digest: str) -> ModelVersion:
         found = self.versions.get((model, version))

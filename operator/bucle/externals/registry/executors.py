@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bucle.contracts.names import TAG_KEY, TAG_MODEL_DIGEST
+from bucle.contracts.names import TAG_KEY, TAG_MODEL_DIGEST, TAG_OWNER
 from bucle.engine.plan import EffectFailed, EffectRefused, Executor
 from bucle.externals.registry.client import MlflowClient, RegistryError
 from bucle.externals.registry.sources import (
@@ -17,6 +17,7 @@ from bucle.externals.registry.sources import (
     version_by_number,
 )
 from bucle.externals.registry.values import (
+    CloseOpenRuns,
     CloseRun,
     EnsureRun,
     Pairs,
@@ -78,6 +79,12 @@ async def close_run(client: MlflowClient, effect: CloseRun) -> None:
             body |= {"metrics": metrics, "tags": _listed(effect.tags)}
         await client.post("runs/log-batch", body)
     await client.post("runs/update", {"run_id": effect.run_id, "status": effect.status, "end_time": moment})
+
+
+async def close_open_runs(client: MlflowClient, effect: CloseOpenRuns) -> None:
+    for run in await find_runs(client, RunsByTag(effect.experiment, TAG_OWNER, effect.owner)):
+        if run.open:
+            await client.post("runs/update", {"run_id": run.run_id, "status": "KILLED", "end_time": _now_ms()})
 
 
 async def register_version(client: MlflowClient, effect: RegisterVersion) -> None:
@@ -157,6 +164,7 @@ def executors(client: MlflowClient) -> dict[type, Executor]:
     return {
         EnsureRun: RegistryExecutor(client, ensure_run),
         CloseRun: RegistryExecutor(client, close_run),
+        CloseOpenRuns: RegistryExecutor(client, close_open_runs),
         RegisterVersion: RegistryExecutor(client, register_version),
         SetAlias: RegistryExecutor(client, set_alias),
         TagVersion: RegistryExecutor(client, tag_version),

@@ -148,6 +148,14 @@ class CloseRun:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseOpenRuns:
+    """Ends, as KILLED, every run of the experiment that is open and carries this value of `bucle.dev/owner`."""
+
+    experiment: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterVersion(_ChangesModel):
     """Registers `source` as the next version unless a version tagged `bucle.dev/key` = `key` exists."""
 

@@ -7,6 +7,7 @@ from functools import partial
 from bucle.engine.objects import CONFIG_MAP, JOB
 from bucle.engine.room import Room
 from bucle.kinds.experiment.plan import plan
+from bucle.kinds.experiment.registration import owed
 from bucle.kinds.experiment.world import World, reads, refs, tells, world
 from bucle.resources.addresses import EXPERIMENT
 from bucle.resources.documents import parse
@@ -24,5 +25,6 @@ def room(platform: Platform) -> Room[Experiment, World]:
         world=partial(world, platform=platform),
         plan=plan,
         tells=tells,
+        owed=owed,
         children=(JOB, CONFIG_MAP),
     )

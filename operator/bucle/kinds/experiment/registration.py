@@ -6,9 +6,10 @@ the final run only after everything else is done, so an outcome found there may 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
@@ -17,6 +18,7 @@ from bucle.contracts.result import Estimate
 from bucle.engine.plan import Effect
 from bucle.engine.reads import Absent, Known
 from bucle.externals.registry.values import (
+    CloseOpenRuns,
     CloseRun,
     EnsureRun,
     ModelVersion,
@@ -48,6 +50,15 @@ def remembered(world: World, inputs: Inputs) -> tuple[Judged, Inputs] | None:
             told = f"recorded on MLflow run {run.run_id}"
             return _recorded(state, outcome, told, run_id=run.run_id), _learned_from(world, inputs, run)
     return None
+
+
+def owed(obj: Mapping[str, Any]) -> tuple[Effect, ...]:
+    """What an Experiment that is deleted in the middle leaves: its open runs. One that told all of it leaves nothing."""
+    status, metadata = obj.get("status") or {}, obj["metadata"]
+    key = (status.get("inputs") or {}).get("registrationKey")
+    if key is None or (status.get("final") or {}).get("runId") is not None:
+        return ()
+    return (CloseOpenRuns(f"{metadata['namespace']}/{metadata['name']}", key),)
 
 
 def left_open(world: World) -> tuple[Effect, ...]:
@@ -129,7 +140,8 @@ def _effects(world: World, state: State, inputs: Inputs, by_key: dict[str | None
         run = by_key.get(trial_key(inputs, row.index))
         if run is None:
             yield _run(world, inputs, trial_key(inputs, row.index), f"t{row.index}")
-        elif run.open and not row.open:
+        elif not row.open and (run.open or run.status == "KILLED"):
+            # Killed: a namesake of this very run was deleted and left it, and this one has its outcome after all.
             yield _closed_trial(run, row, metric)
     final = state.final
     if final is None:
