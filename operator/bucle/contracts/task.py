@@ -137,6 +137,10 @@ class ChampionModel(Document):
     on: Literal["Newest", "Test"] = "Newest"
 
 
+FOLDS = 5
+"""Of whole groups, to predict every row by a model that has not seen it."""
+
+
 class FinalTask(Document):
     """Refit on train + validation, score once on test, predict out of fold over all groups, compare, store the model.
 
@@ -151,7 +155,7 @@ class FinalTask(Document):
     params: dict[str, ParameterValue]
     seed: int
     metric: str
-    folds: int = 5
+    folds: int = FOLDS
     group_by: GroupBy | None = None
     champion: ChampionModel | None = None
     model_location: str

@@ -16,28 +16,17 @@ from bucle.contracts import capture
 from bucle.contracts.table import Column
 from bucle.podkit.frames import ARROW, WrongValues, is_text, typed
 
-TIME = pa.timestamp("us", tz="UTC")
-CAPTURE_ARROW: dict[str, pa.DataType] = {
-    capture.ID: pa.string(),
-    capture.ROW: pa.int32(),
-    capture.REQUEST_ID: pa.string(),
-    capture.RECEIVED: TIME,
-    capture.ROLE: pa.string(),
-    capture.REVISION: pa.string(),
-    capture.STATUS: pa.int16(),
-    capture.LATENCY_MS: pa.float32(),
-    capture.LABEL: pa.string(),
-    capture.NUMBER: pa.float64(),
-    capture.SCORES: pa.list_(pa.float64()),
+_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "list<float64>": pa.list_(pa.float64()),
+    "timestamp[us, UTC]": pa.timestamp("us", tz="UTC"),
 }
-FEEDBACK_ARROW: dict[str, pa.DataType] = {
-    "id": pa.string(),
-    "request_id": pa.string(),
-    "row": pa.int32(),
-    "label": pa.string(),
-    "label_time": TIME,
-    capture.RECEIVED: TIME,
-}
+CAPTURE_ARROW = {name: _TYPES[word] for name, word in capture.CAPTURE_TYPES.items()}
+FEEDBACK_ARROW = {name: _TYPES[word] for name, word in capture.FEEDBACK_TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from bucle.podkit.metrics import grouped_mean, per_row
 from bucle.podkit.program import Part, bad_configuration, main
 from bucle.pods.arrivals import WindowEnds, arrivals, key_of
 from bucle.pods.groups import Grouped, among, grouped, over, tally
-from bucle.pods.judging import SETTLED
+from bucle.pods.judge_sums import SETTLED
 
 MOST_WINDOWS = 20
 

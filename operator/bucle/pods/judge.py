@@ -46,7 +46,7 @@ from bucle.podkit.capture_join import (
 from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import Part, ProgramError, main
-from bucle.pods.judging import Rules, Seen, evidence_of, unjoined
+from bucle.pods.judge_sums import Rules, Seen, evidence_of, unjoined
 
 log = logging.getLogger("bucle.judge")
 

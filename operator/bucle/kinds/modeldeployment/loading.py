@@ -12,7 +12,7 @@ from datetime import datetime
 from bucle.contracts.reasons import condemns, is_external
 from bucle.contracts.result import Failure
 from bucle.contracts.succession import OTHER_INPUTS, OTHER_QUESTION
-from bucle.kinds.modeldeployment.endings import condemn
+from bucle.kinds.modeldeployment.aborting import condemn
 from bucle.kinds.modeldeployment.fleets import Fleet
 from bucle.kinds.modeldeployment.state import Loading, State, Target, Wait, WaitFor
 from bucle.kinds.modeldeployment.stepping import enter, promote

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bucle.engine.reads import Known
-from bucle.kinds.modeldeployment.endings import abort
+from bucle.kinds.modeldeployment.aborting import abort
 from bucle.kinds.modeldeployment.loading import load
 from bucle.kinds.modeldeployment.registry import promote_in_registry
 from bucle.kinds.modeldeployment.state import Aborting, Loading, Promoting, Soaking, State, Stepping, with_run

@@ -10,7 +10,7 @@ from bucle.contracts import names
 from bucle.contracts.canonical import short_hash
 from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.engine.status import timestamp
-from bucle.kinds.modeldeployment.endings import put_in_place, take_away
+from bucle.kinds.modeldeployment.aborting import take_away
 from bucle.kinds.modeldeployment.identity import ModelFacts, Revision, is_pinned, is_revision_of, revision_id
 from bucle.kinds.modeldeployment.registry import other_question, promoted_at, refusal_of, refused_before, with_promotion
 from bucle.kinds.modeldeployment.state import (
@@ -28,6 +28,7 @@ from bucle.kinds.modeldeployment.state import (
     finished,
     with_line,
 )
+from bucle.kinds.modeldeployment.takeover import put_in_place
 from bucle.kinds.modeldeployment.world import Followed, World
 from bucle.resources.base import parse_duration
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from bucle.contracts.result import Failure
 from bucle.engine.reads import Known
-from bucle.kinds.modeldeployment.endings import condemn
+from bucle.kinds.modeldeployment.aborting import condemn
 from bucle.kinds.modeldeployment.gates.evaluation import (
     Decision,
     StepVerdict,
@@ -35,13 +35,11 @@ from bucle.kinds.modeldeployment.state import (
     WaitFor,
 )
 from bucle.kinds.modeldeployment.steps import step_at
+from bucle.kinds.modeldeployment.takeover import dead_for_good, take_over
 from bucle.kinds.modeldeployment.traffic.counters import with_step_base
 from bucle.kinds.modeldeployment.world import World
 
 ROUTES_TAKE = timedelta(seconds=10)
-TAKE_OVER_AFTER = timedelta(minutes=2)
-"""A candidate answers for a dead stable version at once, and becomes the stable one after that long: a restarted pod needs
-less."""
 
 
 def enter(world: World, state: State, run: Run, index: int, programmed: int, now: datetime) -> State:
@@ -71,7 +69,7 @@ def step(world: World, state: State, rollout: Stepping, now: datetime) -> State:
         state = replace(state, gates=remembered(state.gates, evaluated))
     if failed is not None:
         return condemn(world, state, "GateNotPassed", f"gate {failed.name}: {failed.message}", now)
-    if world.stands_in(state) and _dead_for_good(world, state, now):
+    if world.stands_in(state) and dead_for_good(world, state, now):
         return take_over(state, rollout.run, now)
     in_force = world.in_force(state)
     if in_force:
@@ -146,16 +144,3 @@ def promote(world: World, state: State, run: Run, now: datetime) -> State:
     since = champion_since(world, run.candidate.model) or now
     state = replace(state, stable=Serving(run.candidate, since, None))
     return with_promotion(world, replace(state, rollout=Promoting(run, now, Wait(WaitFor.REGISTRY))))
-
-
-def _dead_for_good(world: World, state: State, now: datetime) -> bool:
-    since = state.stable.unready_since if state.stable else None
-    return since is not None and now - since >= TAKE_OVER_AFTER and not world.spec.rollout.paused
-
-
-def take_over(state: State, run: Run, now: datetime) -> State:
-    """The candidate becomes stable unjudged, because nothing else answers. It is never promoted for that."""
-    if state.stable is None:
-        return state
-    soaking = Soaking(replace(run, took_over_at=now), state.stable, now, Wait(WaitFor.SOAK))
-    return replace(state, stable=Serving(run.candidate, now, None), rollout=soaking)

@@ -6,7 +6,6 @@ Safe to run twice: the same task gives the same files, so the same digest and th
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +15,17 @@ from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.manifest import SPLITS
 from bucle.contracts.metrics import estimated_metric
-from bucle.contracts.reference import Reference
 from bucle.contracts.result import ChampionResult, Estimate, FinalResult
-from bucle.contracts.table import TableSchema
 from bucle.contracts.task import FinalTask
-from bucle.podkit.metrics import Answers, grouped_mean, per_row, summary
-from bucle.podkit.model import environment, feature_columns
+from bucle.podkit.metrics import grouped_mean, per_row, summary
 from bucle.podkit.program import bad_configuration
 from bucle.pods.train.artifact import dumped, model_files, trusted_types, upload
 from bucle.pods.train.compare import Challenger, compare
-from bucle.pods.train.fit import Fitted, Recipe, out_of_fold, threshold
+from bucle.pods.train.fit import Recipe
+from bucle.pods.train.folds import fold_codes, out_of_fold
 from bucle.pods.train.preflight import require_servable
-from bucle.pods.train.profile import feature_profiles, prior, score_quantiles
-from bucle.pods.train.rows import Loaded, Rows, fold_codes, load, require_metric, together
+from bucle.pods.train.reference import Made, reference_of
+from bucle.pods.train.rows import Loaded, load, require_metric, together
 from bucle.pods.train.trial import finite
 
 log = logging.getLogger("bucle.train")
@@ -54,8 +51,8 @@ def run_final(task: FinalTask) -> FinalResult:
     log.info("out of fold %s %s ± %s", metric, estimate.value, estimate.standard_error)
     champion: ChampionResult | None = compare(task.champion, challenger) if task.champion is not None else None
     archive = dumped(fitted.pipeline)
-    made = _Made(fitted, learnt, challenger.answers, estimate)
-    reference = _reference(task, table, made, trusted_types(archive))
+    made = Made(fitted, learnt, challenger.answers, estimate)
+    reference = reference_of(task, table, made, trusted_types(archive))
     uri, digest = upload(model_files(fitted.pipeline, archive, reference), task.model_location)
     return FinalResult(
         metrics=finite(metrics, objective.name, exits.BAD_CONFIGURATION) if metrics else {},
@@ -88,30 +85,4 @@ def _estimate(metric: str, challenger: Challenger) -> Estimate:
         standard_error=decimal_text(mean.standard_error),
         groups=mean.groups,
         rows=mean.rows,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A fitted model with what it learnt from and what it was measured by."""
-
-    fitted: Fitted
-    learnt: Rows
-    out_of_fold: Answers
-    estimate: Estimate
-
-
-def _reference(task: FinalTask, table: TableSchema, made: _Made, trusted: tuple[str, ...]) -> Reference:
-    return Reference(
-        table=table,
-        classes=made.fitted.classes,
-        prior=prior(made.learnt),
-        threshold=threshold(made.fitted.classes),
-        estimate=made.estimate,
-        dataset=task.dataset,
-        features=feature_profiles(made.learnt.frame, feature_columns(table)),
-        categories=made.fitted.categories,
-        scores=score_quantiles(made.out_of_fold),
-        trusted_types=trusted,
-        environment=environment(),
     )

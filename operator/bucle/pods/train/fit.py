@@ -156,28 +156,3 @@ def categories(frame: pd.DataFrame, table: TableSchema) -> dict[str, tuple[str, 
         for column in table.with_role("Feature")
         if column.type == "Category"
     }
-
-
-def out_of_fold(recipe: Recipe, rows: Rows, folds: NDArray[np.int64]) -> Answers:
-    """Answers to each row of a model that has not seen the row's fold; rows of fold −1 are learnt from, not asked."""
-    parts: list[Answers] = []
-    asked: list[NDArray[np.int64]] = []
-    for fold in range(int(folds.max()) + 1):
-        inside = np.flatnonzero(folds == fold)
-        learnt = rows.take(np.flatnonzero(folds != fold))
-        # All of one class may lie in one fold; of the others only that class can be learnt.
-        one = bool(rows.classes) and len(np.unique(learnt.truth)) < 2
-        fitted = recipe.constant(learnt) if one else recipe.fit(learnt)
-        parts.append(fitted.answers(rows.frame.iloc[inside]))
-        asked.append(inside)
-    places = np.concatenate(asked)
-    back = np.argsort(places, kind="stable")
-    return Answers(
-        scores=_joined([p.scores for p in parts], back),
-        labels=_joined([p.labels for p in parts], back),
-        numbers=_joined([p.numbers for p in parts], back),
-    )
-
-
-def _joined(parts: list[Any], order: NDArray[np.int64]) -> Any:
-    return None if parts[0] is None else np.concatenate(parts)[order]

@@ -17,18 +17,19 @@ from numpy.typing import NDArray
 from bucle.contracts import exits
 from bucle.contracts.reasons import differs_by_value
 from bucle.contracts.table import Column
+from bucle.contracts.task import FOLDS
 from bucle.podkit.metrics import Answers
 from bucle.podkit.model import feature_columns
 from bucle.podkit.program import ProgramError, bad_configuration
 from bucle.pods.train.artifact import dumped, read_back
-from bucle.pods.train.fit import Fitted, Recipe, out_of_fold
-from bucle.pods.train.rows import Groups, Rows, fold_codes
+from bucle.pods.train.fit import Fitted, Recipe
+from bucle.pods.train.folds import fold_codes, out_of_fold
+from bucle.pods.train.rows import Groups, Rows
 
 SAMPLE_ROWS = 1000
 RARE = 20
 """Classes with fewer rows are sampled whole."""
 NULLS = 3
-FOLDS = 5
 PROBABILITY_TOLERANCE = 1e-6
 
 

@@ -5,7 +5,6 @@ May know versions, frames and groups; knows no estimator.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -139,16 +138,3 @@ def together(loaded: Loaded, group_by: GroupBy | None) -> tuple[Groups, GroupBy 
     if groups is None or len(groups.names) < 2:
         return ungrouped(loaded.rows.table, loaded.manifest.table), None
     return groups, group_by
-
-
-def fold_codes(groups: Groups, folds: int, seed: int) -> NDArray[np.int64]:
-    """Fold 0 … folds−1 of each row, −1 without a group: whole groups, dealt out in the order of a seeded hash."""
-    order = sorted(range(len(groups.names)), key=lambda i: (_hashed(seed, groups.names[i]), i))
-    of_group = np.empty(len(order) + 1, dtype=np.int64)
-    of_group[order] = np.arange(len(order)) % min(folds, max(1, len(order)))
-    of_group[-1] = -1
-    return of_group[groups.codes]
-
-
-def _hashed(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{name}".encode()).digest()

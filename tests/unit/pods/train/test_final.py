@@ -15,7 +15,8 @@ from bucle.podkit.model import load_model
 from bucle.podkit.program import ProgramError
 from bucle.podkit.versions import read_manifest
 from bucle.pods.train.final import run_final
-from bucle.pods.train.rows import Groups, fold_codes
+from bucle.pods.train.folds import fold_codes
+from bucle.pods.train.rows import Groups
 
 
 def champion(model: FinalResult, data: DataResult, **changes: Any) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from tests.support.builders.train_pods import FEATURES, TARGETS, dataset, final_
 from bucle.podkit.model import load_model
 from bucle.podkit.program import ProgramError
 from bucle.pods.train.final import run_final
-from bucle.pods.train.fit import Recipe, out_of_fold
+from bucle.pods.train.fit import Recipe
+from bucle.pods.train.folds import out_of_fold
 from bucle.pods.train.rows import load
 from bucle.pods.train.trial import run_trial
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bucle.kinds.modeldeployment.endings import DRAIN, condemn
+from bucle.kinds.modeldeployment.aborting import DRAIN, condemn
 from bucle.kinds.modeldeployment.gates.evaluation import evaluate_gates, first_failed, gate_inputs, remembered
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.verdict import Verdict

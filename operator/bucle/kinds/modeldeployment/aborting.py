@@ -1,4 +1,4 @@
-"""How a rollout ends before its time: condemned, superseded, or with the candidate in the place of a dead version. Pure."""
+"""How a rollout ends before its time: condemned or superseded, and its way back to weight 0. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from bucle.kinds.modeldeployment.state import (
     Outcome,
     Refusal,
     Rollout,
-    Serving,
     Soaking,
     State,
     Stepping,
@@ -68,14 +67,6 @@ def _programmed(rollout: Rollout) -> int:
             return FULL
         case _:
             return 0
-
-
-def put_in_place(state: State, now: datetime) -> State:
-    """The candidate becomes stable as it is, because it is all that answers; the rollout is over."""
-    if state.rollout is None:
-        return state
-    stable = Serving(state.rollout.run.candidate, now, None)
-    return replace(finished(state, Outcome.TOOK_OVER, "TookOver", now), stable=stable)
 
 
 def abort(world: World, state: State, rollout: Aborting, now: datetime) -> State:

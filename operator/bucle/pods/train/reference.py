@@ -1,19 +1,52 @@
-"""What the training rows and the out-of-fold answers looked like, small enough to travel inside the model."""
+"""A model's reference: what it was measured by, and what its training rows and out-of-fold answers looked like, small enough
+to travel inside the model."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from bucle.contracts.reference import FeatureProfile
-from bucle.contracts.table import Column
+from bucle.contracts.reference import FeatureProfile, Reference
+from bucle.contracts.result import Estimate
+from bucle.contracts.table import Column, TableSchema
+from bucle.contracts.task import FinalTask
 from bucle.podkit.frames import is_text
 from bucle.podkit.metrics import Answers, Floats
+from bucle.podkit.model import environment, feature_columns
+from bucle.pods.train.fit import Fitted, threshold
 from bucle.pods.train.rows import Rows
 
 QUANTILES = 33
 CATEGORIES = 50
 DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A fitted model with what it learnt from and what it was measured by."""
+
+    fitted: Fitted
+    learnt: Rows
+    out_of_fold: Answers
+    estimate: Estimate
+
+
+def reference_of(task: FinalTask, table: TableSchema, made: Made, trusted: tuple[str, ...]) -> Reference:
+    return Reference(
+        table=table,
+        classes=made.fitted.classes,
+        prior=prior(made.learnt),
+        threshold=threshold(made.fitted.classes),
+        estimate=made.estimate,
+        dataset=task.dataset,
+        features=feature_profiles(made.learnt.frame, feature_columns(table)),
+        categories=made.fitted.categories,
+        scores=score_quantiles(made.out_of_fold),
+        trusted_types=trusted,
+        environment=environment(),
+    )
 
 
 def feature_profiles(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[FeatureProfile, ...]:
