@@ -74,6 +74,16 @@ def test_every_rule_in_contributing_is_held_by_a_test_that_exists() -> None:
     assert [row for row in rows[1:] if "::test_" not in row and "import-linter" not in row] == []
 
 
+def test_whoever_wants_to_change_something_is_sent_to_files_that_exist() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## To change")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| (.+?) \| (`.+`) \|$", table, re.M))
+    named = {change: re.findall(r"`([^`]+)`", files) for change, files in rows.items()}
+    assert len(named) >= 30
+    gone = {file for files in named.values() for file in files if not (ROOT / "operator/bucle" / file).is_file()}
+    assert gone == set(), "the page sends its readers to files that moved"
+
+
 def test_the_glossary_has_thirty_words_in_order() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     words = re.findall(r"^\| ([a-z]+) \| ", page.partition("## Words")[2].partition("## ")[0], re.M)[1:]

@@ -28,7 +28,7 @@ from bucle.kinds.modeldeployment.state import (
     WaitFor,
 )
 from bucle.kinds.modeldeployment.status_codec import Held
-from bucle.kinds.modeldeployment.steps import step_at
+from bucle.kinds.modeldeployment.steps.table import step_at
 from bucle.kinds.modeldeployment.waiting import waiting_text
 from bucle.kinds.modeldeployment.world import Followed, World
 from bucle.resources.modeldeployment_status import GateStatus

@@ -34,7 +34,7 @@ from bucle.kinds.modeldeployment.state import (
     Wait,
     WaitFor,
 )
-from bucle.kinds.modeldeployment.steps import step_at
+from bucle.kinds.modeldeployment.steps.table import step_at
 from bucle.kinds.modeldeployment.takeover import dead_for_good, take_over
 from bucle.kinds.modeldeployment.traffic.counters import with_step_base
 from bucle.kinds.modeldeployment.world import World

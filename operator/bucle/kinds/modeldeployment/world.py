@@ -27,7 +27,7 @@ from bucle.kinds.modeldeployment.fleets import JUDGE, Fleet
 from bucle.kinds.modeldeployment.identity import ModelFacts, is_digest, plan_hash, registry_name
 from bucle.kinds.modeldeployment.state import EMPTY, Aborting, Loading, Soaking, State, Stepping, Telling
 from bucle.kinds.modeldeployment.status_codec import Held, decode
-from bucle.kinds.modeldeployment.steps import step_at
+from bucle.kinds.modeldeployment.steps.table import step_at
 from bucle.kinds.modeldeployment.traffic.choice import router_for
 from bucle.kinds.modeldeployment.traffic.router import RouterWorld
 from bucle.kinds.modeldeployment.traffic.routing import DesiredRoutes, Routes, RoutingLimits, routes_for, takes_over

@@ -10,7 +10,7 @@ from bucle.engine.status import timestamp
 from bucle.externals.judge.values import EvidenceRead
 from bucle.kinds.modeldeployment.gates.table import kind_of
 from bucle.kinds.modeldeployment.state import Loading, Rollout, State, Stepping
-from bucle.kinds.modeldeployment.steps import step_at
+from bucle.kinds.modeldeployment.steps.table import step_at
 from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec, QualityGate
 
 
