@@ -280,6 +280,8 @@ def _decimal_text(value: Decimal) -> str:
     if not value.is_finite():
         return str(value)
     if value == value.to_integral_value():
-        return str(int(value))
+        # Not by way of int, which refuses to be written down with more than 4,300 digits.
+        text = format(value, "f").partition(".")[0]
+        return "0" if text == "-0" else text
     number = float(value)
     return str(number) if Decimal(repr(number)) == value else format(value.normalize(), "f")

@@ -120,7 +120,8 @@ class Feedback(Model):
     """How labels that come back are joined with what was served; gates, policies and feedback sources inherit it."""
 
     key: Literal["Id", "RequestId"] = Field(
-        default="Id", description="Id: the value of the Id column; RequestId: the id in the answer."
+        default="Id",
+        description="Id: the value of the Id column, or the id in the answer; RequestId: that alone. Servers know it: a change is a rollout.",
     )
     maturity: Duration = Field(default="0s", description="A row counts as labelled only so long after it was served.")
     duplicates: Literal["First", "Last"] = Field(default="Last", description="Which label wins when several come.")

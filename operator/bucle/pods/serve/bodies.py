@@ -13,6 +13,7 @@ BODY_LIMIT_BYTES = 8 * 1024 * 1024
 SENT_LIMIT_BYTES = 8 * BODY_LIMIT_BYTES
 """Who sends more than this is cut off in the middle of it."""
 GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+NAME_SHOWN = 80
 BINARY_HEADER = "inference-header-content-length"
 
 
@@ -24,6 +25,12 @@ class BadRequest(Exception):
         self.status = status
         self.message = message
         self.reason = reason
+
+
+def shown(name: object) -> str:
+    """A name that a caller made up, short enough for a sentence."""
+    text = str(name)
+    return text if len(text) <= NAME_SHOWN else f"{text[:NAME_SHOWN]}…"
 
 
 def too_large() -> BadRequest:

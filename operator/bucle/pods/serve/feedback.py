@@ -6,12 +6,13 @@ Knows the feedback contract, asyncio and a writer; knows nothing of HTTP.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -21,22 +22,26 @@ from bucle.contracts.capture import RECEIVED, FeedbackBody, FeedbackRow, file_st
 from bucle.contracts.row_rules import CLOCKS_DIFFER, ID_LIMIT, Fault, LabelContract, Refused, cell_of, text_of, time_of
 from bucle.contracts.table import Column
 from bucle.podkit.capture_files import feedback_table, feedback_uri
-from bucle.pods.serve.bodies import BadRequest
+from bucle.pods.serve.bodies import BadRequest, shown
 from bucle.pods.serve.compaction import Compactor, Written
 
 TOLD = 3
 """So many mistakes of one body are told, the others counted."""
-MOST_DIGITS = 32
+_WHOLE = re.compile(r"[+-]?[0-9]{1,32}")
+UNJOINABLE = "unjoinable"
+"""The reason under which labels are counted that no reader could find an answer for."""
 COMMIT_SECONDS = 0.25
 """How long a first row waits for others; with the put itself a caller waits less than a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRules:
-    """What a label and an id may be. `id`: the schema's Id column; without one rows are named by their request."""
+    """What a label and an id may be. `id`: the schema's Id column; without one rows are named by their request.
+    `key`: `feedback.key`, by which labels are joined; by RequestId no id can be."""
 
     label: LabelContract
     id: Column | None
+    key: Literal["Id", "RequestId"] = "Id"
 
 
 class RefusedRows(BadRequest):
@@ -56,7 +61,7 @@ def feedback_rows(body: bytes, rules: LabelRules) -> list[dict[str, Any]]:
         raise BadRequest(400, f"the body is not JSON: {error}", "not_json") from error
     except ValidationError as error:
         many = any(found["type"] == "too_long" for found in error.errors())
-        where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:TOLD])
+        where = "; ".join(f"{shown('.'.join(map(str, e['loc'])))}: {e['msg']}" for e in error.errors()[:TOLD])
         raise BadRequest(413 if many else 400, where, "too_large" if many else "malformed") from error
     stored: list[dict[str, Any]] = []
     told: list[str] = []
@@ -85,6 +90,10 @@ class _WrongField(Exception):
 def _stored(row: FeedbackRow, rules: LabelRules) -> dict[str, Any]:
     if (row.id is None) == (row.request_id is None):
         raise _WrongField(" must have exactly one of id and request_id", "malformed")
+    if row.id is not None and rules.key == "RequestId":
+        raise _WrongField(
+            ".id cannot be joined: the ModelDeployment's feedback.key is RequestId: send request_id and row", UNJOINABLE
+        )
     if not 0 <= row.row < 2**31:
         raise _WrongField(".row must be the index of a row, from 0", Fault.OUT_OF_RANGE)
     if row.request_id is not None and not 0 < len(row.request_id) <= ID_LIMIT:
@@ -117,8 +126,8 @@ def _id_text(value: str | int, column: Column | None) -> str:
     """The id as the captured column is compared as text."""
     if column is None:
         raise Refused(Fault.MISSING, "names no column: the schema has none of role Id, use request_id and row")
-    if column.type == "Integer" and isinstance(value, str) and value.strip().lstrip("+-").isdigit():
-        value = int(value) if len(value) < MOST_DIGITS else value
+    if column.type == "Integer" and isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        value = int(value)
     return text_of(cell_of(column, value))
 
 

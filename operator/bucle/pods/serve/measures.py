@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bucle.contracts.row_rules import Fault
+from bucle.pods.serve.feedback import UNJOINABLE
 from bucle.pods.serve.recorder import Tally
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -51,7 +52,7 @@ class Measures:
         # From the start, so that the first refusal is an increase and not a series that was never seen.
         for reason in (*REFUSALS, *FAULTS):
             self.refused.labels(reason)
-        for reason in ("store", "malformed", *FAULTS):
+        for reason in ("store", "malformed", UNJOINABLE, *FAULTS):
             self.feedback_refused.labels(reason)
 
     def tally(self) -> Tally:

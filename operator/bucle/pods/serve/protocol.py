@@ -6,6 +6,7 @@ features, in the order of the signature, and nothing else of the model.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -13,10 +14,12 @@ from typing import Any, TypeAlias
 import orjson
 
 from bucle.podkit.model import Prediction
-from bucle.pods.serve.bodies import BadRequest
+from bucle.pods.serve.bodies import BadRequest, shown
 
 ROWS_LIMIT = 10_000
 ID_LIMIT = 512
+CELLS_LIMIT = 5_000_000
+"""More than a body of that size can fill: records that each have names of their own would take a cell for every other's."""
 OUTPUTS = ("label", "scores")
 _INTEGERS = frozenset({"INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"})
 _FLOATS = frozenset({"FP16", "FP32", "FP64"})
@@ -59,7 +62,7 @@ def v2_request(body: bytes, features: Names = ()) -> Asked:
         for tensor in inputs:
             name, values = _tensor(tensor)
             if name in columns:
-                raise BadRequest(400, f"input {name} is given twice")
+                raise BadRequest(400, f"input {shown(name)} is given twice")
             columns[name] = values
     return _asked(columns, _id(document.get("id")), _outputs(document.get("outputs")))
 
@@ -125,7 +128,9 @@ def _asked(columns: Columns, id_: str | None, outputs: Sequence[str]) -> Asked:
     rows = next(iter(lengths.values()))
     uneven = next((name for name, length in lengths.items() if length != rows), None)
     if uneven is not None:
-        raise BadRequest(400, f"column {uneven} has {lengths[uneven]} values, {next(iter(lengths))} has {rows}")
+        raise BadRequest(
+            400, f"column {shown(uneven)} has {lengths[uneven]} values, {shown(next(iter(lengths)))} has {rows}"
+        )
     require_rows(rows)
     return Asked(columns, rows, id_, outputs)
 
@@ -146,7 +151,7 @@ def _outputs(wanted: Any) -> Sequence[str]:
     names = [output.get("name") for output in wanted]
     unknown = next((name for name in names if name not in OUTPUTS), None)
     if unknown is not None or None in names:
-        raise BadRequest(400, f"outputs names {unknown}, a model has {' and '.join(OUTPUTS)}")
+        raise BadRequest(400, f"outputs names {shown(unknown)}, a model has {' and '.join(OUTPUTS)}")
     return [str(name) for name in names]
 
 
@@ -170,17 +175,17 @@ def _matrix(tensor: dict[str, Any], features: Names) -> Columns:
     """One tensor [n, k] holds the features in the order of the signature, row by row."""
     name, shape, data = tensor.get("name"), tensor["shape"], tensor.get("data")
     if not isinstance(data, list):
-        raise BadRequest(400, f"input {name} must have its values in data")
+        raise BadRequest(400, f"input {shown(name)} must have its values in data")
     if data and all(isinstance(row, list) for row in data):
         data = [value for row in data for value in row]
     rows, width = shape
     whole = all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape)
     if not whole or len(data) != rows * width:
-        raise BadRequest(400, f"input {name} says the shape {_shown(shape)}, but has {len(data)} values")
+        raise BadRequest(400, f"input {shown(name)} says the shape {shown(shape)}, but has {len(data)} values")
     if width != len(features):
         raise BadRequest(
             400,
-            f"input {name} has {width} columns, the model has {len(features)} features: send them all, in the order of "
+            f"input {shown(name)} has {width} columns, the model has {len(features)} features: send them all, in the order of "
             "the metadata's inputs, or one tensor of shape [n] for each column",
         )
     _require_datatype(str(name), tensor.get("datatype"), data)
@@ -192,19 +197,15 @@ def _tensor(tensor: Any) -> tuple[str, Sequence[Any]]:
         raise BadRequest(400, "each input must be an object with a name")
     name, shape, data = tensor["name"], tensor.get("shape"), tensor.get("data")
     if not isinstance(data, list):
-        raise BadRequest(400, f"input {name} must have its values in data")
+        raise BadRequest(400, f"input {shown(name)} must have its values in data")
     if data and all(isinstance(value, list) and len(value) == 1 for value in data):
         data = [value[0] for value in data]
     if not isinstance(shape, list) or shape not in ([len(data)], [len(data), 1]):
         raise BadRequest(
-            400, f"input {name} must have the shape [{len(data)}] or [{len(data)}, 1], it says {_shown(shape)}"
+            400, f"input {shown(name)} must have the shape [{len(data)}] or [{len(data)}, 1], it says {shown(shape)}"
         )
     _require_datatype(name, tensor.get("datatype"), data)
     return name, data
-
-
-def _shown(shape: Any) -> str:
-    return str(shape)[:40]
 
 
 def _require_datatype(name: str, datatype: Any, data: list[Any]) -> None:
@@ -223,20 +224,22 @@ def _require_datatype(name: str, datatype: Any, data: list[Any]) -> None:
         allowed = ()
     if not allowed:
         raise BadRequest(
-            400, f"input {name} has the datatype {_shown(datatype)}, known are BYTES, BOOL, INT64, INT32, FP64, FP32"
+            400,
+            f"input {shown(name)} has the datatype {shown(datatype)}, known are BYTES, BOOL, INT64, INT32, FP64, FP32",
         )
     # JSON null stands for a missing value in any datatype; whether it may be missing is said by the schema.
     if not set(map(type, data)) <= {*allowed, type(None)}:
-        raise BadRequest(400, f"input {name} says {datatype}, but a value is of another type", "wrong_type")
+        raise BadRequest(400, f"input {shown(name)} says {datatype}, but a value is of another type", "wrong_type")
 
 
 def _split(frame: Any, _: Names) -> Columns:
     if not isinstance(frame, dict) or not _texts(frame.get("columns")) or not _lists(frame.get("data")):
         raise BadRequest(400, "dataframe_split must have columns (texts) and data (a list of rows)")
     columns, data = frame["columns"], frame["data"]
-    twice = next((name for name in columns if columns.count(name) > 1), None)
+    often: Counter[str] = Counter(columns)
+    twice = next((name for name, times in often.items() if times > 1), None)
     if twice is not None:
-        raise BadRequest(400, f"dataframe_split has the column {twice} twice")
+        raise BadRequest(400, f"dataframe_split has the column {shown(twice)} twice")
     if any(len(row) != len(columns) for row in data):
         raise BadRequest(400, f"each row of dataframe_split must have {len(columns)} values")
     require_rows(len(data))
@@ -247,7 +250,11 @@ def _records(records: Any, _: Names) -> Columns:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise BadRequest(400, "dataframe_records must be a list of objects")
     require_rows(len(records))
-    names = {name: None for record in records for name in record}
+    names: dict[str, None] = {name: None for record in records for name in record}
+    if len(names) * len(records) > CELLS_LIMIT:
+        raise BadRequest(
+            413, f"the records have {len(names)} different names: send what the model asks for, or fewer", "too_large"
+        )
     return {name: [record.get(name) for record in records] for name in names}
 
 

@@ -66,7 +66,7 @@ class Server:
         self._kept = tuple(c.name for c in reference.table.columns if c.name not in dropped)
         ids = reference.table.with_role("Id")
         labels = LabelContract(reference.table.target.task, reference.classes)
-        self.labels = LabelRules(labels, ids[0] if ids else None)
+        self.labels = LabelRules(labels, ids[0] if ids else None, self.task.labels)
         self.feature_names = tuple(column.name for column in self.model.features)
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large")
         self._waiting = 0

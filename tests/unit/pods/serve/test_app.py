@@ -12,20 +12,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.support.fakes.asgi import Answer, call
+from tests.support.builders.served_model import Bench
+from tests.support.fakes.asgi import call
 from tests.support.fakes.small_model import FOREST, StoredModel, flights, reference, stored_model, v2_body
 
-from bucle.contracts.task import Model, ServeTask
 from bucle.podkit.model import LoadedModel, Prediction, load_model
 from bucle.podkit.request_check import Features
-from bucle.pods.serve.app import application
 from bucle.pods.serve.batching import Batcher
-from bucle.pods.serve.compaction import Compactor
-from bucle.pods.serve.feedback import FeedbackLog
-from bucle.pods.serve.loading import known_row, predictor
-from bucle.pods.serve.measures import Measures
-from bucle.pods.serve.recorder import Destination, Recorder
-from bucle.pods.serve.server import LARGE_AT_ONCE, Server
+from bucle.pods.serve.loading import known_row
+from bucle.pods.serve.server import LARGE_AT_ONCE
 
 INFER = "/v2/models/flights/infer"
 
@@ -38,48 +33,6 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredModel:
 @pytest.fixture(scope="module")
 def model(stored: StoredModel) -> LoadedModel:
     return load_model(stored.uri, stored.digest)
-
-
-class Memory(dict[str, pa.Table]):
-    """A store of tables in memory."""
-
-    put = dict.__setitem__
-    get = dict.__getitem__  # type: ignore[assignment]
-    delete = dict.__delitem__
-
-
-class Bench:
-    def __init__(self, stored: StoredModel, model: LoadedModel) -> None:
-        self.files = Memory()
-        measures = Measures("flights", "r1")
-        self.batches: list[int] = []
-        destination = Destination("s3://b/d", "r1", "pod-1", self.files.put)
-        compactor = Compactor("pod-1", self.files, measures.compacted.inc)
-        task = ServeTask(
-            name="flights", revision="r1", model=Model(uri=stored.uri, digest=stored.digest), location="s3://b/d"
-        )
-        known = known_row(model.reference)
-        self.server = Server(
-            task=task,
-            model=model,
-            batcher=Batcher(predictor(model), task.max_batch, self.batches.append, known),
-            recorder=Recorder(destination, model.reference.table.columns, measures.tally(), compactor),
-            feedback=FeedbackLog("s3://b/d", "pod-1", self.files.put, compactor),
-            measures=measures,
-        )
-        self.app = application(self.server)
-
-    def counted(self, name: str, **labels: str) -> float:
-        return self.server.measures.registry.get_sample_value(name, labels) or 0.0
-
-    async def post(self, path: str, body: Any, **headers: str) -> Answer:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await call(self.app, "POST", path, data, named)
-
-    def captured(self) -> pa.Table:
-        assert self.server.recorder.flush()
-        return pa.concat_tables(self.files.values())
 
 
 @pytest.fixture
@@ -275,6 +228,20 @@ async def test_labels_that_are_no_class_are_refused_with_the_classes_and_counted
     assert answer.status == 202
     ((_, table),) = bench.files.items()
     assert table.column("label").to_pylist() == ["1", "1"]
+
+
+async def test_labels_by_id_are_refused_and_counted_where_they_are_joined_by_request(
+    stored: StoredModel, model: LoadedModel
+) -> None:
+    """They were acknowledged with 202, and no reader would ever have found their answer."""
+    bench = Bench(stored, model, labels="RequestId")
+    answer = await bench.post("/v1/models/flights/feedback", {"rows": [{"id": "f1", "label": 1}]})
+    assert answer.status == 400 and "feedback.key is RequestId: send request_id and row" in answer.json()["error"]
+    assert bench.counted("bucle_feedback_refused_rows_total", reason="unjoinable") == 1 and not bench.files
+    answer = await bench.post("/v1/models/flights/feedback", {"rows": [{"request_id": "u1", "label": 1}]})
+    assert answer.status == 202
+    await bench.server.feedback.close(5)
+    bench.server.batcher.close()
 
 
 async def test_what_is_captured_is_typed_whatever_its_spelling(bench: Bench) -> None:

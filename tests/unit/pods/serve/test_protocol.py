@@ -159,6 +159,7 @@ def test_classes_are_answered_with_label_and_scores_numbers_with_label_alone() -
 TEXT_ID = Column(name="flight_id", type="Text", role="Id")
 NUMBER_ID = Column(name="number", type="Integer", role="Id")
 BINARY = LabelRules(LabelContract("Binary", ("0", "1")), TEXT_ID)
+BY_REQUEST = LabelRules(LabelContract("Binary", ("0", "1")), TEXT_ID, "RequestId")
 NUMBERED = LabelRules(LabelContract("Regression"), NUMBER_ID)
 
 
@@ -167,6 +168,7 @@ NUMBERED = LabelRules(LabelContract("Regression"), NUMBER_ID)
     [
         (BINARY, {"id": "f1", "label": 1}, {"id": "f1", "request_id": None, "row": 0, "label": "1"}),
         (BINARY, {"id": 7, "label": 1.0}, {"id": "7", "label": "1"}),
+        (BY_REQUEST, {"request_id": "u", "label": 1}, {"id": None, "request_id": "u", "row": 0, "label": "1"}),
         (BINARY, {"request_id": "u", "row": 3, "label": True}, {"id": None, "request_id": "u", "row": 3, "label": "1"}),
         (BINARY, {"id": "f1", "label": "0.0", "label_time": "2013-01-01T00:00:00Z"}, {"label": "0"}),
         (NUMBERED, {"id": "007", "label": "2.50"}, {"id": "7", "label": "2.5"}),
@@ -210,6 +212,7 @@ def test_mistakes_in_feedback_are_named(body: dict[str, Any], status: int, says:
         (NUMBERED, {"id": 2**63, "label": 1}, "rows.0.id must fit into 64 bits"),
         (NUMBERED, {"id": 7, "label": 1e200}, "rows.0.label must be a finite number between"),
         (NUMBERED, {"id": 7, "label": True}, "rows.0.label must be a number"),
+        (BY_REQUEST, {"id": "a", "label": 1}, "feedback.key is RequestId: send request_id and row: no row was stored"),
         (LabelRules(LabelContract("Regression"), None), {"id": 7, "label": 1}, "none of role Id, use request_id"),
     ],
 )
