@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 
 import pytest
 from tests.conformance.rules import PATIENCE_SECONDS, partial, put_status, rule
-from tests.support.builders.objects import a_config_map, a_deployment, a_job, a_service
+from tests.support.builders.objects import a_config_map, a_deployment, a_job, a_service, an_object
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, Kube, NotFound
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject, owner_reference, uid_of
+from bucle.engine.objects import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    JOB,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    JsonObject,
+    owner_reference,
+    uid_of,
+)
 from bucle.resources.addresses import Resource
 
 
@@ -198,6 +208,56 @@ async def a_service_selector_is_replaced_as_a_whole(kube: Kube, namespace: str) 
     applied = await kube.apply(SERVICE, partial(SERVICE, live, spec={"selector": {"b": "2"}}))
     assert applied["spec"]["selector"] == {"b": "2"}
     assert [port["port"] for port in applied["spec"]["ports"]] == [80]
+
+
+@rule
+async def a_merge_replaces_a_list_and_takes_away_what_is_null(kube: Kube, namespace: str) -> None:
+    """What an apply cannot do: a port that somebody else has added or renumbered would stay beside ours."""
+    live = await kube.create(SERVICE, a_service("svc", namespace, {"a": "1"}))
+    live["spec"]["ports"] = [{"name": "http", "port": 81, "targetPort": 9}, {"name": "more", "port": 82}]
+    live["spec"]["selector"] = {"a": "1", "team": "nobody"}
+    changed = await kube.replace(SERVICE, live)
+    ports = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    wanted = {"selector": {"a": "1", "team": None}, "ports": ports, "sessionAffinity": "None", "externalName": None}
+    merged = await kube.merge(SERVICE, partial(SERVICE, changed, spec=wanted))
+    assert merged["spec"]["selector"] == {"a": "1"}
+    assert merged["spec"]["ports"] == ports
+
+
+@rule
+async def a_service_that_somebody_made_a_node_port_is_merged_back(kube: Kube, namespace: str) -> None:
+    live = await kube.create(SERVICE, a_service("svc", namespace, {"a": "1"}))
+    changed = await kube.replace(SERVICE, {**live, "spec": {**live["spec"], "type": "NodePort"}})
+    ports = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    merged = await kube.merge(SERVICE, partial(SERVICE, changed, spec={"type": "ClusterIP", "ports": ports}))
+    assert merged["spec"]["type"] == "ClusterIP" and merged["spec"]["ports"] == ports
+
+
+@rule
+async def a_budget_that_somebody_changed_is_merged_back(kube: Kube, namespace: str) -> None:
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": {"a": "1"}}}
+    live = await kube.create(
+        POD_DISRUPTION_BUDGET, an_object(POD_DISRUPTION_BUDGET, "budget", namespace, spec=copy.deepcopy(spec))
+    )
+    theirs = {"minAvailable": 2, "selector": {"matchLabels": {"a": "1", "b": "2"}}}
+    changed = await kube.replace(POD_DISRUPTION_BUDGET, {**live, "spec": theirs})
+    patch = {**spec, "minAvailable": None, "selector": {"matchLabels": {"a": "1", "b": None}}}
+    merged = await kube.merge(POD_DISRUPTION_BUDGET, partial(POD_DISRUPTION_BUDGET, changed, spec=patch))
+    assert merged["spec"] == spec
+
+
+@rule
+async def a_merge_with_another_uid_or_a_stale_version_is_a_conflict(kube: Kube, namespace: str) -> None:
+    live = await kube.create(CONFIG_MAP, a_config_map("one", {"a": "1"}, namespace=namespace))
+    with pytest.raises(Conflict):
+        other = {**live, "metadata": {**live["metadata"], "uid": "00000000-0000-0000-0000-000000000000"}}
+        await kube.merge(CONFIG_MAP, partial(CONFIG_MAP, other, data={"a": "2"}))
+    await kube.merge(CONFIG_MAP, partial(CONFIG_MAP, live, data={"a": "3"}))
+    with pytest.raises(Conflict):
+        stale = partial(CONFIG_MAP, live, data={"a": "4"})
+        stale["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
+        await kube.merge(CONFIG_MAP, stale)
+    assert (await kube.get(CONFIG_MAP, namespace, "one"))["data"] == {"a": "3"}
 
 
 @rule

@@ -31,7 +31,7 @@ from tests.support.worlds.serving import (
 from tests.support.worlds.simulation import NAMESPACE
 
 from bucle.contracts import names
-from bucle.engine.objects import DEPLOYMENT, SERVICE, JsonObject
+from bucle.engine.objects import DEPLOYMENT, JsonObject
 from bucle.resources.addresses import MODEL_DEPLOYMENT
 
 # --- a guard against advancing never stops condemning, nor the clock -----------------------------------------
@@ -183,28 +183,6 @@ async def test_a_state_of_a_newer_release_is_held_and_told_and_never_taken_for_a
     assert world.status["rollout"]["state"] == "Analysing" and world.registry.aliases[REGISTERED, "champion"] == one
     world.edit_spec(lambda spec: spec["rollout"].update(attempt=1, steps=[]))
     await world.sim.until(world.serves(2), HOURS)
-
-
-def _add_key(live: JsonObject) -> None:
-    live["spec"]["selector"]["team"] = "nobody"
-
-
-def _change_port(live: JsonObject) -> None:
-    live["spec"]["ports"][0]["targetPort"] = 9999
-
-
-@pytest.mark.parametrize("change", [_add_key, _change_port])
-async def test_a_key_added_to_a_selector_and_a_changed_port_are_set_back(change: Callable[[JsonObject], None]) -> None:
-    world = world_of()
-    await serving_one(world)
-    before = {s["metadata"]["name"]: s["spec"] for s in world.sim.kube.all(SERVICE)}
-    for name in before:
-        world.sim.edit(SERVICE, name, change)
-    await world.sim.pass_time(timedelta(minutes=1))
-    assert {s["metadata"]["name"]: s["spec"] for s in world.sim.kube.all(SERVICE)} == before
-    writes = len(world.sim.kube.writes)
-    await world.sim.pass_time(timedelta(minutes=10))
-    assert len(world.sim.kube.writes) == writes, "once"
 
 
 async def test_a_failing_candidate_loses_its_callers_although_the_spec_can_no_longer_be_rendered() -> None:

@@ -57,6 +57,13 @@ SHARED: dict[str, Reason] = {
         retry=Retry.WAIT,
         event=Event.WARNING,
     ),
+    "FieldSetBack": Reason(
+        "Somebody edited a field of a child, such as a Service's port, which this object asks for otherwise.",
+        "Nothing: it was set back at once. Edit this object instead, if it can be asked for here.",
+        Fault.EXTERNAL,
+        retry=Retry.WAIT,
+        event=Event.WARNING,
+    ),
     "ApiUnavailable": Reason(
         "The Kubernetes API has not answered what must be known to decide, for minutes.",
         "Read the message: an API server under load, or a right that was taken away. It is asked again once a minute.",

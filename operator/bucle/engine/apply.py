@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bucle.contracts.canonical import canonical_json
-from bucle.engine.children import Live, adjustment, child_key, contested, manifest_to_create, not_ours
+from bucle.engine.children import Contest, Live, adjustment, child_key, contest_of, manifest_to_create, not_ours
 from bucle.engine.clock import Clock
 from bucle.engine.events import changed_conditions, event_for
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
@@ -68,7 +68,7 @@ class Applied:
     status_written: bool = False
     children_written: int = 0
     refusals: dict[ObjectKey, Refusal] = field(default_factory=dict)
-    reverted: dict[ObjectKey, Refusal] = field(default_factory=dict)
+    reverted: dict[ObjectKey, Contest] = field(default_factory=dict)
     effects_done: list[Effect] = field(default_factory=list)
     effects_failed: dict[Effect, str] = field(default_factory=dict)
     effects_refused: set[Effect] = field(default_factory=set)
@@ -190,12 +190,12 @@ class Applier:
         wanted = adjustment(child, live)
         if wanted is None:
             return
-        contest = contested(child, live)
+        contest = contest_of(child, live)
         if contest is not None:
             done.reverted[child_key(child)] = contest
             if child_key(child) in decision.held.contested:
                 return
-        applied = await self._kube.apply(child.resource, wanted)
+        applied = await (self._kube.merge if child.exact else self._kube.apply)(child.resource, wanted)
         done.versions.add(version_of(child.resource, applied))
         if contest is None:
             done.children_written += 1

@@ -85,9 +85,12 @@ class Pauses(Generic[K]):
         """Those whose pause ended after that moment, or still lasts."""
         return {key for key, pause in self._pauses.items() if pause.until > moment}
 
-    def after(self, times: int) -> tuple[Pause, ...]:
-        """Those that were tried in vain more often than that."""
-        return tuple(pause for pause in self._pauses.values() if pause.times > times)
+    def times(self, key: K) -> int:
+        """How often that was tried in vain."""
+        return self._pauses[key].times if key in self._pauses else 0
+
+    def all(self) -> tuple[Pause, ...]:
+        return tuple(self._pauses.values())
 
     def next(self, now: datetime) -> timedelta | None:
         """Until the first of them ends."""
@@ -191,17 +194,18 @@ class Memory:
         return tuple(told)
 
     def _contests(self, applied: Applied, held: Held, now: datetime) -> tuple[Refusal, ...]:
-        for key, refusal in applied.reverted.items():
+        for key, contest in applied.reverted.items():
             if key not in held.contested:
-                self.reverts.tried(key, now, refusal, free=FREE_REVERTS)
+                once = self.reverts.times(key) < FREE_REVERTS
+                self.reverts.tried(key, now, contest.once() if once else contest.again(), free=FREE_REVERTS)
         self.reverts.keep_only({*applied.reverted, *self.reverts.since(now - REVERTS_FORGOTTEN)})
-        return tuple(pause.told for pause in self.reverts.after(FREE_REVERTS) if pause.told is not None)
+        return tuple(pause.told for pause in self.reverts.all() if pause.told is not None)
 
     def next_try(self, now: datetime) -> timedelta | None:
-        return min(
-            (t for t in (self.effects.next(now), self.children.next(now), self.reverts.next(now)) if t is not None),
-            default=None,
-        )
+        """Until the first pause ends, or a revert is old enough to be forgotten."""
+        waits = (self.effects.next(now), self.children.next(now), self.reverts.next(now))
+        forgotten = [pause.until + REVERTS_FORGOTTEN - now for pause in self.reverts.all()]
+        return min([*(wait for wait in waits if wait is not None), *forgotten], default=None)
 
 
 def _intents(plan: Plan) -> dict[ObjectKey, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bucle.contracts.canonical import short_hash
@@ -51,7 +52,7 @@ def manifest_to_create(child: Child) -> JsonObject:
     """The manifest as it is posted: with what `adjust` wants already in it, and marked with the hash of that."""
     manifest = copy.deepcopy(child.manifest)
     if child.adjust is not None:
-        manifest = _merged(manifest, child.adjust)
+        manifest = _merged(manifest, _without_nulls(child.adjust))
         annotations = manifest["metadata"].get("annotations") or {}
         manifest["metadata"]["annotations"] = {**annotations, ANNOTATION_APPLIED: applied_hash(child.adjust)}
     return manifest
@@ -68,10 +69,10 @@ def adjustment(child: Child, live: JsonObject) -> JsonObject | None:
     """
     if child.adjust is None:
         return None
-    mark = applied_hash(child.adjust)
-    if annotations_of(live).get(ANNOTATION_APPLIED) == mark and contains(live, child.adjust):
+    mark, intent = applied_hash(child.adjust), _intent(child)
+    if annotations_of(live).get(ANNOTATION_APPLIED) == mark and contains(live, intent):
         return None
-    wanted = copy.deepcopy(child.adjust)
+    wanted = _merge_patch(live, intent) if child.exact else intent
     metadata = wanted.get("metadata", {})
     wanted["apiVersion"], wanted["kind"] = child.resource.api_version, child.resource.kind
     wanted["metadata"] = {
@@ -86,6 +87,28 @@ def adjustment(child: Child, live: JsonObject) -> JsonObject | None:
     return wanted
 
 
+def _intent(child: Child) -> JsonObject:
+    """What of the child is kept as it is wanted: `adjust`, and the labels by which lists, Services and people find it."""
+    intent = copy.deepcopy(child.adjust or {})
+    labels = child.manifest["metadata"].get("labels")
+    return _merged(intent, {"metadata": {"labels": dict(labels)}}) if labels else intent
+
+
+def _merge_patch(live: Any, wanted: Any, *, alone: bool = False) -> Any:
+    """The patch after which `live` has what is wanted, and where that is one value, nothing else."""
+    if not isinstance(wanted, Mapping):
+        return wanted
+    there = live if isinstance(live, Mapping) else {}
+    patch = {key: _merge_patch(there.get(key), value, alone=alone or key in _ATOMIC) for key, value in wanted.items()}
+    return {**dict.fromkeys(set(there) - set(wanted)), **patch} if alone else patch
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
 _ATOMIC = frozenset({"selector"})
 """Maps that are one value to the API server: a key that somebody added to a Service's selector empties the Service."""
 
@@ -94,7 +117,9 @@ def contains(live: Any, wanted: Any) -> bool:
     """Whether every field set in `wanted` has that value in `live`; the server may have added others."""
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(
-            key in live and (live[key] == value if key in _ATOMIC else contains(live[key], value))
+            live.get(key) is None
+            if value is None
+            else key in live and (live[key] == value if key in _ATOMIC else contains(live[key], value))
             for key, value in wanted.items()
         )
     if isinstance(wanted, list):
@@ -106,19 +131,39 @@ def contains(live: Any, wanted: Any) -> bool:
     return bool(live == wanted)
 
 
-def contested(child: Child, live: JsonObject) -> Refusal | None:
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Fields of a child that somebody else has set, and who. A person does so once, a program again and again."""
+
+    kind: str
+    name: str
+    fields: str
+    others: str
+
+    def once(self) -> Refusal:
+        message = (
+            f"{self.kind} {self.name}: {self.fields} set by {self.others}, against what this object asks for: "
+            "it was set back; change this object instead"
+        )
+        return Refusal(self.kind, self.name, "FieldSetBack", message)
+
+    def again(self) -> Refusal:
+        message = (
+            f"{self.kind} {self.name}: {self.fields} set by {self.others} again and again, against what this object asks "
+            "for; remove that scaler, webhook or controller from it, or ask for the same"
+        )
+        return Refusal(self.kind, self.name, "FieldContested", message)
+
+
+def contest_of(child: Child, live: JsonObject) -> Contest | None:
     """Which fields differ although the intent is the one that was applied last: somebody else has set them since."""
     if child.adjust is None or annotations_of(live).get(ANNOTATION_APPLIED) != applied_hash(child.adjust):
         return None
-    fields = list(differing(live, child.adjust))
+    fields = list(differing(live, _intent(child)))
     others = sorted({name for path in fields for name in _managers(live, path)})
     names = ", ".join(".".join(path) for path in fields[:5])
-    message = (
-        f"{child.resource.kind} {child.name}: {names} {'are' if len(fields) > 1 else 'is'} set by "
-        f"{' and '.join(others) or 'somebody else'} again and again, against what this object asks for; "
-        "remove that scaler, webhook or controller from it, or ask for the same"
-    )
-    return Refusal(child.resource.kind, child.name, "FieldContested", message)
+    said = f"{names} {'are' if len(fields) > 1 else 'is'}"
+    return Contest(child.resource.kind, child.name, said, " and ".join(others) or "somebody else")
 
 
 def not_ours(child: Child, live: JsonObject, obj: JsonObject) -> Refusal:
@@ -135,7 +180,10 @@ def differing(live: Any, wanted: Any, path: tuple[str, ...] = ()) -> Iterator[tu
     """The innermost fields of `wanted` that `live` does not have so."""
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
         for key, value in wanted.items():
-            yield from differing(live.get(key), value, (*path, str(key)))
+            if key in _ATOMIC and live.get(key) != value:
+                yield (*path, str(key))
+            else:
+                yield from differing(live.get(key), value, (*path, str(key)))
     elif not contains(live, wanted):
         yield path
 

@@ -70,6 +70,10 @@ class Kube(Protocol):
     async def apply(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         """Server-side apply, forced. A uid or resourceVersion in its metadata is a precondition: Conflict."""
 
+    async def merge(self, resource: Resource, manifest: JsonObject) -> JsonObject:
+        """Merge patch: maps field by field (null takes one away), lists as a whole, which no apply does to what others added.
+        A uid or resourceVersion in its metadata is a precondition: Conflict. NotFound."""
+
     async def replace(self, resource: Resource, obj: JsonObject) -> JsonObject:
         """PUT of the whole object with the resourceVersion that was read. Conflict."""
 

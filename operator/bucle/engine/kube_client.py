@@ -101,6 +101,11 @@ class HttpKube:
         path = _path(resource, metadata.get("namespace", ""), metadata["name"])
         return await self._call(_Request("PATCH", resource, path, query, manifest, APPLY))
 
+    async def merge(self, resource: Resource, manifest: JsonObject) -> JsonObject:
+        metadata = manifest["metadata"]
+        path = _path(resource, metadata.get("namespace", ""), metadata["name"])
+        return await self._call(_Request("PATCH", resource, path, [("fieldManager", FIELD_MANAGER)], manifest, MERGE))
+
     async def replace(self, resource: Resource, obj: JsonObject) -> JsonObject:
         return await self._put(resource, obj, "")
 

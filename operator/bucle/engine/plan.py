@@ -26,13 +26,15 @@ class Child:
     `manifest` is created by POST when absent and never sent again. `adjust`, if given, is the part of the
     intent that may change later: it is applied server-side whenever the live object's `bucle.dev/applied`
     hash or a field set in `adjust` differs. `guarded` also sends the resourceVersion that was read, so that
-    a paused former leader cannot overwrite what a newer one wrote.
+    a paused former leader cannot overwrite what a newer one wrote. `exact`: what `adjust` names is ours alone, so an item or
+    a key that somebody added to it goes; None stands for a field that must not be there.
     """
 
     resource: Resource
     manifest: JsonObject
     adjust: JsonObject | None = None
     guarded: bool = False
+    exact: bool = False
 
     @property
     def name(self) -> str:

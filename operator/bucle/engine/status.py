@@ -105,7 +105,8 @@ UNKNOWN = "StatusUnknown"
 EFFECT = "Effect"
 """The kind of a refusal that speaks of no object."""
 CONTESTED = "Contested"
-"""True while somebody else sets a field of a child again and again; not there otherwise."""
+"""True while somebody else sets a field of a child again and again, and for a while after it was done once; not there
+otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,21 @@ class Refusal:
 
     kind: str
     name: str
-    reason: Literal["ChildRefused", "NameTaken", "AwaitingDeletion", "EffectFailed", "EffectRefused", "FieldContested"]
+    reason: Literal[
+        "ChildRefused",
+        "NameTaken",
+        "AwaitingDeletion",
+        "EffectFailed",
+        "EffectRefused",
+        "FieldContested",
+        "FieldSetBack",
+    ]
     message: str
+
+    @property
+    def speaks_of_a_field(self) -> bool:
+        """Somebody else has set a field of a child: nothing is refused."""
+        return self.reason == "FieldContested" or self.reason == "FieldSetBack"
 
 
 def overlay(
@@ -132,8 +146,8 @@ def overlay(
     Times are folded against the *stored* conditions: against the planned ones they would move at every run, and
     every run would then write and wake itself.
     """
-    said = _of_refusals([r for r in refusals if r.reason != "FieldContested"], planned)
-    said += _of_contests([r for r in refusals if r.reason == "FieldContested"])
+    said = _of_refusals([r for r in refusals if not r.speaks_of_a_field], planned)
+    said += _of_contests([r for r in refusals if r.speaks_of_a_field])
     types = {update.type for update in said}
     before = [condition for condition in stored if condition.get("type") in types]
     over = fold(before, said, generation, now)
@@ -165,7 +179,8 @@ def _of_refusals(refusals: Sequence[Refusal], planned: Sequence[Mapping[str, Any
 def _of_contests(contests: Sequence[Refusal]) -> tuple[ConditionUpdate, ...]:
     if not contests:
         return ()
-    return (ConditionUpdate(CONTESTED, "True", "FieldContested", "; ".join(contest.message for contest in contests)),)
+    reason = min(contest.reason for contest in contests)  # who comes back again and again is said before who came once
+    return (ConditionUpdate(CONTESTED, "True", reason, "; ".join(contest.message for contest in contests)),)
 
 
 def planned_status(

@@ -114,6 +114,8 @@ class FakeApiServer:
             return {"kind": "Status", "status": "Success"}
         if request.content_type == "application/apply-patch+yaml":
             return await self.kube.apply(resource, body)
+        if set(body) != {"metadata"}:
+            return await self.kube.merge(resource, body)
         return await self.kube.patch_annotations(resource, namespace, rest[0], body["metadata"]["annotations"])
 
     async def _many(self, request: web.Request, resource: Resource) -> web.StreamResponse:

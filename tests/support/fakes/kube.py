@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import orjson
 from tests.support.fakes.admission import LARGEST_REQUEST, admitted, immutable, status_admitted
 from tests.support.fakes.clock import FakeClock
-from tests.support.fakes.merging import apply, intent_of, only_applied, wire_copy
+from tests.support.fakes.merging import apply, intent_of, only_applied, patched, wire_copy
 from tests.support.fakes.rights import NotGranted, Right, needed
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
@@ -36,7 +36,7 @@ from bucle.engine.status import timestamp
 from bucle.resources.addresses import GROUP, Resource
 
 WITHOUT_STATUS = frozenset({CONFIG_MAP, EVENT, LEASE})
-WRITES = frozenset({"create", "apply", "replace", "replace_status", "patch_annotations", "delete"})
+WRITES = frozenset({"create", "apply", "merge", "replace", "replace_status", "patch_annotations", "delete"})
 
 Changed = Callable[[Resource, JsonObject, str], None]
 
@@ -237,6 +237,19 @@ class FakeKube:
             stored.applied = intent
         self.count_write()
         return wire_copy(obj)
+
+    async def merge(self, resource: Resource, manifest: JsonObject) -> JsonObject:
+        key = key_of(resource, manifest)
+        self._request("merge", resource, key.namespace, key.name)
+        stored = self._stored(key)
+        uid = manifest["metadata"].get("uid")
+        if uid and uid != uid_of(stored.obj):
+            raise Conflict(f"uid mismatch: the provided object specified uid {uid}")
+        self._check_version(stored, manifest)
+        patch = {**manifest, "metadata": {k: v for k, v in manifest["metadata"].items() if k != "resourceVersion"}}
+        result = self._store(key, patched(stored.obj, patch), strict=True)
+        self.count_write()
+        return wire_copy(result)
 
     async def replace(self, resource: Resource, obj: JsonObject) -> JsonObject:
         key = key_of(resource, obj)

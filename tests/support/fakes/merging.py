@@ -50,6 +50,19 @@ def _lists(live: list[Any], before: list[Any], now: list[Any], key: str) -> list
     return merged + [copy.deepcopy(item) for name, item in wanted.items() if name not in present]
 
 
+def patched(live: Any, patch: Any) -> Any:
+    """JSON merge patch, RFC 7396: null takes away, a list is one value."""
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    merged = dict(live) if isinstance(live, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = patched(merged.get(key), value)
+    return merged
+
+
 def wire_copy(obj: JsonObject) -> JsonObject:
     """What arrives at the other end of a connection: JSON, nothing shared. Several times faster than `copy.deepcopy`."""
     copied: JsonObject = orjson.loads(orjson.dumps(obj))

@@ -9,7 +9,13 @@ import yaml
 from bucle.resources.addresses import Resource
 
 INSTALL = Path(__file__).resolve().parents[3] / "manifests/install.yaml"
-VERBS = {"apply": "patch", "patch_annotations": "patch", "replace": "update", "replace_status": "update"}
+VERBS = {
+    "apply": "patch",
+    "merge": "patch",
+    "patch_annotations": "patch",
+    "replace": "update",
+    "replace_status": "update",
+}
 """How RBAC calls what the client does; the other verbs have one name."""
 
 Right = tuple[str, str, str]

@@ -34,7 +34,7 @@ JSON = st.recursive(
         ({"a": {}}, {"a": {"y": 2}}, False),
         ({"ports": [{"port": 80, "protocol": "TCP"}]}, {"ports": [{"port": 80}]}, True),
         ({"ports": [{"port": 80}, {"port": 81}]}, {"ports": [{"port": 80}]}, False),
-        ({"a": 1}, {"b": None}, False),
+        ({"a": 1}, {"b": None}, True),
         ("text", {"a": 1}, False),
     ],
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bucle.contracts.result import Failure
 from bucle.engine.reads import Unavailable
-from bucle.engine.room import UnknownState
+from bucle.engine.room import SpecInvalid, UnknownState
 from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
 from bucle.kinds.modeldeployment.gates.evaluation import open_gates
 from bucle.kinds.modeldeployment.identity import is_pinned
@@ -53,6 +53,13 @@ def held(world: World, status: Held) -> UnknownState:
     restart = ", or raise spec.rollout.attempt to start the rollout again" if status.run is not None else ""
     answers = _live_available(world)
     return UnknownState(status.why + restart, serves=answers.status == "True", conditions=(answers,))
+
+
+def cannot_be_made(said: tuple[ConditionUpdate, ...], problem: SpecInvalid) -> tuple[ConditionUpdate, ...]:
+    """The spec asks for pods that cannot be made. What serves goes on, and nobody waits for it to pass."""
+    serves = any(update.type == "Available" and update.status == "True" for update in said)
+    over = {u.type: u for u in stalled(problem.reason, str(problem)) if u.type != "Ready" or not serves}
+    return tuple(over.get(update.type, update) for update in said)
 
 
 # --- Available -----------------------------------------------------------------------------------------------

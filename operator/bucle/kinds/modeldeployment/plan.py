@@ -12,7 +12,7 @@ from bucle.engine.reads import Unavailable
 from bucle.kinds.modeldeployment import registry
 from bucle.kinds.modeldeployment.children.judge_pod import judge_child
 from bucle.kinds.modeldeployment.children.model_servers import revision_children, successor_of
-from bucle.kinds.modeldeployment.conditions import conditions, held
+from bucle.kinds.modeldeployment.conditions import cannot_be_made, conditions, held
 from bucle.kinds.modeldeployment.evidence.judge_query import judged_gate
 from bucle.kinds.modeldeployment.rollout import move
 from bucle.kinds.modeldeployment.selection import adopted, interrupt_if_superseded, start_wanted_rollout
@@ -21,6 +21,7 @@ from bucle.kinds.modeldeployment.status_codec import Held, Numbers, encode
 from bucle.kinds.modeldeployment.traffic.choice import router_for
 from bucle.kinds.modeldeployment.traffic.routing import Routes, routes_for
 from bucle.kinds.modeldeployment.world import World, desired_routes
+from bucle.workloads.pods import TaskTooLarge
 
 BUSY, CALM = timedelta(seconds=2), timedelta(seconds=15)
 LOOKS_PER_AGE = 50
@@ -36,10 +37,12 @@ def plan(world: World, now: datetime) -> Plan:
     state = decide(world, before, now)
     routes = routes_for(desired_routes(state, world.spec), world.limits())
     numbers = Numbers({r: world.ready(r) for r in state.kept}, routes.weights(), routes.mirror)
+    children, unmade = _children(world, state, routes)
+    said = conditions(world, state)
     return Plan(
         state=encode(state, numbers),
-        conditions=conditions(world, state),
-        children=_children(world, state, routes),
+        conditions=cannot_be_made(said, unmade) if unmade is not None else said,
+        children=children,
         deletions=_deletions(world, state, routes),
         effects=(*_nudge(world, routes, now), *registry.effects(world, state)),
         wake=_next_look(world, state, now),
@@ -74,18 +77,22 @@ def _with_readiness(world: World, state: State, now: datetime) -> State:
     return replace(state, stable=replace(state.stable, unready_since=since))
 
 
-def _children(world: World, state: State, routes: Routes) -> tuple[Child, ...]:
-    """The routes come first: a candidate loses its weight whatever may be wrong with what is rendered after them."""
+def _children(world: World, state: State, routes: Routes) -> tuple[tuple[Child, ...], TaskTooLarge | None]:
+    """The routes come first: a candidate loses its weight whatever may be wrong with what is rendered after them. What is
+    asked for and cannot be made takes nothing from the rest."""
     deployment, platform, kept = world.deployment, world.platform, state.kept
-    made = list(router_for(deployment).children(deployment, platform, routes, kept))
+    made, unmade = list(router_for(deployment).children(deployment, platform, routes, kept)), None
     for revision in kept.values():
         serving = state.stable.revision if state.stable and revision == state.candidate else None
         successor = successor_of(serving, world.spec) if serving else None
-        made += revision_children(deployment, platform, revision, world.fleets.get(revision.id), successor)
+        try:
+            made += revision_children(deployment, platform, revision, world.fleets.get(revision.id), successor)
+        except TaskTooLarge as problem:
+            unmade = problem
     gate = judged_gate(world.spec, state)
     if gate is not None:
         made.append(judge_child(deployment, platform, gate))
-    return tuple(made)
+    return tuple(made), unmade
 
 
 def _deletions(world: World, state: State, routes: Routes) -> tuple[Deletion, ...]:

@@ -22,6 +22,17 @@ def settings_of(part: WrittenSettings) -> PodSettings:
     return PodSettings.of({**written, "resources": resources})
 
 
+_AS_WE_ASK: JsonObject = {
+    "type": "ClusterIP",
+    "sessionAffinity": "None",
+    "internalTrafficPolicy": "Cluster",
+    "externalName": None,
+    "externalIPs": None,
+    "publishNotReadyAddresses": None,
+}
+"""Whatever else of a Service decides who is reached by it, and how."""
+
+
 def selector(labels: dict[str, str]) -> dict[str, str]:
     """The labels that tell this workload's pods from all others."""
     chosen = (names.LABEL_UID, names.LABEL_COMPONENT, names.LABEL_REVISION)
@@ -45,7 +56,7 @@ def deployment(owner: Owner, name: str, labels: dict[str, str], template: JsonOb
 
 
 def service(owner: Owner, name: str, labels: dict[str, str], port: int, *, headless: bool) -> Child:
-    """A selector or a port that somebody changed would take the address from all callers: both are set back."""
+    """A selector, a port or a type that somebody changed would take the address from all callers: each is set back."""
     spec: JsonObject = {
         "selector": selector(labels),
         "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
@@ -58,7 +69,7 @@ def service(owner: Owner, name: str, labels: dict[str, str], port: int, *, headl
         "metadata": owner.metadata(name, labels),
         "spec": spec,
     }
-    return Child(SERVICE, manifest, adjust={"spec": {"selector": spec["selector"], "ports": spec["ports"]}})
+    return Child(SERVICE, manifest, adjust={"spec": {**spec, **_AS_WE_ASK}}, exact=True)
 
 
 def budget(owner: Owner, name: str, labels: dict[str, str]) -> Child:
@@ -70,7 +81,7 @@ def budget(owner: Owner, name: str, labels: dict[str, str]) -> Child:
         "metadata": owner.metadata(name, labels),
         "spec": spec,
     }
-    return Child(POD_DISRUPTION_BUDGET, manifest)
+    return Child(POD_DISRUPTION_BUDGET, manifest, adjust={"spec": {**spec, "minAvailable": None}}, exact=True)
 
 
 def probe(path: str, **more: int) -> JsonObject:
