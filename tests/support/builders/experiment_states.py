@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.support.worlds.simulation import PLATFORM
+from tests.support.worlds.training import LATE
+
 from bucle.contracts.result import Estimate
+from bucle.engine.objects import JsonObject
+from bucle.engine.reads import Absent
 from bucle.kinds.experiment.state import (
     Bounds,
     Champion,
@@ -18,11 +25,17 @@ from bucle.kinds.experiment.state import (
     Inputs,
     Judged,
     Model,
+    State,
     Trial,
     TrialState,
 )
+from bucle.kinds.experiment.world import Registry, World
+from bucle.resources.addresses import EXPERIMENT
+from bucle.resources.documents import parse
+from bucle.resources.experiment import Experiment
 from bucle.resources.experiment_status import SplitDigests
-from bucle.workloads.attempt import Attempt
+from bucle.workloads.attempt import Attempt, Live
+from bucle.workloads.owner import Owner
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PARAMS = {"estimator__learning_rate": "0.1", "estimator__max_leaf_nodes": "31"}
@@ -92,4 +105,30 @@ def trials(letters: str) -> tuple[Trial, ...]:
     """One letter a row: s succeeded, f failed, r running, p planned."""
     return tuple(
         trial(index, LETTERS[letter], value="0.5" if letter == "s" else None) for index, letter in enumerate(letters)
+    )
+
+
+def experiment(change: Callable[[JsonObject], object] = lambda spec: None) -> Experiment:
+    """The experiment of the stories, with that change of its spec."""
+    manifest = copy.deepcopy(LATE)
+    manifest["metadata"] |= {"namespace": "ml", "uid": "uid-late"}
+    change(manifest["spec"])
+    return parse(Experiment, manifest)
+
+
+def world(state: State, made: Experiment | None = None, live: Live | None = None, **registry: Any) -> World:
+    """What is known of it: no Job, and a registry that was not asked, but for what is given."""
+    made = made or experiment()
+    asked: dict[str, Any] = dict.fromkeys(("runs", "versions", "alias", "champion"))
+    return World(
+        platform=PLATFORM,
+        experiment=made,
+        state=state,
+        earlier=False,
+        owner=Owner.of(EXPERIMENT, made.metadata),
+        dataset=Absent(NOW),
+        live=live or Live({}),
+        documents={},
+        registry=Registry(**{**asked, **registry}),
+        suggestions=None,
     )
