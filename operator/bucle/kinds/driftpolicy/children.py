@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bucle.contracts import names
 from bucle.contracts.canonical import short_hash
-from bucle.contracts.table import GroupBy, Labels
+from bucle.contracts.table import Labels
 from bucle.contracts.task import EvaluateTask, Windows
 from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
@@ -14,10 +14,10 @@ from bucle.engine.status import timestamp
 from bucle.kinds.driftpolicy.state import Evaluation, OpenRetrain
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
-from bucle.resources.base import parse_duration
 from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy import DriftPolicy, PerformanceSignal
 from bucle.workloads.jobs import JobSpec, task_job
+from bucle.workloads.measured_rows import group_by_of, labels_of
 from bucle.workloads.pods import Owner, PodSettings
 
 COMPONENT = "evaluate"
@@ -52,15 +52,8 @@ def evaluate_job(world: World, served: Served, signal: PerformanceSignal, evalua
         until=timestamp(evaluation.until),
         windows=Windows(rows=policy.spec.windows.rows),
         metric=signal.metric,
-        group_by=GroupBy(column=group.column, unit=group.unit, time_zone=group.time_zone) if group else None,
-        labels=Labels(
-            key=feedback.key,
-            maturity_seconds=int(parse_duration(feedback.maturity).total_seconds()),
-            duplicates=feedback.duplicates,
-            horizon_seconds=int(parse_duration(feedback.horizon).total_seconds()),
-        )
-        if feedback
-        else Labels(),
+        group_by=group_by_of(group),
+        labels=labels_of(feedback) if feedback else Labels(),
         result_location=names.policy_location(store, meta.namespace, meta.name),
     )
     spec = JobSpec(

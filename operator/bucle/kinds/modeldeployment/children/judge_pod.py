@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bucle.contracts import names
-from bucle.contracts.table import GroupBy, Labels
 from bucle.contracts.task import JudgeTask
 from bucle.engine.objects import DEPLOYMENT
 from bucle.engine.plan import Child
 from bucle.kinds.modeldeployment.children import manifests
 from bucle.kinds.modeldeployment.fleets import JUDGE
-from bucle.resources.base import parse_duration
 from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec, QualityGate
+from bucle.workloads.measured_rows import group_by_of, labels_of
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import PodSettings, task_pod
 
@@ -23,13 +22,8 @@ def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGa
         name=owner.name,
         location=names.deployment_location(platform.store_uri, owner.namespace, owner.name),
         metric=gate.metric,
-        group_by=GroupBy(column=group.column, unit=group.unit, time_zone=group.time_zone) if group else None,
-        labels=Labels(
-            key=feedback.key,
-            maturity_seconds=int(parse_duration(feedback.maturity).total_seconds()),
-            duplicates=feedback.duplicates,
-            horizon_seconds=int(parse_duration(feedback.horizon).total_seconds()),
-        ),
+        group_by=group_by_of(group),
+        labels=labels_of(feedback),
     )
     template = task_pod(platform, owner, task, platform.image_worker, _settings(deployment.spec), labels)
     container = template["spec"]["containers"][0]

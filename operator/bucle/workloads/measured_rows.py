@@ -1,0 +1,24 @@
+"""Which rows a pod measures and what it takes together, from what a person wrote to the task's document. Pure.
+
+The same for a rollout's judge and for a policy's windows: both see the labels of one deployment alike.
+"""
+
+from __future__ import annotations
+
+from bucle.contracts.table import GroupBy, Labels
+from bucle.resources.base import GroupBy as WrittenGroupBy
+from bucle.resources.base import parse_duration
+from bucle.resources.modeldeployment import Feedback
+
+
+def labels_of(feedback: Feedback) -> Labels:
+    return Labels(
+        key=feedback.key,
+        maturity_seconds=int(parse_duration(feedback.maturity).total_seconds()),
+        duplicates=feedback.duplicates,
+        horizon_seconds=int(parse_duration(feedback.horizon).total_seconds()),
+    )
+
+
+def group_by_of(group: WrittenGroupBy | None) -> GroupBy | None:
+    return GroupBy(column=group.column, unit=group.unit, time_zone=group.time_zone) if group else None
