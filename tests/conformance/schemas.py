@@ -15,6 +15,22 @@ from bucle.engine.kube import Invalid, Kube
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject
 from bucle.resources.addresses import DATASET, Resource
 
+
+@rule
+async def a_quantity_is_stored_in_the_largest_unit_in_which_it_is_whole(kube: Kube, namespace: str) -> None:
+    manifest = a_deployment("server", namespace)
+    written = {"cpu": "0.5", "memory": "1024Mi", "ephemeral-storage": "1500M"}
+    manifest["spec"]["template"]["spec"]["containers"][0]["resources"] = {
+        "requests": written,
+        "limits": {"cpu": "1000m", "memory": "2.5Gi", "ephemeral-storage": "2000M"},
+    }
+    live = await kube.create(DEPLOYMENT, manifest)
+    assert live["spec"]["template"]["spec"]["containers"][0]["resources"] == {
+        "requests": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "1500M"},
+        "limits": {"cpu": "1", "memory": "2560Mi", "ephemeral-storage": "2G"},
+    }
+
+
 DATASET_SPEC: JsonObject = {
     "sources": [{"uri": {"location": "s3://bucle/raw/*.parquet", "parquet": {}}}],
     "schema": {

@@ -14,6 +14,7 @@ from bucle.engine.objects import JsonObject, ObjectKey, annotations_of, controll
 from bucle.engine.plan import Child
 from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Observations, Reads
 from bucle.engine.status import Refusal
+from bucle.resources.quantity import same_amounts
 
 Live = Mapping[ObjectKey, JsonObject | None]
 
@@ -113,13 +114,23 @@ _ATOMIC = frozenset({"selector"})
 """Maps that are one value to the API server: a key that somebody added to a Service's selector empties the Service."""
 
 
+_AMOUNTS = frozenset({"requests", "limits"})
+"""Maps of quantities: the API server stores `1024Mi` as `1Gi`, which is no edit of anybody's."""
+
+
+def _as_wanted(key: Any, live: Any, wanted: Any) -> bool:
+    if key in _ATOMIC:
+        return bool(live == wanted)
+    if key in _AMOUNTS and isinstance(live, Mapping) and isinstance(wanted, Mapping):
+        return all(name in live and same_amounts(live[name], value) for name, value in wanted.items())
+    return contains(live, wanted)
+
+
 def contains(live: Any, wanted: Any) -> bool:
     """Whether every field set in `wanted` has that value in `live`; the server may have added others."""
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(
-            live.get(key) is None
-            if value is None
-            else key in live and (live[key] == value if key in _ATOMIC else contains(live[key], value))
+            live.get(key) is None if value is None else key in live and _as_wanted(key, live[key], value)
             for key, value in wanted.items()
         )
     if isinstance(wanted, list):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 from tests.support.fakes import core_schemas
+from tests.support.fakes.quantities import with_stored_quantities
 from tests.support.fakes.schema import Schema, Verdict, judge
 
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject
@@ -41,6 +42,7 @@ def admitted(resource: Resource, obj: JsonObject) -> Verdict:
         return Verdict(obj)
     judged = judge(schema, obj, "", definitions)
     if definitions:
+        judged.value = with_stored_quantities(judged.value)
         # Controllers of Kubernetes write these, and nobody minds what they leave out.
         judged.problems = [p for p in judged.problems if not (p.startswith("status") and p.endswith("Required value"))]
     judged.problems += _further(resource, judged.value) if not judged.problems else []

@@ -35,6 +35,7 @@ from bucle.externals.answers import AnswerCounts
 from bucle.externals.envoy.values import RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.externals.judge.values import EvidenceRead
 from bucle.kinds import modeldeployment
+from bucle.kinds.modeldeployment.fleets import JUDGE
 from bucle.resources.addresses import MODEL_DEPLOYMENT, Resource
 
 REGISTERED = "ml.flights"
@@ -82,6 +83,10 @@ class RolloutWorld:
     more_rooms: tuple[AnyRoom, ...] = ()
     models: dict[str, Model] = field(default_factory=dict)
     judge_down: str | None = None
+    judge_refused: str | None = None
+    """What a quota or a webhook says to the judge's pod."""
+    without_group: bool = False
+    """No request sends the column that the gate groups by."""
     router_down: str | None = None
     router_silent: bool = False
     """A second router pod lives but does not answer: on a node that is cut off."""
@@ -225,7 +230,9 @@ class RolloutWorld:
             model = self.model_of(revision) if revision else Model(load_seconds=1)
             if model is None or now - self._born[name] < timedelta(seconds=model.load_seconds):
                 continue
-            if model.failure is not None:
+            if self.judge_refused is not None and labels[names.LABEL_COMPONENT] == JUDGE:
+                self._report(deployment, 0, self.judge_refused)
+            elif model.failure is not None:
                 self._crashed_pod(deployment, model.failure)
             elif revision in self.unready:
                 self._report(deployment, 0)
@@ -234,15 +241,16 @@ class RolloutWorld:
             else:
                 drivers.ready_deployment(self.sim.kube, deployment)
 
-    def _report(self, deployment: JsonObject, ready: int) -> None:
+    def _report(self, deployment: JsonObject, ready: int, why: str | None = None) -> None:
         """The Deployment controller's words: so many pods are ready, and why there are no others."""
-        refused = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": self.refused_pods}]
+        why = why or self.refused_pods
+        refused = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": why}]
 
         def change(obj: JsonObject) -> None:
             obj["status"] = {
                 "observedGeneration": obj["metadata"]["generation"],
                 **({"readyReplicas": ready, "replicas": ready} if ready else {}),
-                **({"conditions": refused} if self.refused_pods else {}),
+                **({"conditions": refused} if why else {}),
             }
 
         self.sim.kube.edit(DEPLOYMENT, NAMESPACE, deployment["metadata"]["name"], change)
@@ -363,8 +371,8 @@ class _Judge:
 
     async def read(self, read: EvidenceRead) -> Observation[Evidence]:
         world, query = self.world, read.query
-        if world.judge_down is not None:
-            return Unavailable(world.judge_down)
+        if world.judge_down is not None or world.judge_refused is not None:
+            return Unavailable(world.judge_down or "no judge pod is running")
         since = datetime.fromisoformat(query.started_at)
         closed = int((world.clock.now() - since).total_seconds() / world.group_seconds)
         stable, candidate = world.model_of(query.stable), world.model_of(query.candidate)
@@ -385,7 +393,7 @@ class _Judge:
             missing=0,
             dropped=0,
             open_rows=0,
-            ungrouped=0,
-            groups=tuple(groups),
+            ungrouped=pairs if world.without_group else 0,
+            groups=() if world.without_group else tuple(groups),
         )
         return Known(evidence, world.clock.now())
