@@ -176,13 +176,28 @@ async def test_a_field_is_its_deployments_again_once_nobody_else_sets_it(reason:
     on_change.append(webhook)
     (fleet,) = world.fleets().values()
     sim.edit(DEPLOYMENT, fleet["metadata"]["name"], lambda live: live["spec"].update(replicas=5))
-    await sim.until(lambda: condition(world.status, "Contested") is not None, MINUTES)
+    await sim.until(lambda: sim.reason(MODEL_DEPLOYMENT, NAME, "Contested") == reason, MINUTES)
     assert "spec.replicas" in shown(sim, MODEL_DEPLOYMENT, NAME, reason, "Contested")
     assert is_ready(sim, MODEL_DEPLOYMENT, NAME)()
     on_change.remove(webhook)
     await sim.until(lambda: condition(world.status, "Contested") is None, timedelta(hours=2))
     (fleet,) = world.fleets().values()
     assert fleet["spec"]["replicas"] == 2
+    assert is_ready(sim, MODEL_DEPLOYMENT, NAME)()
+
+
+@cures("FieldSetBack")
+async def test_a_port_that_somebody_changed_is_the_deployments_again_and_what_is_asked_for_here_is_done(
+    reason: str,
+) -> None:
+    world = RolloutWorld()
+    await serving_one(world)
+    sim = world.sim
+    sim.edit(SERVICE, NAME, lambda live: live["spec"]["ports"][0].update(port=81))
+    await sim.until(lambda: condition(world.status, "Contested") is not None, MINUTES)
+    assert "spec.ports" in shown(sim, MODEL_DEPLOYMENT, NAME, reason, "Contested")
+    assert [port["port"] for port in sim.get(SERVICE, NAME)["spec"]["ports"]] == [80]
+    await sim.until(lambda: condition(world.status, "Contested") is None, timedelta(minutes=20))
     assert is_ready(sim, MODEL_DEPLOYMENT, NAME)()
 
 
@@ -211,6 +226,22 @@ async def test_a_registry_that_refuses_writes_is_told_again_until_it_takes_them(
     await played(sim)
     await sim.until(is_ready(sim, EXPERIMENT, "late"), timedelta(minutes=10))
     shown(sim, EXPERIMENT, "late", "Registered")
+
+
+@cures("EffectRefused")
+async def test_an_alias_that_the_registry_never_takes_is_left_by_naming_another_and_raising_run(reason: str) -> None:
+    sim, registry = await started()
+    registry.reserved.add("challenger")
+    await played(sim)
+    assert "'challenger' alias name is reserved" in shown(sim, EXPERIMENT, "late", reason)
+
+    def another(spec: JsonObject) -> None:
+        spec["register"]["alias"] = "newest"
+        spec["run"] = 1
+
+    person(sim, EXPERIMENT, "late", reason, another)
+    await played(sim)
+    await sim.until(is_ready(sim, EXPERIMENT, "late"), timedelta(minutes=10))
 
 
 @cures("RegistryUnavailable")
