@@ -89,3 +89,54 @@ def test_the_glossary_has_thirty_words_in_order() -> None:
     words = re.findall(r"^\| ([a-z]+) \| ", page.partition("## Words")[2].partition("## ")[0], re.M)[1:]
     assert len(words) >= 30
     assert words == sorted(words)
+
+
+KINDS = ROOT / "operator/bucle/kinds"
+TOLD_ELSEWHERE = {
+    "plan": "the order of decisions is what stories and random stories tell",
+    "world": "what is asked and gathered is what the stories of each kind answer",
+    "children": "manifests are golden files, which the stories make",
+    "traffic/envoy": "Envoy's documents are golden files, and tests/wire shows them to a real Envoy",
+}
+"""By the name of a file or folder of a kind: why what it decides has no table in tests/unit."""
+
+
+def decides(path: Path) -> bool:
+    """A module with a function of its own, unless what it makes is told elsewhere."""
+    inside = path.relative_to(KINDS).with_suffix("").parts[1:]
+    if path.name == "__init__.py" or {inside[0], "/".join(inside)} & set(TOLD_ELSEWHERE):
+        return False
+    return any(isinstance(node, ast.FunctionDef) for node in ast.parse(path.read_text(encoding="utf-8")).body)
+
+
+def imported(path: Path) -> set[str]:
+    """Every module, and every name that may be one, that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def has_a_table(path: Path) -> bool:
+    """Or a property, which is a table that writes itself."""
+    text = path.read_text(encoding="utf-8")
+    return "parametrize(" in text or "@given(" in text
+
+
+def test_every_decision_of_a_kind_has_a_table_beside_it() -> None:
+    """Whole stories find a mistake late: each module that decides is asked directly, in the unit folder of its kind."""
+    missing = []
+    for kind in sorted(path for path in KINDS.iterdir() if (path / "__init__.py").exists()):
+        tables = [path for path in (ROOT / "tests/unit/kinds" / kind.name).rglob("test_*.py") if has_a_table(path)]
+        asked = set().union(*(imported(path) for path in tables))
+        for path in sorted(kind.rglob("*.py")):
+            module = ".".join(path.relative_to(ROOT / "operator").with_suffix("").parts)
+            if decides(path) and module not in asked:
+                missing.append(module)
+    assert missing == []
+
+
+def test_what_is_told_elsewhere_is_still_there() -> None:
+    found = {part for kind in KINDS.iterdir() for part in TOLD_ELSEWHERE if list(kind.glob(f"{part}*"))}
+    assert found == set(TOLD_ELSEWHERE)
