@@ -35,12 +35,15 @@ __all__ = [
     "FileCache",
     "LabelRule",
     "Span",
+    "dropped_in",
     "dropped_rows",
+    "feedback_in",
     "feedback_rows",
     "in_order",
     "labelled_rows",
     "labelled_rows_back",
     "newly_labelled_rows",
+    "rows_in",
     "served_rows",
     "with_labels",
 ]
@@ -191,21 +194,34 @@ def served_rows(
     location: str, table: TableSchema, span: Span, *, revisions: tuple[str, ...] | None, cache: FileCache
 ) -> pa.Table:
     """All captured rows of the span: our columns and the schema's (null where a file lacks one), in no order."""
-    uris = capture_files(location, revisions, span, cache)
+    return rows_in(capture_files(location, revisions, span, cache), table, span, cache)
+
+
+def rows_in(uris: list[str], table: TableSchema, span: Span, cache: FileCache) -> pa.Table:
+    """The captured rows of the span in these files."""
     whole = _concatenated(uris, CAPTURE_ARROW, table.columns, cache)
     return whole.filter(_within(whole.column(capture.RECEIVED), span))
 
 
 def dropped_rows(location: str, revision: str, span: Span, cache: FileCache) -> int:
     """Rows that servers of that revision say they could not keep, in the files of the span."""
-    tables = cache.read(capture_files(location, (revision,), span, cache))
-    return sum(int((found.schema.metadata or {}).get(capture.DROPPED_KEY, b"0")) for found in tables)
+    return dropped_in(capture_files(location, (revision,), span, cache), cache)
+
+
+def dropped_in(uris: list[str], cache: FileCache) -> int:
+    """Rows that servers say, in these files, they could not keep."""
+    return sum(int((found.schema.metadata or {}).get(capture.DROPPED_KEY, b"0")) for found in cache.read(uris))
 
 
 def feedback_rows(location: str, before: datetime, cache: FileCache, *, since: datetime | None = None) -> pa.Table:
     """The feedback received from `since` on and before that instant, in the order of receipt."""
     span = Span(since, before)
-    whole = _concatenated(feedback_files(location, span, cache), FEEDBACK_ARROW, (), cache)
+    return feedback_in(feedback_files(location, span, cache), span, cache)
+
+
+def feedback_in(uris: list[str], span: Span, cache: FileCache) -> pa.Table:
+    """The feedback of the span in these files, in the order of receipt."""
+    whole = _concatenated(uris, FEEDBACK_ARROW, (), cache)
     whole = whole.filter(_within(whole.column(capture.RECEIVED), span))
     # Rows of one commit keep the order in which they were written: the sort is stable by position.
     position = pa.array(np.arange(whole.num_rows))

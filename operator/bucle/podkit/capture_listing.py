@@ -53,7 +53,19 @@ class FileCache:
         """Their tables, without files that are set aside or were merged into another meanwhile."""
         missing = [uri for uri in uris if uri not in self.tables and uri not in self.set_aside]
         store.read_all(missing, self._fetch)
-        return [self.tables[uri] for uri in uris if uri in self.tables]
+        with self._lock:
+            used = {uri: self.tables.pop(uri) for uri in uris if uri in self.tables}
+            self.tables.update(used)  # at the end: what was used last
+        return list(used.values())
+
+    def forget(self, most_bytes: int) -> None:
+        """Keeps the tables used last, as many as fit."""
+        with self._lock:
+            kept = 0
+            for uri in reversed(list(self.tables)):
+                kept += self.tables[uri].nbytes
+                if kept > most_bytes:
+                    del self.tables[uri]
 
     def put_aside(self, uri: str, why: str) -> None:
         with self._lock:
@@ -107,7 +119,7 @@ def _files(root: str, span: Span, cache: FileCache) -> list[str]:
     if days is None:
         found = _listed(root, cache, keep=False, now=datetime.now(UTC))
     else:
-        now = datetime.now(UTC)
+        now = span.before or datetime.now(UTC)
         old = (now - LATE_WRITERS).date()
         found = [
             uri
@@ -155,8 +167,8 @@ def _parsed(read: Callable[[], datetime]) -> datetime | None:
         return None
 
 
-def _may_hold(uri: str, span: Span, cache: FileCache) -> bool:
-    """Whether the hour in the path meets the span. A file that is none of ours is set aside."""
+def hour_of_file(uri: str) -> Span | None:
+    """The hour (without one: the day) that the folders of a captured file name; None for a file that is none of ours."""
     folders = uri.split("/")[:-1]
     day = next((part for part in folders if part.startswith("date=")), "")
     hour = next((part for part in folders if part.startswith("hour=")), "")
@@ -165,9 +177,15 @@ def _may_hold(uri: str, span: Span, cache: FileCache) -> bool:
     if start is not None and hour:
         start = _parsed(lambda: datetime.strptime(f"{day} {hour}", "date=%Y-%m-%d hour=%H").replace(tzinfo=UTC))
         length = timedelta(hours=1)
-    if start is None or not uri.endswith(".parquet"):
+    return None if start is None or not uri.endswith(".parquet") else Span(start, start + length)
+
+
+def _may_hold(uri: str, span: Span, cache: FileCache) -> bool:
+    """Whether the hour in the path meets the span. A file that is none of ours is set aside."""
+    named = hour_of_file(uri)
+    if named is None or named.since is None or named.before is None:
         cache.put_aside(uri, f"{uri} is no captured file: it belongs elsewhere")
         return False
-    too_late = span.before is not None and start >= span.before
-    too_early = span.since is not None and start + length <= span.since
+    too_late = span.before is not None and named.since >= span.before
+    too_early = span.since is not None and named.before <= span.since
     return not (too_late or too_early)

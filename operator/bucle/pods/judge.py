@@ -1,6 +1,6 @@
 """`python -m bucle.pods.judge`: answers what the operator asks about a running rollout, from what is stored.
 
-Keeps nothing but files it has read; a restarted judge says the same. HTTP on 8083.
+Keeps sums and no rows, in the store beside them; a restarted judge goes on with them and says the same. HTTP on 8083.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
 import uvicorn
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -32,21 +30,11 @@ from bucle.contracts.task import JudgeTask
 from bucle.podkit import store
 from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW
 from bucle.podkit.capture_join import (
-    ANSWERED,
-    EARLY,
     FileCache,
-    LabelRule,
-    Span,
-    dropped_rows,
-    feedback_rows,
-    in_order,
-    served_rows,
-    with_labels,
 )
-from bucle.podkit.frames import ARROW
-from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import Part, ProgramError, main
-from bucle.pods.judge_sums import Rules, Seen, evidence_of, unjoined
+from bucle.pods.judge_ledger import Ledger
+from bucle.pods.judge_sums import Rules
 
 log = logging.getLogger("bucle.judge")
 
@@ -59,13 +47,12 @@ PATIENCE_SECONDS = 1.5
 
 @dataclass
 class Judge:
-    """One ModelDeployment's evidence, recomputed from the store with every file read once."""
+    """One ModelDeployment's evidence: what is new in the store is added to what was kept."""
 
     task: JudgeTask
 
     def __post_init__(self) -> None:
-        self._cache = FileCache()
-        self._cached: tuple[str, tuple[str, ...]] = ("", ())
+        self._ledger: Ledger | None = None
         self._references: dict[str, Reference] = {}
         self._answers: dict[Query, tuple[float, Evidence]] = {}
         self._work: tuple[Query, asyncio.Task[Evidence]] | None = None
@@ -114,11 +101,18 @@ class Judge:
         return found
 
     def compute(self, query: Query, now: datetime) -> Evidence:
-        rules = self._rules(query)
-        evidence = evidence_of(query, self._seen(query, rules.stable, now), rules, now)
-        checkpoint = store.join(self.task.location, "evidence", f"{query.rollout}.json")
-        store.write_bytes(checkpoint, evidence.canonical().encode("ascii"))
+        evidence = self._ledger_of(query).look(now)
+        newest = store.join(self.task.location, "evidence", f"{query.rollout}.json")
+        store.write_bytes(newest, evidence.canonical().encode("ascii"))
         return evidence
+
+    def _ledger_of(self, query: Query) -> Ledger:
+        """One question at a time: a new step or rollout begins another, and nothing of the one before is held."""
+        rules = self._rules(query)
+        if self._ledger is None or (self._ledger.query, self._ledger.rules) != (query, rules):
+            table, cache = self._judged(query, rules.stable.table)
+            self._ledger = Ledger(self.task.location, query, rules, self.task.labels, table, cache)
+        return self._ledger
 
     def _rules(self, query: Query) -> Rules:
         stable = self._reference(query.stable)
@@ -131,34 +125,13 @@ class Judge:
             candidate = stable
         return Rules(self.task.metric, self.task.group_by, self.task.labels.maturity_seconds, stable, candidate)
 
-    def _seen(self, query: Query, reference: Reference, now: datetime) -> Seen:
-        location, table = self.task.location, self._judged(query, reference.table)
-        # The shadow may look a little younger or older than its original: pods have clocks of their own.
-        span = Span(datetime.fromisoformat(query.started_at), now + timedelta(minutes=1))
-        stable = served_rows(location, table, span, revisions=(query.stable,), cache=self._cache)
-        stable = in_order(stable.filter(pc.is_in(stable.column(capture.ROLE), pa.array(ANSWERED))))
-        shadow = served_rows(location, table, span, revisions=(query.candidate,), cache=self._cache)
-        shadow = in_order(shadow.filter(pc.equal(shadow.column(capture.ROLE), names.ROLE_SHADOW)))
-        feedback = feedback_rows(location, now, self._cache, since=datetime.fromisoformat(query.started_at) - EARLY)
-        labels, _ = usable_feedback(feedback, reference)
-        since = feedback.filter(
-            pc.greater_equal(feedback.column(capture.RECEIVED), pa.scalar(span.since, ARROW["Timestamp"]))
-        )
-        dropped = sum(dropped_rows(location, r, span, self._cache) for r in (query.stable, query.candidate))
-        labelled = with_labels(stable, labels, LabelRule(self.task.labels, now), table)
-        _, aside = usable_feedback(since, reference)
-        return Seen(stable, labelled, shadow, dropped, unjoined(stable, since, table), aside.rows)
-
-    def _judged(self, query: Query, table: TableSchema) -> TableSchema:
-        """The schema's columns that a judge needs, and a cache that holds no others, and nothing of another rollout:
-        features are most of what is captured."""
+    def _judged(self, query: Query, table: TableSchema) -> tuple[TableSchema, FileCache]:
+        """The schema's columns that a judge needs, and a cache that holds no others: features are most of what is
+        captured."""
         group = self.task.group_by.column if self.task.group_by else None
         needed = tuple(column for column in table.columns if column.role == "Id" or column.name == group)
         columns = tuple({*CAPTURE_ARROW, *FEEDBACK_ARROW, *(column.name for column in needed)})
-        if self._cached != (query.rollout, tuple(sorted(columns))):
-            self._cached = (query.rollout, tuple(sorted(columns)))
-            self._cache = FileCache(columns=columns)
-        return table.model_copy(update={"columns": needed})
+        return table.model_copy(update={"columns": needed}), FileCache(columns=columns)
 
     def _reference(self, revision: str) -> Reference:
         found = self._references.get(revision)

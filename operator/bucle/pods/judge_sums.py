@@ -1,10 +1,11 @@
-"""From served rows, shadow rows and labels to cumulative sums per closed group. Pure: tables in, Evidence out.
+"""From served rows, shadow rows and labels to sums per group of each hour, and from these to Evidence. Pure.
 
 May know pyarrow/pandas, numpy and the evidence contract; reads no store and no clock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,10 +19,11 @@ from bucle.contracts import capture
 from bucle.contracts.capture import ROLL_SECONDS
 from bucle.contracts.evidence import Evidence, GroupSums, Query
 from bucle.contracts.reference import Reference
-from bucle.contracts.table import GroupBy, TableSchema
+from bucle.contracts.table import GroupBy
 from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import answers_of, losses, prior_answers, readable, truth_of
-from bucle.pods.groups import among, grouped, over, tally
+from bucle.pods.groups import grouped, over, tally
+from bucle.pods.judge_checkpoint import FeedbackHour, HourSums, Tally
 
 SETTLED = timedelta(seconds=2 * ROLL_SECONDS)
 """What was received longer ago has been written by every server that could write."""
@@ -40,62 +42,120 @@ class Rules:
     stable: Reference
     candidate: Reference
 
+    @property
+    def differs(self) -> str:
+        """Why the answers of the two cannot be compared, or empty."""
+        return self.candidate.question().unlike(self.stable.question())
+
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the store holds: stable rows (all; and those with a label), shadow rows, each (id, row) once, in order.
+class HourRows:
+    """An hour of what the store holds: stable rows (all; and those with a label), the shadow's rows of it and, if some
+    have their copy there, of the hours beside it; each (id, row) once, in order. `files`, `labels`: hashes of what it is
+    made of."""
 
-    Of the labels received since the rollout began: how many belong to no stable row, and how many are none.
-    """
-
+    files: str
+    labels: str
     stable: pa.Table
     labelled: pa.Table
     shadow: pa.Table
     dropped: int
-    unjoined: int = 0
-    bad_labels: int = 0
 
 
-def evidence_of(query: Query, seen: Seen, rules: Rules, now: datetime) -> Evidence:
-    """Cumulative sums over the closed groups. Zero counts while there is nothing to pair."""
+def hour_sums(query: Query, hour: HourRows, rules: Rules, copies_from: str, now: datetime) -> HourSums:
+    """What an hour of stable rows adds to the evidence, whatever becomes of its groups. `copies_from`: since when
+    missing copies are losses, or empty while nobody knows of a copy."""
+    if rules.differs:
+        return _counted(hour, now)
     watermark = now - SETTLED
-    differs = rules.candidate.question().unlike(rules.stable.question())
-    if seen.stable.num_rows == 0 or differs:
-        return _nothing(query, rules, seen, watermark, differs)
-    rows = _usable(seen.labelled, rules.stable)
-    shadow = seen.shadow.filter(pa.array(readable(seen.shadow, rules.candidate)))
-    partner = _partners(rows, shadow)
-    first = pc.min(seen.shadow.column(capture.RECEIVED)).as_py() or datetime.fromisoformat(query.started_at)
+    rows = _usable(hour.labelled, rules.stable)
+    shadow = hour.shadow.filter(pa.array(readable(hour.shadow, rules.candidate)))
+    partner = partners(rows, shadow)
+    first = datetime.fromisoformat(copies_from or query.started_at)
     settled = _between(rows, first + MIRROR_START, watermark)
     missing = (partner < 0) & settled & _sampled(rows, query.sample_percent)
     counted = (partner >= 0) | (missing & (query.percent == 100))
     found = grouped(rows, rules.group_by)
     named = np.asarray(pc.is_valid(found.names))
-    closed = among(found.names, closed_groups(seen.stable, rules, watermark))
-    used = counted & named & closed
+    used = counted & named
+    received = hour.stable.column(capture.RECEIVED)
+    seen = tally(grouped(hour.stable, rules.group_by), received)
+    return HourSums(
+        files=hour.files,
+        labels=hour.labels,
+        until=now.isoformat(),
+        last=_text(pc.max(received)),
+        first_copy=_text(pc.min(hour.shadow.column(capture.RECEIVED))),
+        copies_from=copies_from,
+        requests=len(pc.unique(hour.stable.column(capture.ID))),
+        pairs=int((partners(hour.stable, shadow) >= 0).sum()),
+        labelled=int((partner >= 0).sum()),
+        missing=int(missing.sum()),
+        dropped=hour.dropped,
+        ungrouped=int((counted & ~named & ~found.misdated).sum()),
+        misdated=int((counted & found.misdated).sum()),
+        unreadable=hour.labelled.num_rows - rows.num_rows + hour.shadow.num_rows - shadow.num_rows,
+        groups=_sums(
+            _Paired(rows.filter(pa.array(used)), shadow, partner[used]), found.names.filter(pa.array(used)), rules
+        ),
+        seen=tuple(Tally.model_validate(line) for line in seen.to_dict("records")),
+    )
+
+
+def _counted(hour: HourRows, now: datetime) -> HourSums:
+    """Of two models that answer different questions nothing is paired."""
+    requests = len(pc.unique(hour.stable.column(capture.ID)))
+    return HourSums(
+        files=hour.files, labels=hour.labels, until=now.isoformat(), requests=requests, dropped=hour.dropped
+    )
+
+
+def evidence_of(
+    query: Query, rules: Rules, hours: Sequence[HourSums], labels: Sequence[FeedbackHour], now: datetime
+) -> Evidence:
+    """Cumulative sums over the closed groups. Zero counts while there is nothing to pair."""
+    watermark = now - SETTLED
+    sums = _together([group for hour in hours for group in hour.groups])
+    closed = set(closed_groups([line for hour in hours for line in hour.seen], rules, watermark))
     return Evidence(
         query=query,
         metric=rules.metric,
         watermark=watermark.isoformat(),
-        requests=len(pc.unique(seen.stable.column(capture.ID))),
-        pairs=int((_partners(seen.stable, shadow) >= 0).sum()),
-        labelled=int((partner >= 0).sum()),
-        missing=int(missing.sum()),
-        dropped=seen.dropped,
-        open_rows=int((counted & named & ~closed).sum()),
-        ungrouped=int((counted & ~named & ~found.misdated).sum()),
-        misdated=int((counted & found.misdated).sum()),
-        unjoined=seen.unjoined,
-        unreadable=seen.bad_labels + seen.labelled.num_rows - rows.num_rows + seen.shadow.num_rows - shadow.num_rows,
-        groups=_sums(_taken(rows, shadow, partner, used), found.names.filter(pa.array(used)), rules),
+        requests=sum(hour.requests for hour in hours),
+        pairs=sum(hour.pairs for hour in hours),
+        labelled=sum(hour.labelled for hour in hours),
+        missing=sum(hour.missing for hour in hours),
+        dropped=sum(hour.dropped for hour in hours),
+        open_rows=sum(group.n for group in sums if group.group not in closed),
+        ungrouped=sum(hour.ungrouped for hour in hours),
+        misdated=sum(hour.misdated for hour in hours),
+        unjoined=sum(hour.unjoined for hour in labels),
+        unreadable=sum(hour.unreadable for hour in hours) + sum(hour.unreadable for hour in labels),
+        incompatible=rules.differs,
+        groups=tuple(group for group in sums if group.group in closed),
     )
 
 
-def closed_groups(stable: pa.Table, rules: Rules, watermark: datetime) -> list[str]:
+def closed_groups(seen: Sequence[Tally], rules: Rules, watermark: datetime) -> list[str]:
     """Groups that are over, and whose labels have had their time to come."""
-    seen = tally(grouped(stable, rules.group_by), stable.column(capture.RECEIVED))
     mature = (watermark - timedelta(seconds=rules.maturity_seconds)).timestamp() * 1e6
-    return [group for group, last in over(seen, rules.group_by).items() if last < mature]
+    frame = pd.DataFrame([line.model_dump() for line in seen], columns=list(Tally.model_fields))
+    return [group for group, last in over(frame, rules.group_by).items() if last < mature]
+
+
+def _together(groups: Sequence[GroupSums]) -> list[GroupSums]:
+    """The sums of a group in all hours, in the order of the names."""
+    added: dict[str, GroupSums] = {}
+    for group in groups:
+        sums = added.get(group.group)
+        more = {name: getattr(sums, name) + getattr(group, name) for name in ("n", "x", "p", "c", "s")} if sums else {}
+        added[group.group] = group.model_copy(update=more)
+    return [added[name] for name in sorted(added)]
+
+
+def _text(scalar: pa.Scalar) -> str:
+    time = scalar.as_py()
+    return "" if time is None else str(time.isoformat())
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +165,6 @@ class _Paired:
     rows: pa.Table
     shadow: pa.Table
     partner: NDArray[np.int64]
-
-
-def _taken(rows: pa.Table, shadow: pa.Table, partner: NDArray[np.int64], used: NDArray[np.bool_]) -> _Paired:
-    return _Paired(rows.filter(pa.array(used)), shadow, partner[used])
 
 
 def _sums(paired: _Paired, groups: pa.Array, rules: Rules) -> tuple[GroupSums, ...]:
@@ -138,25 +194,12 @@ def _usable(labelled: pa.Table, reference: Reference) -> pa.Table:
     return labelled.filter(pa.array(usable & readable(labelled, reference)))
 
 
-def unjoined(served: pa.Table, feedback: pa.Table, table: TableSchema) -> int:
-    """Labels of `feedback` that belong to no row of `served`, whatever they say."""
-    ids = table.with_role("Id")
-    known = served.column(ids[0].name).cast(pa.string()).combine_chunks() if ids else pa.array([], pa.string())
-    requests = [served.column(name).combine_chunks() for name in (capture.ID, capture.REQUEST_ID)]
-    found = pc.if_else(
-        pc.is_valid(feedback.column("id")),
-        pc.is_in(feedback.column("id"), known),
-        pc.is_in(feedback.column("request_id"), pa.concat_arrays(requests)),
-    )
-    return int(feedback.num_rows - (pc.sum(found).as_py() or 0))
-
-
 def _keys(table: pa.Table) -> pd.DataFrame:
     ids, rows = table.column(capture.ID).to_pandas(), table.column(capture.ROW).to_pandas()
     return pd.DataFrame({"id": ids, "row": rows.astype("int64")})
 
 
-def _partners(rows: pa.Table, shadow: pa.Table) -> NDArray[np.int64]:
+def partners(rows: pa.Table, shadow: pa.Table) -> NDArray[np.int64]:
     """Per row the position of the shadow row with the same (id, row), −1 without one."""
     theirs = _keys(shadow).assign(at=np.arange(shadow.num_rows, dtype=np.int64))
     merged = _keys(rows).merge(theirs, on=["id", "row"], how="left")
@@ -175,22 +218,3 @@ def _between(rows: pa.Table, since: datetime, before: datetime) -> NDArray[np.bo
     received = rows.column(capture.RECEIVED)
     low, high = pa.scalar(since, ARROW["Timestamp"]), pa.scalar(before, ARROW["Timestamp"])
     return np.asarray(pc.and_(pc.greater_equal(received, low), pc.less(received, high)))
-
-
-def _nothing(query: Query, rules: Rules, seen: Seen, watermark: datetime, differs: str) -> Evidence:
-    return Evidence(
-        query=query,
-        metric=rules.metric,
-        watermark=watermark.isoformat(),
-        requests=len(pc.unique(seen.stable.column(capture.ID))),
-        pairs=0,
-        labelled=0,
-        missing=0,
-        dropped=seen.dropped,
-        open_rows=0,
-        ungrouped=0,
-        unjoined=seen.unjoined,
-        unreadable=seen.bad_labels,
-        incompatible=differs,
-        groups=(),
-    )
