@@ -119,12 +119,12 @@ def _files(root: str, span: Span, cache: FileCache) -> list[str]:
     if days is None:
         found = _listed(root, cache, keep=False, now=datetime.now(UTC))
     else:
-        now = span.before or datetime.now(UTC)
-        old = (now - LATE_WRITERS).date()
+        now = datetime.now(UTC)
+        old, until = (now - LATE_WRITERS).date(), span.before or now
         found = [
             uri
             for day in days
-            for uri in _listed(store.join(root, f"date={day:%Y-%m-%d}"), cache, keep=day.date() < old, now=now)
+            for uri in _listed(store.join(root, f"date={day:%Y-%m-%d}"), cache, keep=day.date() < old, now=until)
         ]
     kept = [uri for uri in found if _may_hold(uri, span, cache)]
     return capture.uncovered(kept)
