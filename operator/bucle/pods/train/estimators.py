@@ -26,6 +26,8 @@ ALLOWED_PREFIX = "sklearn."
 DENIED_CLASSES = frozenset({"FunctionTransformer"})
 DENIED_PARAMETERS = frozenset({"memory", "func", "inverse_func", "input"})
 """They take code, or read and write files."""
+MADE_OF = frozenset({"estimator", "estimators", "steps", "transformer_list", "transformers"})
+"""Arguments that are estimators: no value of `params` is one."""
 EMPTY = "empty"
 _LENIENT: dict[str, dict[str, ParameterValue]] = {
     "OneHotEncoder": {"handle_unknown": "ignore"},
@@ -142,6 +144,8 @@ def construct(step: Step) -> Any:
         and parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
         and name not in step.params
     ]
+    if MADE_OF.intersection(required):
+        raise _not_allowed(step.class_, "is made of other estimators, which `params` cannot hold")
     if required:
         raise _unknown(required[0], f"is an argument that {step.class_} cannot do without; set it in `params`")
     return class_(**{name: argument(class_, name, value) for name, value in step.params.items()})

@@ -55,6 +55,12 @@ def from_parquet(folder: Path, table: pa.Table) -> pa.Table:
     return read(folder, "table.parquet", parquet={})
 
 
+def from_row_groups(folder: Path, table: pa.Table) -> pa.Table:
+    """As a writer that streams makes it: a few rows at a time, so that every column comes in many chunks."""
+    pq.write_table(table, folder / "table.parquet", row_group_size=2)
+    return read(folder, "table.parquet", parquet={})
+
+
 def from_requests(folder: Path, table: pa.Table) -> pa.Table:
     """What a caller sends as JSON, as a server stores it; the outcome came later."""
     sent = {name: as_json(table.column(name)) for name in table.column_names}
@@ -79,7 +85,13 @@ def read(folder: Path, file: str, **form: Any) -> pa.Table:
     return read_sources([SourceItem.from_json(json.dumps({"uri": {"location": location, **form}}))], SCHEMA).table
 
 
-WAYS: list[Callable[[Path, pa.Table], pa.Table]] = [from_text, from_pandas_text, from_parquet, from_requests]
+WAYS: list[Callable[[Path, pa.Table], pa.Table]] = [
+    from_text,
+    from_pandas_text,
+    from_parquet,
+    from_row_groups,
+    from_requests,
+]
 
 texts = st.text(
     st.characters(codec="utf-8", exclude_characters="\r\x00", exclude_categories=("Cs", "Cc")), min_size=1, max_size=6

@@ -58,7 +58,7 @@ def test_only_estimator_classes_of_scikit_learn(path: str) -> None:
             "may not be given the argument memory",
         ),
         (trainer("sklearn.svm.LinearSVC"), "EstimatorNotAllowed", "has no predict_proba"),
-        (trainer("sklearn.multiclass.OneVsRestClassifier"), "UnknownParameter", "cannot do without"),
+        (trainer("sklearn.multiclass.OneVsRestClassifier"), "EstimatorNotAllowed", "is made of other estimators"),
         (
             trainer(LOGISTIC, {}, {"columns": ["z"], "steps": [{"class": "sklearn.preprocessing.StandardScaler"}]}),
             "UnknownColumn",
