@@ -153,6 +153,20 @@ async def test_results_that_are_lost_end_a_trial_instead_of_repeating_it_for_eve
     assert (rows(sim)[0]["state"], rows(sim)[0]["reason"]) == ("Failed", "ResultLost")
 
 
+@pytest.mark.parametrize("text", ["[" * 1024, "[" * 33 + "]" * 33, '{"a":' * 40 + "1" + "}" * 40])
+async def test_an_argument_that_nests_too_deep_is_refused_in_words_and_left_by_an_edit(text: str) -> None:
+    def deep(obj: JsonObject) -> None:
+        obj["spec"]["trainer"]["sklearn"]["estimator"]["params"].update(loss=text)
+
+    sim, _ = await started(changed(LATE, deep))
+    assert said(sim)["Stalled"] == "True/SpecInvalid" and sim.jobs() == []
+    assert "estimator.params.loss: Value error, a JSON literal must not nest deeper than 32" in ready_message(sim)
+    shallow = {"loss": '{"tuple": [1, [2, [3]]]}'}
+    sim.edit(EXPERIMENT, "late", lambda obj: obj["spec"]["trainer"]["sklearn"]["estimator"]["params"].update(shallow))
+    await sim.pass_time(timedelta(seconds=10))
+    assert said(sim)["Reconciling"] == "True/SearchRunning"
+
+
 # --- `limits.maxTrials` while it searches, and when the search is over ----------------------------------------
 
 
