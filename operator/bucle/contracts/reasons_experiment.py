@@ -79,5 +79,4 @@ EXPERIMENT: dict[str, Reason] = {
         Fault.USER,
     ),
     "Succeeded": Reason("The experiment ran and decided.", "Nothing."),
-    "Failed": Reason("The experiment could not decide.", "See the other conditions.", Fault.USER),
 }

@@ -68,11 +68,14 @@ MODELDEPLOYMENT: dict[str, Reason] = {
         Fault.MODEL,
     ),
     "NoTraffic": Reason(
-        "No samples arrive for a gate.", "Send traffic or labels; `onNoData` says what happens.", Fault.EXTERNAL
+        "No samples arrive for a gate.",
+        "Send traffic or labels; a version that `onNoData` has refused meanwhile is tried again when `rollout.attempt` is "
+        "raised.",
+        Fault.EXTERNAL,
     ),
     "UnreachableGate": Reason(
         "At the observed rate a gate cannot pass before `maxDuration`.",
-        "Raise `maxDuration` or lower what the gate needs.",
+        "Raise `maxDuration`, or lower what the gate needs: `until.samples`, or a bound that is easier to show.",
         Fault.USER,
     ),
     "RolledBack": Reason(

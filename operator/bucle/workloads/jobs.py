@@ -14,13 +14,14 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from bucle.contracts import exits, names
+from bucle.contracts.canonical import short_hash
 from bucle.contracts.result import Failure, Result
 from bucle.contracts.task import Task
-from bucle.engine.objects import JOB, JsonObject
+from bucle.engine.objects import JOB, JsonObject, annotations_of
 from bucle.engine.plan import Child
 from bucle.workloads.document import document
 from bucle.workloads.platform import Platform
-from bucle.workloads.pods import Owner, PodSettings, task_pod
+from bucle.workloads.pods import Owner, PodSettings, followed, task_pod
 from bucle.workloads.trouble import job_trouble, pod_trouble
 
 
@@ -42,10 +43,11 @@ def task_job(platform: Platform, owner: Owner, job: JobSpec) -> tuple[Child, ...
     template = task_pod(platform, owner, job.task, job.image, job.settings, labels, with_document=True)
     template["spec"]["restartPolicy"] = "Never"
     template["spec"]["terminationGracePeriodSeconds"] = 10
+    pod_hash = {names.ANNOTATION_POD: short_hash(followed(template), 16)}
     manifest: JsonObject = {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,
-        "metadata": owner.metadata(job.name, labels),
+        "metadata": {**owner.metadata(job.name, labels), "annotations": pod_hash},
         "spec": {
             "backoffLimit": 0,
             "completions": 1,
@@ -58,6 +60,13 @@ def task_job(platform: Platform, owner: Owner, job: JobSpec) -> tuple[Child, ...
     long = document(owner, job.task)
     made = Child(JOB, manifest)
     return (made,) if long is None else (long, made)
+
+
+def placed_otherwise(live: Mapping[str, Any], wanted: Child) -> bool:
+    """Whether the pod settings or the pull secrets were changed since that Job was made: it keeps the template it was made
+    with, so a pod that cannot start would not start under the new ones before its deadline."""
+    told = annotations_of(live).get(names.ANNOTATION_POD)
+    return told is not None and told != annotations_of(wanted.manifest).get(names.ANNOTATION_POD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,15 @@ def pod_template(
     return {"metadata": metadata, "spec": spec}
 
 
+def followed(template: JsonObject, *fields: str) -> JsonObject:
+    """What of a live template follows the spec and the chart: the image, the amounts, where it runs, its pull secrets, and
+    these further fields of its container. Pods that cannot start under the old ones are made anew."""
+    spec, container = template["spec"], template["spec"]["containers"][0]
+    kept = {key: container[key] for key in ("name", "image", "resources", *fields) if key in container}
+    placed = ("imagePullSecrets", "nodeSelector", "tolerations", "serviceAccountName")
+    return {"spec": {**{key: spec[key] for key in placed if key in spec}, "containers": [kept]}}
+
+
 def task_pod(
     platform: Platform,
     owner: Owner,

@@ -6,7 +6,7 @@
         assert shown(sim, DATASET, "flights", reason)
         person(sim, DATASET, "flights", reason, lambda spec: spec.update(run=1))
 
-The rule that every reason has a story reads the names that `cures` is given, so they are written there as literals.
+The rule that every reason has a story reads the names that `cures` and `together` are given, so they are written there as literals.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ from bucle.resources.addresses import EXPERIMENT, Resource
 def cures(*reasons: str) -> pytest.MarkDecorator:
     """The story runs once for each of these reasons."""
     return pytest.mark.parametrize("reason", reasons)
+
+
+def together(*reasons: str) -> pytest.MarkDecorator:
+    """One story goes through all of these reasons."""
+    return pytest.mark.parametrize("reasons", [reasons], ids=[reasons[0]])
 
 
 def shown(sim: Simulation, resource: Resource, name: str, reason: str, type_: str = "Ready") -> str:

@@ -92,7 +92,7 @@ class RolloutWorld:
     """A second router pod lives but does not answer: on a node that is cut off."""
     unready: set[str] = field(default_factory=set)
     ready_pods: dict[str, int] = field(default_factory=dict)
-    """So many pods of a revision are ready, whatever its Deployment wants."""
+    """So many pods of a revision, or of the Deployment of that name, are ready, whatever it wants."""
     refused_pods: str | None = None
     """What a quota or a webhook says to every new pod of a model server."""
     history: list[dict[str, int]] = field(default_factory=list)
@@ -104,11 +104,8 @@ class RolloutWorld:
         self.registry = FakeRegistry(FakeClock())
         sources = {**self.registry.sources(), RouterRead: self, EvidenceRead: _Judge(self)}
         executors = {**self.registry.executors(self._count_write), TouchRouters: self}
-        self.sim = Simulation(
-            (modeldeployment.room(PLATFORM), *self.more_rooms),
-            sources=sources,
-            executors=executors,
-        )
+        rooms = (modeldeployment.room(PLATFORM), *self.more_rooms)
+        self.sim = Simulation(rooms, sources=sources, executors=executors)
         self.clock = self.registry.clock = self.sim.clock
         self._born: dict[str, datetime] = {}
         self._shown: list[_Shown] = []
@@ -236,6 +233,8 @@ class RolloutWorld:
                 self._crashed_pod(deployment, model.failure)
             elif revision in self.unready:
                 self._report(deployment, 0)
+            elif name in self.ready_pods:
+                self._report(deployment, self.ready_pods[name])
             elif revision is not None and (revision in self.ready_pods or self.refused_pods):
                 self._report(deployment, self.ready_pods.get(revision, self._ready_pods(revision)))
             else:

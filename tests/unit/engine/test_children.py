@@ -35,6 +35,11 @@ JSON = st.recursive(
         ({"ports": [{"port": 80, "protocol": "TCP"}]}, {"ports": [{"port": 80}]}, True),
         ({"ports": [{"port": 80}, {"port": 81}]}, {"ports": [{"port": 80}]}, False),
         ({"a": 1}, {"b": None}, True),
+        ({"limits": {"memory": "1Gi", "cpu": "1"}}, {"limits": {"memory": "1024Mi", "cpu": "1000m"}}, True),
+        ({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "1G"}}, False),
+        ({"requests": {"cpu": "500m"}}, {"requests": {"cpu": "0.5"}}, True),
+        ({"requests": {}}, {"requests": {"cpu": "1"}}, False),
+        ({"requests": "none"}, {"requests": {"cpu": "1"}}, False),
         ("text", {"a": 1}, False),
     ],
 )

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 
 from bucle.engine.reads import Known
 from bucle.kinds.driftpolicy import window_verdicts
-from bucle.kinds.driftpolicy.children import evaluation_name
+from bucle.kinds.driftpolicy.children import evaluate_job, evaluation_name
 from bucle.kinds.driftpolicy.state import Evaluation, EvaluationState, State
 from bucle.kinds.driftpolicy.world import Served, World, reference_of
 from bucle.resources.base import parse_duration
 from bucle.resources.driftpolicy import PerformanceSignal
 from bucle.workloads import attempt as attempts
 from bucle.workloads.attempt import Attempt
-from bucle.workloads.jobs import Failed, Finished, Lost, Running
+from bucle.workloads.jobs import Failed, Finished, Lost, Running, placed_otherwise
 
 SETTLED = timedelta(seconds=10)
 """Two roll intervals of the servers: what was received before that long ago is in the store. A Job is made so long
@@ -84,6 +84,12 @@ def _harvested(
     found = attempts.harvest(world.live, evaluation.job, now)
     if found is None and evaluation.state is EvaluationState.PLANNED:
         return state
+    if (
+        isinstance(found, Running)
+        and found.trouble is not None
+        and _placed_otherwise(world, served, signal, evaluation)
+    ):
+        return replace(state, evaluation=_planned(world, served, state, Attempt(evaluation.attempt.number + 1), now))
     if isinstance(found, Running):
         attempt = attempts.watched(evaluation.attempt, found)
         if attempt.reason is None and evaluation.attempt.number:
@@ -104,6 +110,13 @@ def _harvested(
     over = replace(evaluation, state=EvaluationState.FAILED, attempt=attempt, finished_at=_moment(now))
     told = window_verdicts.failed(state, evaluation.job, attempt.reason or "ResultLost", attempt.message, now)
     return replace(told, evaluation=over)
+
+
+def _placed_otherwise(world: World, served: Served, signal: PerformanceSignal, evaluation: Evaluation) -> bool:
+    """Whether its pod would be another one by now, because the policy or the chart was edited."""
+    live = world.live.jobs.get(evaluation.job)
+    image = evaluation.image != world.platform.image_worker
+    return live is not None and (image or placed_otherwise(live, evaluate_job(world, served, signal, evaluation)[-1]))
 
 
 def _moment(now: datetime) -> datetime:

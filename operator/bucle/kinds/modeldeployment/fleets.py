@@ -29,6 +29,13 @@ class Fleet:
     trouble: Failure | None
     scaled_to: int | None = None
     applied: str | None = None
+    pull_secrets: tuple[str, ...] = ()
+
+    @property
+    def without_image(self) -> bool:
+        """No pod of it has ever run, because its image cannot be had."""
+        kept = self.trouble is not None and self.trouble.reason == "ImagePullFailed"
+        return kept and not self.begun and not self.ready
 
 
 def found(seen: Observations, component: str) -> Fleet | None:
@@ -74,6 +81,9 @@ def _fleet(deployment: JsonObject, pods: list[JsonObject]) -> Fleet:
         trouble=next((trouble for trouble in troubles if trouble is not None), None),
         scaled_to=_scaled_to(deployment),
         applied=annotations_of(deployment).get(names.ANNOTATION_APPLIED),
+        pull_secrets=tuple(
+            item["name"] for item in deployment["spec"]["template"]["spec"].get("imagePullSecrets") or ()
+        ),
     )
 
 

@@ -101,6 +101,12 @@ def _deletions(world: World, state: State, routes: Routes) -> tuple[Deletion, ..
     gone: list[Deletion] = []
     if world.judge is not None and judged_gate(world.spec, state) is None:
         gone.append(Deletion(DEPLOYMENT, meta.namespace, world.judge.name, world.judge.uid))
+    # Made anew at the next look, with the pull secrets that the chart names by now.
+    gone += [
+        Deletion(DEPLOYMENT, meta.namespace, fleet.name, fleet.uid)
+        for fleet in world.fleets.values()
+        if fleet.without_image and fleet.pull_secrets != world.platform.image_pull_secrets
+    ]
     if live is None or not world.shown():
         return tuple(gone)
     for revision, fleet in world.fleets.items():

@@ -180,9 +180,21 @@ def interrupt_if_superseded(world: World, state: State, now: datetime) -> State:
             return finished(state, Outcome.PROMOTED, "Promoted", now) if other else state
         case Aborting():
             return _leave_abort(world, state, rollout, wanted, now)
+        case Loading() if _has_another_image(world, rollout):
+            candidate, image = rollout.run.candidate, world.platform.image_serve
+            revision = Revision(revision_id(candidate.model.digest, world.spec, image), candidate.model, image)
+            history = with_line(state, Outcome.SUPERSEDED, "PlanChanged", now)
+            return replace(_started(world, state, revision, now), history=history)
         case _:
             found = _reason_to_interrupt(world, state, rollout, wanted, now)
             return _interrupted(world, state, rollout, found, now) if found is not None else state
+
+
+def _has_another_image(world: World, rollout: Loading) -> bool:
+    """Its image cannot be had, and the chart names another one by now: nothing of it has run."""
+    candidate = rollout.run.candidate
+    fleet = world.fleets.get(candidate.id)
+    return fleet is not None and fleet.without_image and candidate.image != world.platform.image_serve
 
 
 def _wanted_model(world: World) -> ModelFacts | None:

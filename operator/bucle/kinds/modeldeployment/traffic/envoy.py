@@ -24,7 +24,7 @@ from bucle.kinds.modeldeployment.traffic.routing import RouterPod, RouterView, R
 from bucle.resources.base import ModelReference
 from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads.platform import Platform
-from bucle.workloads.pods import CONTAINER_SECURITY, pod_template
+from bucle.workloads.pods import CONTAINER_SECURITY, followed, pod_template
 
 STATE_KEY = "bucle.json"
 """Key in the ConfigMap from which a lost status is rebuilt; Envoy does not read it."""
@@ -162,7 +162,7 @@ def _config(deployment: ModelDeployment, routes: Routes, revisions: Mapping[str,
 
 
 def _pods(deployment: ModelDeployment, platform: Platform) -> Child:
-    """Envoy pods. A changed image rolls them one by one: requests in flight end before a pod does."""
+    """Envoy pods. A changed image or setting rolls them one by one: requests in flight end before a pod does."""
     owner, settings = manifests.owner_of(deployment), manifests.settings_of(deployment.spec.traffic.router)
     labels = owner.labels(COMPONENT)
     replicas = deployment.spec.traffic.router.replicas
@@ -194,8 +194,7 @@ def _pods(deployment: ModelDeployment, platform: Platform) -> Child:
     template = pod_template(platform, labels, [container], [mounted], settings)
     template["spec"]["terminationGracePeriodSeconds"] = GRACE_SECONDS
     manifest = manifests.deployment(owner, names.router_name(owner.name), labels, template, replicas)
-    image = {"containers": [{"name": "router", "image": platform.image_router}]}
-    return Child(DEPLOYMENT, manifest, adjust={"spec": {"replicas": replicas, "template": {"spec": image}}})
+    return Child(DEPLOYMENT, manifest, adjust={"spec": {"replicas": replicas, "template": followed(template)}})
 
 
 def _stable_service(deployment: ModelDeployment) -> Child:
