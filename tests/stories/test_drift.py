@@ -126,7 +126,7 @@ async def test_a_lost_status_makes_no_second_retrain() -> None:
     await world.sim.pass_time(timedelta(hours=1))
     (job,) = world.sim.jobs(open_only=True)
     world.sim.finish_job(job["metadata"]["name"], world.result(job))
-    await world.sim.pass_time(timedelta(hours=24))
+    await world.sim.pass_time(timedelta(hours=7))  # longer than the cooldown
     assert {child["metadata"]["uid"] for child in world.children()} == before
     assert world.status["retrains"]["inFlight"]["name"] == world.children()[0]["metadata"]["name"]
 

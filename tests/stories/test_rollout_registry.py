@@ -120,7 +120,7 @@ async def test_two_deployments_keep_their_facts_about_one_version_side_by_side()
     world.sim.create(staging)
     await world.sim.pass_time(timedelta(minutes=5))
     before = len(world.registry.effects)
-    await world.sim.pass_time(timedelta(minutes=30))
+    await world.sim.pass_time(timedelta(minutes=10))
     assert len(world.registry.effects) == before, "nobody overwrites the other"
     assert owned(names.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, one)
 

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bucle.contracts.canonical import canonical_json
 from bucle.engine.children import Contest, Live, adjustment, child_key, contest_of, manifest_to_create, not_ours
 from bucle.engine.clock import Clock
 from bucle.engine.events import changed_conditions, event_for
@@ -131,7 +130,7 @@ class Applier:
 
     async def write_status(self, obj: JsonObject, room: AnyRoom, status: JsonObject) -> JsonObject | None:
         """Replaces the stored status if it differs; the object as it is then, or None if no request was made."""
-        if canonical_json(status) == canonical_json(obj.get("status") or {}):
+        if status == (obj.get("status") or {}):
             return None
         body = {**obj, "apiVersion": room.resource.api_version, "kind": room.resource.kind, "status": status}
         try:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -114,6 +115,10 @@ class Model(BaseModel):
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself, as it is frozen: pydantic copies every default that holds a list, at each of the many parses."""
+        return self
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = handler(core)
@@ -126,6 +131,7 @@ class Model(BaseModel):
 # --- scalars -------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> timedelta:
     """A Go duration without days (`1h30m`, `500ms`, `0s`) as a timedelta; ValueError when it is not one."""
     if not re.fullmatch(DURATION_PATTERN, text):

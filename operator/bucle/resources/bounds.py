@@ -6,9 +6,9 @@ types hold only where they are applied: here, at every write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from bucle.resources.base import Model
 from bucle.resources.documents import to_dict
@@ -17,37 +17,49 @@ _MEANINGFUL = ("pattern", "format", "enum", "const")
 """Words of a schema beside which half of a text would be another text; the API server tells what is wrong with it."""
 
 
+Cut: TypeAlias = Callable[[Any], Any]
+
+
 def within_bounds(model: Model) -> dict[str, Any]:
     """The model as it stands in YAML, long texts and lists cut to what its schema allows."""
-    schema = _schema(type(model))
-    found = _cut(to_dict(model), schema, schema.get("$defs") or {})
-    assert isinstance(found, dict), "a model is an object"
-    return found
+    found = to_dict(model)
+    cut = _of_kind(type(model))
+    return cut(found) if cut else found
 
 
 @cache
-def _schema(kind: type[Model]) -> Mapping[str, Any]:
-    return kind.model_json_schema(by_alias=True)
+def _of_kind(kind: type[Model]) -> Cut | None:
+    """What cuts a model of that kind, read from its schema once: every look at every object writes or compares a status."""
+    schema = kind.model_json_schema(by_alias=True)
+    return _cut(schema, schema.get("$defs") or {})
 
 
-def _cut(value: Any, schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Any:
-    schema = _resolved(schema, value, shared)
-    if isinstance(value, str):
-        limit = schema.get("maxLength")
-        free = limit is not None and not any(word in schema for word in _MEANINGFUL)
-        return value[:limit] if free else value
-    if isinstance(value, list):
-        items = schema.get("items") or {}
-        return [_cut(item, items, shared) for item in value[: schema.get("maxItems")]]
-    if isinstance(value, dict):
-        known, others = schema.get("properties") or {}, schema.get("additionalProperties") or {}
-        others = others if isinstance(others, Mapping) else {}
-        return {key: _cut(item, known.get(key, others), shared) for key, item in value.items()}
-    return value
+def _cut(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Cut | None:
+    """What cuts a value of that schema; None where nothing in it has a bound."""
+    schema = _resolved(schema, shared)
+    limit, longest = schema.get("maxLength"), schema.get("maxItems")
+    text = limit if not any(word in schema for word in _MEANINGFUL) else None
+    items = _cut(schema["items"], shared) if schema.get("items") else None
+    known = {name: _cut(inner, shared) for name, inner in (schema.get("properties") or {}).items()}
+    additional = schema.get("additionalProperties")
+    others = _cut(additional, shared) if isinstance(additional, Mapping) and additional else None
+    if text is None and longest is None and items is None and others is None and not any(known.values()):
+        return None
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, str):
+            return value[:text]
+        if isinstance(value, list):
+            return [items(item) for item in value[:longest]] if items else value[:longest]
+        if isinstance(value, dict):
+            return {key: inner(item) if (inner := known.get(key, others)) else item for key, item in value.items()}
+        return value
+
+    return cut
 
 
-def _resolved(schema: Mapping[str, Any], value: Any, shared: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The words that apply to the value: behind a reference, or in the member of a union that is not null."""
+def _resolved(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The words that apply to a value: behind a reference, or in the member of a union that is not null."""
     while True:
         if "$ref" in schema:
             schema = shared[schema["$ref"].rsplit("/", 1)[-1]]

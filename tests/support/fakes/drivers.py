@@ -77,21 +77,18 @@ def set_pod_status(kube: FakeKube, pod: JsonObject, status: JsonObject) -> None:
 
 
 def ready_deployment(kube: FakeKube, deployment: JsonObject) -> None:
-    """The Deployment reports all wanted pods ready at its newest generation."""
-    metadata = deployment["metadata"]
-
-    def change(obj: JsonObject) -> None:
-        wanted = obj["spec"].get("replicas", 1)
-        obj["status"] = {
-            "observedGeneration": obj["metadata"]["generation"],
-            "replicas": wanted,
-            "updatedReplicas": wanted,
-            "readyReplicas": wanted,
-            "availableReplicas": wanted,
-            "conditions": [{"type": "Available", "status": "True"}],
-        }
-
-    kube.edit(DEPLOYMENT, metadata["namespace"], metadata["name"], change)
+    """The Deployment, given as it is now, reports all wanted pods ready at its newest generation."""
+    metadata, wanted = deployment["metadata"], deployment["spec"].get("replicas", 1)
+    status = {
+        "observedGeneration": metadata["generation"],
+        "replicas": wanted,
+        "updatedReplicas": wanted,
+        "readyReplicas": wanted,
+        "availableReplicas": wanted,
+        "conditions": [{"type": "Available", "status": "True"}],
+    }
+    if deployment.get("status") != status:
+        kube.edit(DEPLOYMENT, metadata["namespace"], metadata["name"], lambda obj: obj.update(status=status))
 
 
 def _end(kube: FakeKube, namespace: str, name: str, exit_code: int, result: Result | str) -> None:

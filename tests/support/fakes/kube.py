@@ -10,14 +10,16 @@ Each rule it fakes is tested in tests/conformance against it and a real server.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 import orjson
 from tests.support.fakes.admission import LARGEST_REQUEST, admitted, immutable, status_admitted
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.merging import apply, intent_of, only_applied, patched, wire_copy
 from tests.support.fakes.rights import NotGranted, Right, needed
+from tests.support.fakes.stored import Stored
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from bucle.engine.objects import (
@@ -65,13 +67,6 @@ class _Failure:
     times: int
 
 
-@dataclass(slots=True)
-class _Stored:
-    obj: JsonObject
-    applied: JsonObject | None = None
-    posted: JsonObject = field(default_factory=dict)
-
-
 class FakeKube:
     """`requests` logs every call; `writes` those that may change something. `on_change` hears of every change.
 
@@ -91,7 +86,7 @@ class FakeKube:
         self._orphaned: list[float] = []
         self.requests: list[Request] = []
         self.on_change: list[Changed] = []
-        self._objects: dict[ObjectKey, _Stored] = {}
+        self._kinds: defaultdict[Resource, dict[ObjectKey, Stored]] = defaultdict(dict)
         self._version = 100
         self._uids = 0
         self._failures: list[_Failure] = []
@@ -106,6 +101,10 @@ class FakeKube:
     def fail(self, verb: str, error: KubeError, *, resource: Resource | None = None, times: int = 1) -> None:
         """The next `times` calls of that verb (on that resource) raise `error` and do nothing."""
         self._failures.append(_Failure(verb, resource, error, times))
+
+    def failing(self, *verbs: str) -> bool:
+        """Whether some call of these verbs still fails on its next try."""
+        return any(failure.times > 0 and failure.verb in verbs for failure in self._failures)
 
     def mend(self) -> None:
         """Calls fail no longer."""
@@ -125,17 +124,26 @@ class FakeKube:
 
     def all(self, resource: Resource, namespace: str | None = None) -> list[JsonObject]:
         """Copies of all objects of a kind, by name; leaves no request behind."""
+        return self._selected(resource, namespace, {})
+
+    def _selected(self, resource: Resource, namespace: str | None, labels: Mapping[str, str]) -> list[JsonObject]:
+        kept = self._kinds[resource]
         found = [
-            wire_copy(stored.obj)
-            for key, stored in self._objects.items()
-            if key.resource == resource and namespace in (None, key.namespace)
+            key
+            for key, stored in kept.items()
+            if namespace in (None, key.namespace)
+            and all(labels_of(stored.obj).get(label) == value for label, value in labels.items())
         ]
-        return sorted(found, key=lambda obj: (obj["metadata"].get("namespace", ""), obj["metadata"]["name"]))
+        return [kept[key].copy() for key in sorted(found, key=lambda key: (key.namespace, key.name))]
+
+    def look(self, resource: Resource) -> Iterator[JsonObject]:
+        """All objects of a kind as they are stored: not to be changed, and of no use after the next write."""
+        return (stored.obj for stored in list(self._kinds[resource].values()))
 
     def peek(self, resource: Resource, namespace: str, name: str) -> JsonObject | None:
         """A copy of one object, or None; leaves no request behind."""
-        stored = self._objects.get(ObjectKey(resource, namespace, name))
-        return wire_copy(stored.obj) if stored else None
+        stored = self._kinds[resource].get(ObjectKey(resource, namespace, name))
+        return stored.copy() if stored else None
 
     def put(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         """What a person or another controller creates; leaves no request behind. Invalid."""
@@ -143,15 +151,15 @@ class FakeKube:
 
     def _put(self, resource: Resource, manifest: JsonObject, *, strict: bool) -> JsonObject:
         key = key_of(resource, manifest)
-        assert key not in self._objects, f"{key} exists already"
+        assert key not in self._kinds[resource], f"{key} exists already"
         obj = self._born(resource, manifest, strict=strict)
-        self._objects[key] = _Stored(obj, None, wire_copy(manifest))
-        self._tell(resource, obj, "ADDED")
-        return wire_copy(obj)
+        stored = self._kinds[resource][key] = Stored(obj, None, wire_copy(manifest))
+        self._tell(stored, resource, "ADDED")
+        return stored.copy()
 
     def edit(self, resource: Resource, namespace: str, name: str, change: Callable[[JsonObject], None]) -> JsonObject:
         """What a person or another controller does: `change` edits a copy; generation follows the spec."""
-        obj = wire_copy(self._stored(ObjectKey(resource, namespace, name)).obj)
+        obj = self._stored(ObjectKey(resource, namespace, name)).copy()
         change(obj)
         return self._store(ObjectKey(resource, namespace, name), obj, strict=False)
 
@@ -174,11 +182,14 @@ class FakeKube:
         now = self.clock.monotonic()
         while any(due <= now for due in self._orphaned):
             self._orphaned = [due for due in self._orphaned if due > now]
-            present = {uid_of(stored.obj) for stored in self._objects.values()}
-            for key, stored in list(self._objects.items()):
+            present = self._present()
+            for key, stored in [item for kept in self._kinds.values() for item in kept.items()]:
                 owners = stored.obj["metadata"].get("ownerReferences") or []
-                if owners and key in self._objects and not any(owner["uid"] in present for owner in owners):
+                if owners and key in self._kinds[key.resource] and not any(o["uid"] in present for o in owners):
                     self._remove(key)
+
+    def _present(self) -> set[str]:
+        return {uid_of(stored.obj) for kept in self._kinds.values() for stored in kept.values()}
 
     def remove(self, resource: Resource, namespace: str, name: str) -> None:
         """What a person's `kubectl delete` does; children follow, in their time."""
@@ -188,7 +199,7 @@ class FakeKube:
 
     async def get(self, resource: Resource, namespace: str, name: str) -> JsonObject:
         self._request("get", resource, namespace, name)
-        return wire_copy(self._stored(ObjectKey(resource, namespace, name)).obj)
+        return self._stored(ObjectKey(resource, namespace, name)).copy()
 
     async def list(
         self,
@@ -198,14 +209,12 @@ class FakeKube:
         at_most: int | None = None,
     ) -> list[JsonObject]:
         self._request("list", resource, namespace, "")
-        wanted = (labels or {}).items()
-        found = self.all(resource, namespace or None)
-        return [obj for obj in found if all(labels_of(obj).get(key) == value for key, value in wanted)][:at_most]
+        return self._selected(resource, namespace or None, labels or {})[:at_most]
 
     async def create(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         key = key_of(resource, manifest)
         self._request("create", resource, key.namespace, key.name)
-        if key in self._objects:
+        if key in self._kinds[resource]:
             raise AlreadyExists(f"{resource.plural} {key.name!r} already exists")
         if manifest["metadata"].get("resourceVersion"):
             raise Invalid("resourceVersion should not be set on objects to be created")
@@ -216,7 +225,7 @@ class FakeKube:
     async def apply(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         key = key_of(resource, manifest)
         self._request("apply", resource, key.namespace, key.name)
-        stored = self._objects.get(key)
+        stored = self._kinds[resource].get(key)
         uid = manifest["metadata"].get("uid")
         if stored is None:
             if uid:
@@ -224,8 +233,8 @@ class FakeKube:
                     f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 )
             obj = self._born(resource, manifest, strict=True)
-            self._objects[key] = _Stored(obj, intent_of(manifest))
-            self._tell(resource, obj, "ADDED")
+            stored = self._kinds[resource][key] = Stored(obj, intent_of(manifest))
+            self._tell(stored, resource, "ADDED")
         else:
             if uid and uid != uid_of(stored.obj):
                 raise Conflict(f"uid mismatch: the provided object specified uid {uid}")
@@ -233,10 +242,10 @@ class FakeKube:
             intent = intent_of(manifest)
             before = only_applied(stored.applied, stored.posted) if stored.applied else None
             merged = apply(stored.obj, before, intent)
-            obj = self._store(key, merged, strict=True)
+            self._store(key, merged, strict=True)
             stored.applied = intent
         self.count_write()
-        return wire_copy(obj)
+        return stored.copy()
 
     async def merge(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         key = key_of(resource, manifest)
@@ -260,29 +269,30 @@ class FakeKube:
         changed["metadata"] = {**stored.obj["metadata"], **changed["metadata"]}
         if resource not in WITHOUT_STATUS and "status" in stored.obj:
             changed["status"] = stored.obj["status"]
-        result = self._store(key, changed, strict=True)
+        self._store(key, changed, strict=True)
         self.count_write()
-        return wire_copy(result)
+        return stored.copy()
 
     async def replace_status(self, resource: Resource, obj: JsonObject) -> JsonObject:
         key = key_of(resource, obj)
         self._request("replace_status", resource, key.namespace, key.name)
         stored = self._stored(key)
         self._check_version(stored, obj)
-        result = self._store(key, {**stored.obj, "status": wire_copy(obj.get("status", {}))}, strict=True)
+        self._store(key, {**stored.obj, "status": wire_copy(obj.get("status", {}))}, strict=True)
         self.count_write()
-        return wire_copy(result)
+        return stored.copy()
 
     async def patch_annotations(
         self, resource: Resource, namespace: str, name: str, annotations: Mapping[str, str]
     ) -> JsonObject:
         self._request("patch_annotations", resource, namespace, name)
         key = ObjectKey(resource, namespace, name)
-        obj = wire_copy(self._stored(key).obj)
+        stored = self._stored(key)
+        obj = stored.copy()
         obj["metadata"]["annotations"] = {**obj["metadata"].get("annotations", {}), **annotations}
-        result = self._store(key, obj, strict=True)
+        self._store(key, obj, strict=True)
         self.count_write()
-        return wire_copy(result)
+        return stored.copy()
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         self._request("delete", resource, namespace, name)
@@ -306,12 +316,13 @@ class FakeKube:
                 failure.times -= 1
                 raise failure.error
 
-    def _stored(self, key: ObjectKey) -> _Stored:
-        if key not in self._objects:
+    def _stored(self, key: ObjectKey) -> Stored:
+        stored = self._kinds[key.resource].get(key)
+        if stored is None:
             raise NotFound(f"{key.resource.plural} {key.name!r} not found")
-        return self._objects[key]
+        return stored
 
-    def _check_version(self, stored: _Stored, sent: JsonObject) -> None:
+    def _check_version(self, stored: Stored, sent: JsonObject) -> None:
         version = sent["metadata"].get("resourceVersion")
         if version and version != stored.obj["metadata"]["resourceVersion"]:
             raise Conflict("the object has been modified; please apply your changes to the latest version")
@@ -338,7 +349,7 @@ class FakeKube:
     def _note_orphan(self, obj: JsonObject) -> None:
         """Made after its owner went: the collector finds it all the same."""
         owners = obj["metadata"].get("ownerReferences") or []
-        present = {uid_of(stored.obj) for stored in self._objects.values()} if owners else set()
+        present = self._present() if owners else set()
         if owners and not any(owner["uid"] in present for owner in owners):
             self._orphaned.append(self.clock.monotonic() + self.collects_after)
 
@@ -374,13 +385,13 @@ class FakeKube:
             obj["metadata"] = {**obj["metadata"], "generation": stored.obj["metadata"].get("generation", 1) + 1}
         obj["metadata"] = {**obj["metadata"], "resourceVersion": self._next_version()}
         stored.obj = obj
-        self._tell(key.resource, obj, "MODIFIED")
+        self._tell(stored, key.resource, "MODIFIED")
         return obj
 
     def _remove(self, key: ObjectKey) -> None:
-        gone = self._stored(key).obj
-        del self._objects[key]
-        self._tell(key.resource, gone, "DELETED")
+        gone = self._stored(key)
+        del self._kinds[key.resource][key]
+        self._tell(gone, key.resource, "DELETED")
         self._orphaned.append(self.clock.monotonic() + self.collects_after)
         self.collect()
 
@@ -388,9 +399,10 @@ class FakeKube:
         self._version += 1
         return str(self._version)
 
-    def _tell(self, resource: Resource, obj: JsonObject, event: str) -> None:
+    def _tell(self, stored: Stored, resource: Resource, event: str) -> None:
+        told = stored.copy() if self.on_change else {}
         for listener in list(self.on_change):
-            listener(resource, wire_copy(obj), event)
+            listener(resource, told, event)
 
 
 def _intent_changed(resource: Resource, before: JsonObject, after: JsonObject) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -43,6 +44,7 @@ def granted(component: str) -> frozenset[Right]:
 OF_THE_OPERATOR = granted("operator")
 
 
+@cache
 def needed(verb: str, resource: Resource) -> Right:
     """The right that one call of the client needs."""
     subresource = "/status" if verb == "replace_status" else ""

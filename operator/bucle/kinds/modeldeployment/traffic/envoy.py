@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from bucle.contracts import names
@@ -61,8 +63,7 @@ class EnvoyRouter:
         )
 
     def version(self, deployment: ModelDeployment, routes: Routes) -> str:
-        versions = documents.route_versions(_router_routes(deployment, routes))
-        return _joined(versions.cds, versions.rds) or ""
+        return _rendered(deployment.metadata.name, deployment.metadata.namespace, routes).version
 
     def children(
         self, deployment: ModelDeployment, platform: Platform, routes: Routes, revisions: Mapping[str, Revision]
@@ -104,9 +105,22 @@ def _joined(cds: str | None, rds: str | None) -> str | None:
     return f"{cds}/{rds}" if cds and rds else None
 
 
-def _router_routes(deployment: ModelDeployment, routes: Routes) -> RouterRoutes:
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    version: str
+    files: Mapping[str, str]
+
+
+@lru_cache(maxsize=1024)
+def _rendered(name: str, namespace: str, routes: Routes) -> _Rendered:
+    """The documents of these routes. Each look asks for them several times, and they change at a handful of looks in an hour."""
+    told = _router_routes(name, namespace, routes)
+    versions = documents.route_versions(told)
+    return _Rendered(_joined(versions.cds, versions.rds) or "", documents.router_documents(told))
+
+
+def _router_routes(name: str, namespace: str, routes: Routes) -> RouterRoutes:
     """Our routes as the builder of Envoy's documents takes them."""
-    name, namespace = deployment.metadata.name, deployment.metadata.namespace
     backends = tuple(
         Backend(revision, f"{names.revision_name(name, revision)}.{namespace}.svc", names.PORT_HTTP)
         for revision in sorted(routes.revisions())
@@ -152,7 +166,7 @@ def _config(deployment: ModelDeployment, routes: Routes, revisions: Mapping[str,
             for revision in sorted(routes.revisions())
         },
     }
-    files = documents.router_documents(_router_routes(deployment, routes))
+    files = _rendered(owner.name, deployment.metadata.namespace, routes).files
     manifest = {
         "apiVersion": CONFIG_MAP.api_version,
         "kind": CONFIG_MAP.kind,
