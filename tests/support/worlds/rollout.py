@@ -11,26 +11,25 @@ checked: weights add up to 100, no revision gets a share before it has a ready p
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from tests.support.fakes import drivers
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.registry import FakeRegistry
+from tests.support.worlds.judge import Judge
 from tests.support.worlds.simulation import NAMESPACE, PLATFORM, Simulation
 
 from bucle.contracts import names
 from bucle.contracts.canonical import digest as digest_of
-from bucle.contracts.evidence import Evidence, GroupSums
 from bucle.contracts.result import Failure, Result
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, JsonObject, controller_uid, uid_of
 from bucle.engine.plan import EffectFailed
 from bucle.engine.reads import Known, Observation, Unavailable
 from bucle.engine.room import AnyRoom
-from bucle.engine.status import timestamp
 from bucle.externals.answers import AnswerCounts
 from bucle.externals.envoy.values import RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.externals.judge.values import EvidenceRead
@@ -62,6 +61,11 @@ class Model:
     refuses: float = 0.0
 
 
+@cache
+def _digest_served(task: str) -> str:
+    return str(json.loads(task)["model"]["digest"])
+
+
 @dataclass
 class _Shown:
     """A ConfigMap as Envoy will show it `programs_after` seconds later."""
@@ -81,6 +85,7 @@ class RolloutWorld:
     group_seconds: float = 30.0
     noise: float = 0.01
     more_rooms: tuple[AnyRoom, ...] = ()
+    more_sources: dict[type, Any] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
     judge_down: str | None = None
     judge_refused: str | None = None
@@ -95,6 +100,8 @@ class RolloutWorld:
     """So many pods of a revision, or of the Deployment of that name, are ready, whatever it wants."""
     refused_pods: str | None = None
     """What a quota or a webhook says to every new pod of a model server."""
+    hands_at_work: bool = False
+    """Somebody deletes what is the operator's: then pods may be taken from under requests."""
     history: list[dict[str, int]] = field(default_factory=list)
     touched: int = 0
     touch_refused: str | None = None
@@ -102,7 +109,7 @@ class RolloutWorld:
 
     def __post_init__(self) -> None:
         self.registry = FakeRegistry(FakeClock())
-        sources = {**self.registry.sources(), RouterRead: self, EvidenceRead: _Judge(self)}
+        sources = {**self.registry.sources(), RouterRead: self, EvidenceRead: Judge(self), **self.more_sources}
         executors = {**self.registry.executors(self._count_write), TouchRouters: self}
         rooms = (modeldeployment.room(PLATFORM), *self.more_rooms)
         self.sim = Simulation(rooms, sources=sources, executors=executors)
@@ -194,11 +201,15 @@ class RolloutWorld:
         return dict(self._now_shown())
 
     def model_of(self, revision: str) -> Model | None:
-        fleet = self.fleets().get(revision)
+        fleet = self._fleet(revision)
         if fleet is None:
             return None
-        task = json.loads(fleet["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_TASK])
-        return self.models[task["model"]["digest"]]
+        return self.models[_digest_served(fleet["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_TASK])]
+
+    def _fleet(self, revision: str) -> JsonObject | None:
+        """As it is stored: to look at only."""
+        fleets = self.sim.kube.look(DEPLOYMENT)
+        return next((d for d in fleets if d["metadata"]["labels"].get(names.LABEL_REVISION) == revision), None)
 
     # --- kubelets ----------------------------------------------------------------------------------------------
 
@@ -210,7 +221,7 @@ class RolloutWorld:
             revision = obj["metadata"]["labels"].get(names.LABEL_REVISION)
             owned = self.sim.kube.peek(MODEL_DEPLOYMENT, NAMESPACE, NAME)
             alive = owned is not None and uid_of(owned) == controller_uid(obj)
-            assert revision is None or not alive or self._now_shown().get(revision, 0) == 0, (
+            assert self.hands_at_work or revision is None or not alive or self._now_shown().get(revision, 0) == 0, (
                 "pods were taken from under requests"
             )
         if resource == CONFIG_MAP and name == names.router_name(NAME) and event == "DELETED":
@@ -221,7 +232,7 @@ class RolloutWorld:
     def run_pods(self) -> None:
         """Every Deployment whose time has come gets ready pods, or a pod that says why not."""
         now = self.clock.now()
-        for deployment in self.sim.kube.all(DEPLOYMENT):
+        for deployment in self.sim.kube.look(DEPLOYMENT):
             name, labels = deployment["metadata"]["name"], deployment["metadata"]["labels"]
             revision = labels.get(names.LABEL_REVISION)
             model = self.model_of(revision) if revision else Model(load_seconds=1)
@@ -291,7 +302,7 @@ class RolloutWorld:
         assert not shown.weights or sum(shown.weights.values()) == 100, shown.weights
         for revision in shown.weights:
             raised = shown.weights[revision] > (self._shown[-1].weights.get(revision, 0) if self._shown else 0)
-            assert not raised or self._ready(revision), f"weight for {revision}, which has no ready pod"
+            assert not raised or self.ready(revision), f"weight for {revision}, which has no ready pod"
         used = set(shown.weights) | ({mirror[0]} if mirror else set())
         landed = self._shown[-1].clusters if self._shown else frozenset()
         assert used <= landed, "a cluster must land one generation before it is used"
@@ -299,10 +310,11 @@ class RolloutWorld:
         self.history.append(shown.weights)
 
     def _ready_pods(self, revision: str) -> int:
-        fleet = self.fleets().get(revision)
+        fleet = self._fleet(revision)
         return int(fleet.get("status", {}).get("readyReplicas") or 0) if fleet is not None else 0
 
-    def _ready(self, revision: str) -> bool:
+    def ready(self, revision: str) -> bool:
+        """Whether it has a pod that answers."""
         return self._ready_pods(revision) > 0
 
     def _in_force(self) -> _Shown | None:
@@ -339,7 +351,7 @@ class RolloutWorld:
         if routers is None or not routers.get("status", {}).get("readyReplicas"):
             return Known(RouterStatus(()), self.clock.now())
         shown = self._in_force()
-        healthy = frozenset(c for c in (shown.clusters if shown else ()) if self._ready(c.removesuffix("-shadow")))
+        healthy = frozenset(c for c in (shown.clusters if shown else ()) if self.ready(c.removesuffix("-shadow")))
         counts = {c: AnswerCounts(int(n), int(e), int(r)) for c, (n, e, r) in self._counts.items()}
         pods = tuple(
             RouterPod(
@@ -360,39 +372,3 @@ class RolloutWorld:
         if self.touch_refused is not None:
             raise EffectFailed(self.touch_refused)
         self.touched += 1
-
-
-@dataclass
-class _Judge:
-    """Pairs per group since the step began: the candidate's losses are as its model says, the same at every look."""
-
-    world: RolloutWorld
-
-    async def read(self, read: EvidenceRead) -> Observation[Evidence]:
-        world, query = self.world, read.query
-        if world.judge_down is not None or world.judge_refused is not None:
-            return Unavailable(world.judge_down or "no judge pod is running")
-        since = datetime.fromisoformat(query.started_at)
-        closed = int((world.clock.now() - since).total_seconds() / world.group_seconds)
-        stable, candidate = world.model_of(query.stable), world.model_of(query.candidate)
-        difference = (candidate.loss if candidate else 0.0) - (stable.loss if stable else 0.0)
-        source = random.Random(query.candidate)
-        groups = []
-        for index in range(closed):
-            n, x = 300, difference + source.gauss(0, world.noise)
-            groups.append(GroupSums(group=f"{index:05}", n=n, x=x * n, p=(x - 0.1) * n, c=(0.5 + x) * n, s=0.5 * n))
-        pairs = 300 * closed
-        evidence = Evidence(
-            query=query,
-            metric="log_loss",
-            watermark=timestamp(world.clock.now()),
-            requests=pairs,
-            pairs=pairs,
-            labelled=pairs,
-            missing=0,
-            dropped=0,
-            open_rows=0,
-            ungrouped=pairs if world.without_group else 0,
-            groups=() if world.without_group else tuple(groups),
-        )
-        return Known(evidence, world.clock.now())
