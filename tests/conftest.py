@@ -6,13 +6,12 @@ import asyncio
 import os
 
 import pytest
+from tests.support.story_options import STORIES_IN_EVERY_CHECK
 
 # Before any numerical library is loaded, as the train program does: threads that spin while they wait for a core that
 # another test holds made the fits of this suite six times as expensive.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-STORIES_IN_EVERY_CHECK = 2
 
 
 def pytest_configure() -> None:

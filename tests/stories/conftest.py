@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from tests.conftest import STORIES_IN_EVERY_CHECK
+from tests.support.story_options import STORIES_IN_EVERY_CHECK
 from tests.support.worlds.laws import LAWS
 
 _stories: list[Counter[str]] = []

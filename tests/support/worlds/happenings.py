@@ -52,7 +52,7 @@ class Happenings:
         found = [*self._versions(), *self._outages(), *self._hands()]
         if self.shared():
             found += [
-                ("the candidate begins to fail", self._turn_bad),
+                ("the candidate begins to fail", self.turn_bad),
                 ("the stable pods are evicted", self._evict),
                 ("the operator is restarted", self.world.sim.restart),
             ] * 8
@@ -219,7 +219,7 @@ class Happenings:
     def _quota(self, kind: Resource, times: int) -> None:
         self.world.sim.kube.fail("create", Forbidden("exceeded quota: pods"), resource=kind, times=times)
 
-    def _turn_bad(self) -> None:
+    def turn_bad(self) -> None:
         world, stable = self.world, self.world.stable_revision()
         for revision, weight in world.weights().items():
             model = world.model_of(revision)

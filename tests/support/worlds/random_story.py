@@ -58,6 +58,8 @@ class Story:
         for kind in self.kinds:
             self.world.begin(kind)
         await self._wait(timedelta(minutes=self.draw.choice((2, 5, 20))))
+        if not self.kinds:
+            await self._candidate_turns_bad()
         for _ in range(events):
             name, happen = self.draw.choice(self.happenings.possible())
             self._tell(name)
@@ -67,6 +69,14 @@ class Story:
             else:
                 await self._wait(timedelta(seconds=self.draw.choice((0, 3, 20, 90, 400))))
         await self._end()
+
+    async def _candidate_turns_bad(self) -> None:
+        """What a rollout is for, and what chance alone brings about too seldom."""
+        self._tell("a version that begins to fail once callers meet it")
+        self.happenings.register(Model())
+        await self._until_callers_meet_it()
+        self.happenings.turn_bad()
+        await self._wait(timedelta(minutes=2))
 
     # --- time --------------------------------------------------------------------------------------------------
 
