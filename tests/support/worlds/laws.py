@@ -27,8 +27,8 @@ from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_D
 OURS = frozenset({DATASET, EXPERIMENT, MODEL_DEPLOYMENT, DRIFT_POLICY})
 FAILS = 0.1
 """Share of failing requests from which a model should not stay with callers."""
-LONGEST_EXPOSURE = timedelta(minutes=20)
-"""A failing model beside one that answers: the time of a step, of the way back, and of an operator that was started anew."""
+LONGEST_EXPOSURE = timedelta(minutes=5)
+"""A failing model beside one that answers: seconds, as a rule; no pause, outage of registry or judge, or edit makes it longer."""
 LONGEST_SILENCE = timedelta(minutes=6)
 """Callers without an answer, or conditions that do not say so, while nothing keeps the operator from acting."""
 FULL = 100

@@ -23,6 +23,8 @@ from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_D
 
 PATIENCE = timedelta(hours=3)
 LOOK_EVERY = timedelta(seconds=30)
+CLOSELY = timedelta(seconds=5)
+"""Between two looks while callers meet two versions."""
 MEETING = timedelta(minutes=12)
 """So long is waited for the moment when callers meet a candidate, before the next thing happens."""
 REQUESTS_A_MINUTE = 2000
@@ -64,6 +66,7 @@ class Story:
             name, happen = self.draw.choice(self.happenings.possible())
             self._tell(name)
             happen()
+            self.laws.look()
             if after_a_version(name) and self.draw.random() < 0.7:
                 await self._until_callers_meet_it()
             else:
@@ -76,6 +79,7 @@ class Story:
         self.happenings.register(Model())
         await self._until_callers_meet_it()
         self.happenings.turn_bad()
+        self.laws.look()
         await self._wait(timedelta(minutes=2))
 
     # --- time --------------------------------------------------------------------------------------------------
@@ -85,7 +89,7 @@ class Story:
         began, asked = self.sim.clock.now(), len(self.sim.kube.requests)
         end = began + span
         while (left := end - self.sim.clock.now()) > timedelta():
-            await self._piece(min(left, LOOK_EVERY))
+            await self._piece(min(left, CLOSELY if self.happenings.shared() else LOOK_EVERY))
         minutes = max(1.0, (self.sim.clock.now() - began) / timedelta(minutes=1))
         if (len(self.sim.kube.requests) - asked) / minutes > REQUESTS_A_MINUTE:
             self.laws.broke(REST, f"{len(self.sim.kube.requests) - asked} requests in {minutes:.1f} minutes")
