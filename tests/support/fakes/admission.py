@@ -17,7 +17,7 @@ from tests.support.fakes import core_schemas
 from tests.support.fakes.quantities import with_stored_quantities
 from tests.support.fakes.schema import Schema, Verdict, judge
 
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, SERVICE, JsonObject, annotations_of
 from bucle.resources.addresses import GROUP, Resource
 
 CRDS = Path(__file__).resolve().parents[3] / "manifests/crds.yaml"
@@ -69,6 +69,12 @@ def immutable(resource: Resource, before: JsonObject, after: JsonObject) -> list
     if resource == CONFIG_MAP and before.get("immutable") and before.get("data") != after.get("data"):
         found.append("data: Forbidden: field is immutable when `immutable` is set")
     return found
+
+
+def intent_changed(resource: Resource, before: JsonObject, after: JsonObject) -> bool:
+    """A Deployment counts its annotations as part of what is wanted; other kinds only their spec."""
+    annotated = resource == DEPLOYMENT and annotations_of(before) != annotations_of(after)
+    return annotated or before.get("spec") != after.get("spec")
 
 
 @cache

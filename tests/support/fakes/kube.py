@@ -15,8 +15,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import orjson
-from tests.support.fakes.admission import LARGEST_REQUEST, admitted, immutable, status_admitted
+from tests.support.fakes.admission import LARGEST_REQUEST, admitted, immutable, intent_changed, status_admitted
 from tests.support.fakes.clock import FakeClock
+from tests.support.fakes.failures import Failures
 from tests.support.fakes.merging import apply, intent_of, only_applied, patched, wire_copy
 from tests.support.fakes.rights import NotGranted, Right, needed
 from tests.support.fakes.stored import Stored
@@ -24,12 +25,10 @@ from tests.support.fakes.stored import Stored
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from bucle.engine.objects import (
     CONFIG_MAP,
-    DEPLOYMENT,
     EVENT,
     LEASE,
     JsonObject,
     ObjectKey,
-    annotations_of,
     key_of,
     labels_of,
     uid_of,
@@ -59,14 +58,6 @@ class Request:
     name: str
 
 
-@dataclass(slots=True)
-class _Failure:
-    verb: str
-    resource: Resource | None
-    error: KubeError
-    times: int
-
-
 class FakeKube:
     """`requests` logs every call; `writes` those that may change something. `on_change` hears of every change.
 
@@ -89,7 +80,7 @@ class FakeKube:
         self._kinds: defaultdict[Resource, dict[ObjectKey, Stored]] = defaultdict(dict)
         self._version = 100
         self._uids = 0
-        self._failures: list[_Failure] = []
+        self._failures = Failures()
         self._writes_left: int | None = None
 
     # --- for tests ---------------------------------------------------------------------------------------------
@@ -100,11 +91,11 @@ class FakeKube:
 
     def fail(self, verb: str, error: KubeError, *, resource: Resource | None = None, times: int = 1) -> None:
         """The next `times` calls of that verb (on that resource) raise `error` and do nothing."""
-        self._failures.append(_Failure(verb, resource, error, times))
+        self._failures.add(verb, resource, error, times)
 
     def failing(self, *verbs: str) -> bool:
         """Whether some call of these verbs still fails on its next try."""
-        return any(failure.times > 0 and failure.verb in verbs for failure in self._failures)
+        return self._failures.wait_for(verbs)
 
     def mend(self) -> None:
         """Calls fail no longer."""
@@ -311,10 +302,7 @@ class FakeKube:
         right = needed(verb, resource)
         if self.rights is not None and right not in self.rights:
             raise NotGranted(f"the operator needs {right}: grant it in templates/operator/rbac.yaml, or do without")
-        for failure in self._failures:
-            if failure.times > 0 and failure.verb == verb and failure.resource in (None, resource):
-                failure.times -= 1
-                raise failure.error
+        self._failures.strike(verb, resource)
 
     def _stored(self, key: ObjectKey) -> Stored:
         stored = self._kinds[key.resource].get(key)
@@ -381,7 +369,7 @@ class FakeKube:
         obj = self._judged(key.resource, obj, stored.obj, strict=strict)
         if obj == stored.obj:
             return stored.obj
-        if key.resource not in WITHOUT_STATUS and _intent_changed(key.resource, stored.obj, obj):
+        if key.resource not in WITHOUT_STATUS and intent_changed(key.resource, stored.obj, obj):
             obj["metadata"] = {**obj["metadata"], "generation": stored.obj["metadata"].get("generation", 1) + 1}
         obj["metadata"] = {**obj["metadata"], "resourceVersion": self._next_version()}
         stored.obj = obj
@@ -403,9 +391,3 @@ class FakeKube:
         told = stored.copy() if self.on_change else {}
         for listener in list(self.on_change):
             listener(resource, told, event)
-
-
-def _intent_changed(resource: Resource, before: JsonObject, after: JsonObject) -> bool:
-    """A Deployment counts its annotations as part of what is wanted; other kinds only their spec."""
-    annotated = resource == DEPLOYMENT and annotations_of(before) != annotations_of(after)
-    return annotated or before.get("spec") != after.get("spec")
