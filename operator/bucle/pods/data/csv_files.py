@@ -7,6 +7,7 @@ the line, and never a value.
 from __future__ import annotations
 
 import codecs
+import re
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -28,8 +29,19 @@ _MARKS = {
 }
 
 
+PACKED = {
+    "gzip": rb"\x1f\x8b",
+    "zip": rb"PK\x03\x04",
+    "zstd": rb"\x28\xb5\x2f\xfd",
+    "bzip2": rb"BZh[1-9]1AY&SY",
+    "xz": rb"\xfd7zXZ",
+}
+"""How files begin that are no text yet; a header may begin with some of the same letters."""
+
+
 def read_csv(uri: str, data: bytes, options: Csv, wanted: list[str]) -> pa.Table:
     """The wanted columns if the file has them all, else all that it has, as text; raises WrongType (78)."""
+    _require_text(uri, data)
     _require_utf8_marks(uri, data)
     if not data.strip():
         raise _unreadable(uri, options, "it is empty")
@@ -38,6 +50,18 @@ def read_csv(uri: str, data: bytes, options: Csv, wanted: list[str]) -> pa.Table
     except ValueError as error:  # ArrowInvalid is one; a delimiter outside ASCII raises it plainly
         # The parser's words quote the row it stumbled over, which may be personal data.
         raise _explained(uri, data, options, str(error)) from error
+
+
+def _require_text(uri: str, data: bytes) -> None:
+    packed = next((name for name, mark in PACKED.items() if re.match(mark, data)), None)
+    if packed is not None:
+        raise bad_configuration(
+            "WrongType", f"{uri} is compressed with {packed}: unpack it, text files are read as they are"
+        )
+    if data.startswith(b"PAR1") and data.endswith(b"PAR1"):
+        raise bad_configuration(
+            "WrongType", f"{uri} is a Parquet file: write `parquet: {{}}` instead of `csv` for this source"
+        )
 
 
 def _read(uri: str, data: bytes, options: Csv, wanted: list[str]) -> pa.Table:
