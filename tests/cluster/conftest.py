@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hack.demo import flights
 from hack.demo.install import NAMESPACE, Installation
 from hack.demo.report import Report
 from hack.demo.story import Story
 from hack.steps import Steps, table
+from tests.cluster import models
+from tests.cluster import scene as scenes
+from tests.cluster.models import Recipe, Registry, Trained
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +44,16 @@ def installation() -> Installation:
     found.prepare(steps)
     found.install_fresh(steps)
     return found
+
+
+@pytest.fixture(scope="session")
+def trained(installation: Installation) -> Iterator[Trained]:
+    """One namespace with two models, for every file that needs a model to serve and does not care which."""
+    frame = flights.load()
+    winter = frame[frame["month"].isin((1, 2))].iloc[::16]
+    with scenes.scene(installation, "trained", scenes.storage_secret(installation), unique=True) as scene:
+        first, second = models.train(scene, Recipe("first", winter, 40), Recipe("second", winter, 30))
+        yield Trained(scene, Registry.of(installation), first, second, frame[frame["month"] == 3])
 
 
 @pytest.fixture(scope="session")

@@ -147,3 +147,14 @@ def deployment(name: str, changes: dict[str, Any] | None = None) -> JsonObject:
     return sample(
         "ModelDeployment", name, {"spec.model.registered": {"name": MODEL, "alias": FOLLOWED}, **(changes or {})}
     )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Two honest small models of the same flights, the second with fewer trees, and a month of flights to call them with."""
+
+    scene: Scene
+    registry: Registry
+    first: Version
+    second: Version
+    days: pd.DataFrame

@@ -52,3 +52,41 @@ def kill_the_operator(installation: Installation) -> None:
         return any(is_ready(pod) and pod["metadata"]["uid"] not in before for pod in pods)
 
     wait_until("another operator is ready", replaced, within=120)
+
+
+CLOSED_TABLES = (
+    "registered_models",
+    "registered_model_aliases",
+    "model_versions",
+    "model_version_tags",
+    "runs",
+    "tags",
+)
+IN_MLFLOW = """
+import sqlite3, sys
+database = sqlite3.connect("/data/mlflow.db", timeout=30)
+words, tables = sys.argv[1], sys.argv[2:]
+for table in tables:
+    for verb in ("INSERT", "UPDATE", "DELETE"):
+        name = f"closed_{table}_{verb}"
+        database.execute(f"DROP TRIGGER IF EXISTS {name}")
+        if words:
+            refusal = f"SELECT RAISE(ABORT, '{words}')"
+            database.execute(f"CREATE TRIGGER {name} BEFORE {verb} ON {table} BEGIN {refusal}; END")
+database.commit()
+"""
+
+
+@contextmanager
+def read_only_registry(installation: Installation, words: str) -> Iterator[None]:
+    """MLflow answers every question and its database refuses every write, in those words."""
+
+    def close(why: str) -> None:
+        program = ("python", "-c", IN_MLFLOW, why, *CLOSED_TABLES)
+        installation.kubectl("-n", SYSTEM, "exec", MLFLOW, "--", *program)
+
+    try:
+        close(words)
+        yield
+    finally:
+        close("")

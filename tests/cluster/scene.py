@@ -178,4 +178,5 @@ def scene(installation: Installation, name: str, secret: JsonObject | None, *, u
             made.apply(secret)
         yield made
     finally:
-        installation.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
+        # Servers take half a minute to end, which the next scene need not wait for: it has another name, or waits itself.
+        installation.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")

@@ -5,6 +5,7 @@ All bad objects are applied at once and fail side by side; each test then waits 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -88,10 +89,12 @@ WAITING = {"no-such-node"}
 
 @dataclass(frozen=True)
 class Stage:
-    """`plain` has the right Secret, `denied` a wrong one, `secretless` none; `full` has a quota of no pods."""
+    """`plain` has the right Secret, `denied` one with a wrong key and `astray` with a wrong address, `secretless` none; `full`
+    has a quota of no pods."""
 
     plain: Scene
     denied: Scene
+    astray: Scene
     secretless: Scene
     full: Scene
 
@@ -101,19 +104,23 @@ def stage(installation: Installation) -> Iterator[Stage]:
     scenes.upload_small(installation)
     right = scenes.storage_secret(installation)
     wrong = scenes.storage_secret(installation, AWS_SECRET_ACCESS_KEY="not-the-key")
+    typo = scenes.storage_secret(installation, AWS_ENDPOINT_URL_S3="http://bucle-stor.bucle-system.svc:8333")
     with ExitStack() as stack:
         plain = stack.enter_context(scenes.scene(installation, "bad-data", right))
         denied = stack.enter_context(scenes.scene(installation, "bad-denied", wrong))
+        astray = stack.enter_context(scenes.scene(installation, "bad-astray", typo))
         secretless = stack.enter_context(scenes.scene(installation, "bad-secretless", None))
         full = stack.enter_context(scenes.scene(installation, "bad-full", right))
         full.kubectl("create", "quota", "small", "--hard=pods=0")
-        full.apply(sample("Dataset", "flights"))
+        full.apply(sample("Dataset", "flights"), sample("Dataset", "queued", {"spec.splits.seed": 8}))
+        astray.apply(sample("Dataset", "flights"))
         secretless.apply(sample("Dataset", "flights"))
         denied.apply(sample("Dataset", "flights"))
         plain.apply(_missing_image(), _strangers_service(), sample("ModelDeployment", "taken"))
         plain.apply(sample("Dataset", "stays"), sample("Dataset", "edited"))
+        plain.apply(sample("Dataset", "with-identity", {"spec.pod.serviceAccountName": "reader"}))
         plain.apply(*(sample("Dataset", case.name, case.changes) for case in CASES))
-        yield Stage(plain, denied, secretless, full)
+        yield Stage(plain, denied, astray, secretless, full)
 
 
 def _missing_image() -> dict[str, Any]:
@@ -180,6 +187,13 @@ def test_refused_credentials_are_told_and_heal_when_the_secret_is_corrected(stag
     stage.denied.until("datasets", "flights", ready("VersionReady"), within=180)
 
 
+def test_a_wrong_address_of_the_store_is_told_and_heals_when_the_secret_is_corrected(stage: Stage) -> None:
+    seen = stage.astray.until("datasets", "flights", says("Reconciling", "True", "StoreUnavailable"), within=180)
+    assert "at http://bucle-stor.bucle-system.svc:8333" in conditions(seen)["Ready"]["message"]
+    stage.astray.apply(scenes.storage_secret(stage.astray.installation))
+    stage.astray.until("datasets", "flights", ready("VersionReady"), within=240)
+
+
 def test_a_missing_secret_is_told_with_its_command_and_heals_when_it_is_made(stage: Stage) -> None:
     seen = stage.secretless.until("datasets", "flights", says("Reconciling", "True", "SecretMissing"), within=60)
     message = conditions(seen)["Ready"]["message"]
@@ -194,8 +208,32 @@ def test_a_quota_is_told_within_a_minute_and_work_goes_on_when_it_is_lifted(stag
     job = seen["status"]["build"]["job"]
     assert f"`kubectl describe job {job}` tells why" in conditions(seen)["Ready"]["message"]
     assert "exceeded quota: small" in stage.full.kubectl("describe", "job", job)
+    held = _suspended(stage.full, "queued", True)
     stage.full.kubectl("delete", "quota", "small")
     stage.full.until("datasets", "flights", ready("VersionReady"), within=240)
+
+    seen = stage.full.until("datasets", "queued", says("Reconciling", "True", "Queued"))
+    assert f"Job {held} is held back by somebody, by `spec.suspend`" in conditions(seen)["Ready"]["message"]
+    assert _suspended(stage.full, "queued", False) == held, "the same Job, not another attempt"
+    stage.full.until("datasets", "queued", ready("VersionReady"), within=240)
+
+
+def _suspended(scene: Scene, dataset: str, held: bool) -> str:
+    """Holds the Job of its build back, or lets it go, as a queue would; its name."""
+    job: str = scene.get("datasets", dataset)["status"]["build"]["job"]
+    scene.kubectl("patch", "job", job, "--type=merge", "-p", json.dumps({"spec": {"suspend": held}}))
+    return job
+
+
+def test_an_account_that_does_not_exist_yet_is_told_and_used_once_it_does(stage: Stage) -> None:
+    seen = stage.plain.until("datasets", "with-identity", says("Reconciling", "True", "PodsRefused"), within=75)
+    job = seen["status"]["build"]["job"]
+    assert 'serviceaccount "reader" not found' in stage.plain.kubectl("describe", "job", job)
+    stage.plain.kubectl("create", "serviceaccount", "reader")
+    seen = stage.plain.until("datasets", "with-identity", ready("VersionReady"), within=240)
+    pods = stage.plain.items("pods", f"bucle.dev/uid={seen['metadata']['uid']}")
+    assert {pod["spec"]["serviceAccountName"] for pod in pods} == {"reader"}
+    assert {pod["spec"]["automountServiceAccountToken"] for pod in pods} == {False}
 
 
 def test_a_strangers_service_is_never_taken_over(stage: Stage) -> None:

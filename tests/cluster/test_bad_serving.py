@@ -16,14 +16,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hack.demo import flights
-from hack.demo.install import SYSTEM, Installation
+from hack.demo.install import SYSTEM
 from hack.demo.replay import Pace
 from pyarrow import parquet
 from tests.cluster import models
 from tests.cluster import scene as scenes
 from tests.cluster.callers import calling, unharmed, until, watching
-from tests.cluster.models import Recipe, Registry, Version
+from tests.cluster.models import Registry, Trained, Version
 from tests.cluster.parts import STORE, down, kill_the_operator
 from tests.cluster.scene import JsonObject, Scene, conditions, ready, sample
 
@@ -113,17 +112,15 @@ def request_of(flight: Any, changes: Mapping[str, Any] | None = None) -> JsonObj
 
 
 @pytest.fixture(scope="module")
-def stage(installation: Installation) -> Iterator[Stage]:
-    frame = flights.load()
-    winter = frame[frame["month"].isin((1, 2))].iloc[::16]
-    with scenes.scene(installation, "rollout-bad", scenes.storage_secret(installation), unique=True) as scene:
-        first, second = models.train(scene, Recipe("first", winter, 40), Recipe("second", winter, 30))
-        made = Stage(scene, Registry.of(installation), first, second, frame[frame["month"] == 3])
-        made.registry.follow(first)
-        scene.apply(deployment(ENDLESS))
-        made.until(ready("Serving"), within=240)
-        made.address = f"http://{installation.service_ip(f'{NAME}.{scene.namespace}')}"
-        yield made
+def stage(trained: Trained) -> Iterator[Stage]:
+    scene = trained.scene
+    made = Stage(scene, trained.registry, trained.first, trained.second, trained.days)
+    made.registry.follow(made.first)
+    scene.apply(deployment(ENDLESS))
+    made.until(ready("Serving"), within=240)
+    made.address = f"http://{scene.installation.service_ip(f'{NAME}.{scene.namespace}')}"
+    yield made
+    scene.kubectl("delete", "modeldeployment", NAME)
 
 
 # --- requests ------------------------------------------------------------------------------------------------
