@@ -180,10 +180,9 @@ def is_fatal(found: Outcome) -> bool:
 
 
 def best(rows: Iterable[Trial], metric: str) -> Trial | None:
-    """The successful trial with the best value; of equals the first."""
-    sign = METRICS[metric].loss_sign()
+    """The successful trial with the best value; of equals the first. Without a value the metric may be one that is none."""
     valued = [
-        (sign * float(row.value), row.index, row)
+        (METRICS[metric].loss_sign() * float(row.value), row.index, row)
         for row in rows
         if row.state is TrialState.SUCCEEDED and row.value is not None
     ]
