@@ -26,6 +26,8 @@ from tests.cluster.models import Registry, Trained, Version
 from tests.cluster.parts import STORE, down, kill_the_operator
 from tests.cluster.scene import JsonObject, Scene, conditions, ready, sample
 
+from bucle.contracts.capture import ROLL_SECONDS, SETTLED
+
 pytestmark = pytest.mark.cluster
 
 NAME = "flights"
@@ -37,8 +39,6 @@ SHORT = [
     {"weight": {"percent": 50, "until": {"samples": 20, "minDuration": "5s"}, "gates": ["errors"]}},
 ]
 LENIENT = [{"name": "errors", "errorRate": {"maxIncrease": "0.3"}}]
-ROLL_SECONDS = 5
-"""How long a server may keep rows before they are in the store; a feedback source looks twice as far back."""
 
 
 def deployment(steps: list[JsonObject]) -> JsonObject:
@@ -198,7 +198,7 @@ def test_feedback_of_unknown_ids_is_kept_and_the_last_of_two_labels_wins(stage: 
     ids = list(served["flight_id"])
     assert stage.feedback({"id": "nobody-asked-for-this-one", "label": 1}).status == 202
     assert stage.feedback(*({"id": flight, "label": 1} for flight in ids[::2])).status == 202
-    settled = datetime.now(UTC) + timedelta(seconds=3 * ROLL_SECONDS)
+    settled = datetime.now(UTC) + SETTLED + timedelta(seconds=ROLL_SECONDS)
     until(lambda: datetime.now(UTC) > settled, 60, "every server has written what it had")
     bound = settled.isoformat(timespec="seconds").replace("+00:00", "Z")
     window = {"rows": 1000, "receivedBefore": bound, "labelsReceivedBefore": bound}

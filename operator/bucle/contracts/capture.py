@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
@@ -61,7 +62,10 @@ FEEDBACK_TYPES: dict[str, str] = {
 FEEDBACK_ROWS_LIMIT = 10_000
 
 ROLL_SECONDS = 5.0
-"""A server writes what it captured at least this often; a reader that needs all rows waits two of these."""
+"""A server writes what it captured at least this often."""
+
+SETTLED = timedelta(seconds=2 * ROLL_SECONDS)
+"""What was received longer ago has been written by every server that could write: whoever reads all rows waits so long."""
 
 ROLL_ROWS = 50_000
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bucle.contracts import capture
 from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import canonical_json, short_hash
+from bucle.contracts.capture import SETTLED
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reference import Reference
 from bucle.contracts.result import EvaluateResult, WindowResult
@@ -28,7 +29,6 @@ from bucle.podkit.metrics import grouped_mean, per_row
 from bucle.podkit.program import Part, bad_configuration, main
 from bucle.pods.arrivals import WindowEnds, arrivals, key_of
 from bucle.pods.groups import Grouped, among, grouped, over, tally
-from bucle.pods.judge_sums import SETTLED
 
 MOST_WINDOWS = 20
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from bucle.contracts import capture, names
 from bucle.contracts.canonical import short_hash
+from bucle.contracts.capture import SETTLED
 from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.row_rules import CLOCKS_DIFFER
 from bucle.contracts.table import Labels, TableSchema
@@ -40,7 +41,7 @@ from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import ProgramError
 from bucle.pods.judge_checkpoint import Checkpoint, FeedbackHour, HourSums
-from bucle.pods.judge_sums import MIRROR_START, SETTLED, HourRows, Rules, evidence_of, hour_sums, partners
+from bucle.pods.judge_sums import MIRROR_START, HourRows, Rules, evidence_of, hour_sums, partners
 
 log = logging.getLogger("bucle.judge")
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bucle.contracts import capture
-from bucle.contracts.capture import ROLL_SECONDS
+from bucle.contracts.capture import SETTLED
 from bucle.contracts.evidence import Evidence, GroupSums, Query
 from bucle.contracts.reference import Reference
 from bucle.contracts.table import GroupBy
@@ -24,9 +24,6 @@ from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import answers_of, losses, prior_answers, readable, truth_of
 from bucle.pods.groups import grouped, over, tally
 from bucle.pods.judge_checkpoint import FeedbackHour, HourSums, Tally
-
-SETTLED = timedelta(seconds=2 * ROLL_SECONDS)
-"""What was received longer ago has been written by every server that could write."""
 
 MIRROR_START = timedelta(seconds=5)
 """Router pods begin to copy one after the other: what only stable answered until so long after the first copy is no loss."""

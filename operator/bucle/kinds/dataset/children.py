@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from bucle.contracts import names
 from bucle.contracts.canonical import digest, short_hash
+from bucle.contracts.capture import SETTLED
 from bucle.contracts.table import Deduplicate, Expectation, Splits, TableSchema
 from bucle.contracts.task import DatasetSource, DataTask, FeedbackSource, SourceItem, UriSource
 from bucle.engine.plan import Child
@@ -19,9 +20,9 @@ from bucle.workloads.jobs import JobSpec, task_job
 from bucle.workloads.pods import PodSettings
 
 BUILD_DEADLINE = timedelta(hours=2)
-SETTLED_AFTER = timedelta(seconds=60)
-"""Bounds of a feedback window lie so far in the past: more than two roll intervals of the capture files, so that a
-file that arrives late cannot change the content."""
+SETTLED_AFTER = 6 * SETTLED
+"""Bounds of a feedback window lie so far in the past: well beyond what the servers may still hold, so that a file that
+arrives late cannot change the content."""
 
 
 def spec_hash(world: World) -> str:

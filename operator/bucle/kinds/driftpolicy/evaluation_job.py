@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from bucle.contracts.capture import SETTLED
 from bucle.engine.reads import Known
 from bucle.kinds.driftpolicy import window_verdicts
 from bucle.kinds.driftpolicy.children import evaluate_job, evaluation_name
@@ -19,10 +20,6 @@ from bucle.resources.driftpolicy import PerformanceSignal
 from bucle.workloads import attempt as attempts
 from bucle.workloads.attempt import Attempt
 from bucle.workloads.jobs import Failed, Finished, Lost, Running, placed_otherwise
-
-SETTLED = timedelta(seconds=10)
-"""Two roll intervals of the servers: what was received before that long ago is in the store. A Job is made so long
-after the end of what it reads."""
 
 
 def evaluated(world: World, served: Served, state: State, now: datetime) -> State:

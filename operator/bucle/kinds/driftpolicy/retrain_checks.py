@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bucle.contracts import names
+from bucle.contracts.capture import SETTLED
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import timestamp
 from bucle.kinds.driftpolicy import window_verdicts
 from bucle.kinds.driftpolicy.children import retrain_name
-from bucle.kinds.driftpolicy.evaluation_job import SETTLED
 from bucle.kinds.driftpolicy.loop_closed import loop_open
 from bucle.kinds.driftpolicy.retrain_ledger import wants_retrains
 from bucle.kinds.driftpolicy.state import (

@@ -12,10 +12,11 @@ from tests.support.builders.drift_states import EVALUATION, LABELS, THEN
 from tests.support.builders.objects import a_job
 from tests.support.worlds import drift
 
+from bucle.contracts.capture import SETTLED
 from bucle.contracts.result import EvaluateResult, Failure, Result, WindowResult
 from bucle.engine.objects import JsonObject
 from bucle.engine.reads import Known, Unavailable
-from bucle.kinds.driftpolicy.evaluation_job import SETTLED, evaluated, made_at
+from bucle.kinds.driftpolicy.evaluation_job import evaluated, made_at
 from bucle.kinds.driftpolicy.loop_closed import loop_open
 from bucle.kinds.driftpolicy.state import Cursor, Evaluation, EvaluationState, State, Verdict
 from bucle.kinds.driftpolicy.window_verdicts import failed, first_of_drift, is_drifting, newest_breach, restarted
