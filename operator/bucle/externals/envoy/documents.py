@@ -13,6 +13,7 @@ import orjson
 
 from bucle.contracts import names
 from bucle.contracts.canonical import short_hash
+from bucle.contracts.limits import ROUTER_BODY_LIMIT_BYTES
 from bucle.externals.envoy.values import Backend, Mirror, Routes, RouteVersions
 
 Json: TypeAlias = dict[str, Any]
@@ -27,8 +28,6 @@ OTHER_ROUTE = "other-"
 """With the revision behind it: under this name Envoy counts what goes to that revision and is no prediction."""
 ADMIN_PORT = 9901
 ADMIN_CLUSTER = "admin"
-BODY_LIMIT_BYTES = 9 * 1024 * 1024
-"""A little above the server's own limit, so that the server and not the router says 413 and why."""
 PREDICTION_TIMEOUT = "30s"
 UPSTREAM_IDLE = "30s"
 """Below the servers' keep-alive time: a copy to a shadow is never retried, so it must not meet a closing connection."""
@@ -154,7 +153,7 @@ def _listener(name: str, address: Json, manager: Json) -> Json:
     return {
         "name": name,
         "address": address,
-        "per_connection_buffer_limit_bytes": BODY_LIMIT_BYTES,
+        "per_connection_buffer_limit_bytes": ROUTER_BODY_LIMIT_BYTES,
         "filter_chains": [
             {"filters": [{"name": "http", "typed_config": {"@type": HTTP_MANAGER, "stat_prefix": name} | manager}]}
         ],
@@ -282,7 +281,7 @@ def _route_configuration(routes: Routes) -> Json:
             {
                 "name": VIRTUAL_HOST,
                 "domains": ["*"],
-                "request_body_buffer_limit": BODY_LIMIT_BYTES,
+                "request_body_buffer_limit": ROUTER_BODY_LIMIT_BYTES,
                 "routes": [*(_prediction(routes, path) for path in prediction_paths(routes.name)), _anything(routes)],
             }
         ],

@@ -9,7 +9,8 @@ import zlib
 
 from starlette.requests import Request
 
-BODY_LIMIT_BYTES = 8 * 1024 * 1024
+from bucle.contracts.limits import BODY_LIMIT_BYTES
+
 SENT_LIMIT_BYTES = 8 * BODY_LIMIT_BYTES
 """Who sends more than this is cut off in the middle of it."""
 GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
