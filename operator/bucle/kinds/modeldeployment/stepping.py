@@ -12,15 +12,7 @@ from datetime import datetime, timedelta
 from bucle.contracts.result import Failure
 from bucle.engine.reads import Known
 from bucle.kinds.modeldeployment.aborting import condemn
-from bucle.kinds.modeldeployment.gates.evaluation import (
-    Decision,
-    StepVerdict,
-    evaluate_gates,
-    first_failed,
-    gate_inputs,
-    judge,
-    remembered,
-)
+from bucle.kinds.modeldeployment.gates.evaluation import evaluate_gates, first_failed, gate_inputs, remembered
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.quality import realised
 from bucle.kinds.modeldeployment.registry import champion_since, with_promotion
@@ -34,6 +26,7 @@ from bucle.kinds.modeldeployment.state import (
     Wait,
     WaitFor,
 )
+from bucle.kinds.modeldeployment.steps.decision import Decision, StepVerdict, judge
 from bucle.kinds.modeldeployment.steps.table import step_at
 from bucle.kinds.modeldeployment.takeover import dead_for_good, take_over
 from bucle.kinds.modeldeployment.traffic.counters import with_step_base
