@@ -1,4 +1,4 @@
-"""How a table is described to a pod: columns, target, expectations, splits. Mirrors the Dataset's spec field by field."""
+"""How a table is described to a pod: columns, target, splits, labels. Mirrors the spec field by field."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ ColumnType = Literal["Integer", "Number", "Boolean", "Category", "Text", "Timest
 Role = Literal["Feature", "Id", "Time", "Group", "Weight"]
 Nullable = Literal["Never", "Allowed"]
 Unknown = Literal["Error", "AsNull"]
-Dimension = Literal["Accuracy", "Completeness", "Consistency", "Timeliness"]
-Severity = Literal["Error", "Warning"]
 Unit = Literal["Hour", "Day", "Week"]
 HORIZON_SECONDS = 7 * 24 * 3600
 Task = Literal["Binary", "MultiClass", "Regression"]
@@ -44,38 +42,6 @@ class TableSchema(Document):
 
     def with_role(self, role: Role) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.role == role)
-
-
-class Range(Document):
-    column: str
-    minimum: DecimalText | None = None
-    maximum: DecimalText | None = None
-
-
-class Nulls(Document):
-    column: str
-    max_percent: int
-
-
-class Unique(Document):
-    columns: tuple[str, ...]
-
-
-class Allowed(Document):
-    column: str
-    values: tuple[str, ...]
-
-
-class Expectation(Document):
-    """Exactly one of range, nulls, unique, allowed."""
-
-    name: str
-    dimension: Dimension
-    severity: Severity = "Error"
-    range: Range | None = None
-    nulls: Nulls | None = None
-    unique: Unique | None = None
-    allowed: Allowed | None = None
 
 
 class GroupBy(Document):

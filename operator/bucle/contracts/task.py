@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from bucle.contracts.base import Document
+from bucle.contracts.expectations import Expectation
 from bucle.contracts.table import (
     Deduplicate,
-    Expectation,
     GroupBy,
     Labels,
     Splits,

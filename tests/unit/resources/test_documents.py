@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tests.support.rules.objects import REMOVED, valid
 from tests.support.rules.rule_case import FREE_ALIAS, TIME_LIMIT
 
-from bucle.contracts import table
+from bucle.contracts import expectations, table
 from bucle.resources import KINDS, Dataset, Experiment, InvalidResource, ModelDeployment, parse, to_dict
 from bucle.resources import dataset as dataset_types
 from bucle.resources.base import GroupBy, Model
@@ -140,7 +140,7 @@ def test_a_dump_leaves_out_what_is_absent_and_keeps_empty_members_of_unions() ->
     [
         (dataset_types.TableColumn, table.Column),
         (dataset_types.Target, table.Target),
-        (dataset_types.Expectation, table.Expectation),
+        (dataset_types.Expectation, expectations.Expectation),
         (dataset_types.Splits, table.Splits),
         (dataset_types.Deduplicate, table.Deduplicate),
         (GroupBy, table.GroupBy),

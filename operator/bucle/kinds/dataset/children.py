@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from bucle.contracts import names
 from bucle.contracts.canonical import digest, short_hash
 from bucle.contracts.capture import SETTLED
-from bucle.contracts.table import Deduplicate, Expectation, Splits, TableSchema
+from bucle.contracts.expectations import Expectation
+from bucle.contracts.table import Deduplicate, Splits, TableSchema
 from bucle.contracts.task import DatasetSource, DataTask, FeedbackSource, SourceItem, UriSource
 from bucle.engine.plan import Child
 from bucle.engine.status import timestamp

@@ -26,7 +26,7 @@ from bucle.podkit.frames import exact_frame, wanted_columns
 from bucle.podkit.program import OTHER_REASONS, ProgramError, bad_configuration
 from bucle.podkit.splits import split_codes, split_values
 from bucle.podkit.versions import read_manifest
-from bucle.pods.data.checks import Checked, check, implied
+from bucle.pods.data.expectations import Checked, check, implied
 from bucle.pods.data.feedback import MOST_REASONS
 from bucle.pods.data.fitness import hard_to_learn, require_usable_splits
 from bucle.pods.data.sources import read_sources, with_target

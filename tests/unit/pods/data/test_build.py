@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from tests.support.builders.data_pods import START, TABLE, refused, rows, stored, task
 
+from bucle.contracts.expectations import Expectation, Unique
 from bucle.contracts.manifest import SPLITS
-from bucle.contracts.table import Deduplicate, Expectation, TableSchema, Unique
+from bucle.contracts.table import Deduplicate, TableSchema
 from bucle.podkit.program import ProgramError
 from bucle.pods.data.build import build, deduplicated
-from bucle.pods.data.checks import check
+from bucle.pods.data.expectations import check
 
 OPERATOR = Path(__file__).parents[4] / "operator"
 
@@ -143,8 +144,8 @@ def peak_of_check(*, failing: bool) -> int:
     program = f"""
 import resource
 import pyarrow as pa
-from bucle.contracts.table import Expectation, Nulls, Range, Unique
-from bucle.pods.data.checks import check
+from bucle.contracts.expectations import Expectation, Nulls, Range, Unique
+from bucle.pods.data.expectations import check
 count = 400_000
 table = pa.table({{"n": [i % 1000 for i in range(count)], "t": [f"text {{i % 977}}" for i in range(count)]}})
 high = "10" if {failing} else "1000"

@@ -16,9 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bucle.contracts.base import decimal_text
+from bucle.contracts.expectations import Allowed, Expectation, Nulls, Range, Unique
 from bucle.contracts.result import FailedExpectation
 from bucle.contracts.row_rules import category_text
-from bucle.contracts.table import Allowed, Expectation, Nulls, Range, TableSchema, Unique
+from bucle.contracts.table import TableSchema
 from bucle.podkit.frames import exact_frame
 from bucle.podkit.program import bad_configuration
 
