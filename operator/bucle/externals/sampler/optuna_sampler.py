@@ -14,7 +14,8 @@ from typing import Any
 
 from bucle.contracts.base import decimal_text
 from bucle.engine.reads import Known, Observation, Source, Unavailable
-from bucle.externals.sampler.values import Algorithm, Dimension, IntDimension, Pairs, Past, Suggest, Suggestion
+from bucle.externals.sampler.algorithms import ALGORITHMS, Algorithm
+from bucle.externals.sampler.values import Dimension, IntDimension, Pairs, Past, Suggest, Suggestion
 from bucle.externals.slow_answers import Kept
 
 SIGNIFICANT_DIGITS = 12
@@ -65,34 +66,18 @@ def _one(request: Suggest, index: int, known: list[Past]) -> Pairs:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampling = ALGORITHMS[request.algorithm.name]
     distributions = {dimension.name: _distribution(dimension) for dimension in request.space}
     study = optuna.create_study(
         storage=optuna.storages.InMemoryStorage(),
-        sampler=_sampler(request.algorithm, index),
+        sampler=sampling.sampler(optuna.samplers, request.algorithm, seed_of(request.algorithm, index)),
         direction=request.direction.lower(),
     )
-    if request.algorithm.name == "tpe":
+    if sampling.learns:
         for past in known:
             study.add_trial(_past_trial(request.space, distributions, past))
     trial = study.ask(distributions)
     return tuple((dimension.name, _text(dimension, trial.params[dimension.name])) for dimension in request.space)
-
-
-def _sampler(algorithm: Algorithm, index: int) -> Any:
-    """Every option is written out: Optuna's defaults change between releases, and with them the search."""
-    import optuna
-
-    seed = seed_of(algorithm, index)
-    if algorithm.name == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(
-        n_startup_trials=algorithm.startup,
-        n_ei_candidates=24,
-        seed=seed,
-        multivariate=True,
-        group=False,
-        constant_liar=True,
-    )
 
 
 def _past_trial(space: tuple[Dimension, ...], distributions: Mapping[str, Any], past: Past) -> Any:

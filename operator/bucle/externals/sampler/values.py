@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from bucle.externals.sampler.algorithms import Algorithm
+
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Parameter values as text, in the order of the space."""
 
@@ -40,15 +42,6 @@ class Past:
     params: Pairs
     value: float | None = None
     open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Algorithm:
-    """`startup`: how many trials TPE draws at random before it models anything; random search ignores it."""
-
-    name: Literal["tpe", "random"]
-    seed: int
-    startup: int = 10
 
 
 @dataclass(frozen=True, slots=True)

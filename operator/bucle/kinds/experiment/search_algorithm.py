@@ -1,12 +1,11 @@
 """Which algorithm a search uses, as a person wrote it and as the sampler takes it. Pure.
 
-Another one is a field of `resources.experiment.Search`, a name in `externals.sampler.values`, a sampler beside the others in
-`externals.sampler.optuna_sampler`, and a line here.
+Another one is a field of `resources.experiment.Search`, a line of the table in `externals.sampler.algorithms`, and a line here.
 """
 
 from __future__ import annotations
 
-from bucle.externals.sampler.values import Algorithm
+from bucle.externals.sampler.algorithms import Algorithm
 from bucle.resources.experiment import Search
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from bucle.engine.reads import Known, Source, Unavailable
 from bucle.engine.sources import observe
+from bucle.externals.sampler.algorithms import Algorithm
 from bucle.externals.sampler.optuna_sampler import OptunaSampler
-from bucle.externals.sampler.values import Algorithm, Suggest, Suggestion
+from bucle.externals.sampler.values import Suggest, Suggestion
 from bucle.externals.slow_answers import Kept
 
 QUESTION = Suggest((), Algorithm("tpe", 1), "Minimize", (7,))

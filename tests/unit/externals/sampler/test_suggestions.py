@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bucle.engine.reads import Known, Unavailable
+from bucle.externals.sampler.algorithms import Algorithm
 from bucle.externals.sampler.optuna_sampler import OptunaSampler, seed_of, suggest
-from bucle.externals.sampler.values import Algorithm, FloatDimension, IntDimension, Past, Suggest
+from bucle.externals.sampler.values import FloatDimension, IntDimension, Past, Suggest
 
 RATE = FloatDimension("estimator__learning_rate", 0.02, 0.3, log=True)
 LEAVES = IntDimension("estimator__max_leaf_nodes", 15, 127)
@@ -44,6 +45,7 @@ def test_the_order_of_history_does_not_matter(history: list[Past]) -> None:
 
 def test_a_new_process_suggests_the_same() -> None:
     program = (
+        "from bucle.externals.sampler.algorithms import Algorithm\n"
         "from bucle.externals.sampler.values import *\n"
         "from bucle.externals.sampler.optuna_sampler import suggest\n"
         f"print(suggest({request()!r}))"

@@ -9,7 +9,7 @@ import pytest
 from tests.support.builders.experiment_states import INPUTS, NOW, experiment
 from tests.support.worlds.simulation import PLATFORM
 
-from bucle.externals.sampler.values import Algorithm
+from bucle.externals.sampler.algorithms import Algorithm
 from bucle.kinds.experiment.identity import final_key, model_name, pinned, spec_hash, trial_key
 from bucle.kinds.experiment.search_algorithm import search_algorithm
 from bucle.kinds.experiment.search_space import space

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bucle.externals.sampler.values import Algorithm
+from bucle.externals.sampler.algorithms import Algorithm
 from bucle.kinds.experiment.search_algorithm import search_algorithm
 from bucle.resources.experiment import Search
 
