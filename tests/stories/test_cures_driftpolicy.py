@@ -24,7 +24,7 @@ from tests.support.worlds.drift import (
 )
 from tests.support.worlds.training import failure
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.engine.objects import JOB, JsonObject
 from bucle.engine.status import timestamp
@@ -107,7 +107,9 @@ async def test_a_version_without_that_reference_is_watched_by_another_metric_or_
     else:
         told = canonical_json(REFERENCE | {"metric": "brier"})
         world.registry.add(
-            MODEL, "s3://bucle/mlflow/m2", {names.TAG_REFERENCE: told, names.TAG_MODEL_DIGEST: "sha256:m2"}
+            MODEL,
+            "s3://bucle/mlflow/m2",
+            {registry_tags.TAG_REFERENCE: told, registry_tags.TAG_MODEL_DIGEST: "sha256:m2"},
         )
         world.serve(2)
     await watches(world)

@@ -25,7 +25,7 @@ from tests.support.worlds.serving_cures import (
     until_told,
 )
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.result import Failure
 from bucle.engine.objects import DEPLOYMENT, POD, JsonObject
 from bucle.resources.addresses import MODEL_DEPLOYMENT
@@ -116,8 +116,8 @@ async def test_a_condemned_candidate_is_followed_by_the_next_version(reason: str
 async def test_a_version_of_another_question_is_served_elsewhere_or_followed(reason: str, how: str) -> None:
     world = scene()
     one = await served(world)
-    world.registry.tag(REGISTERED, one, names.TAG_QUESTION, "v2:binary")
-    world.point("challenger", world.register(ONE, {names.TAG_QUESTION: "v2:three"}))
+    world.registry.tag(REGISTERED, one, registry_tags.TAG_QUESTION, "v2:binary")
+    world.point("challenger", world.register(ONE, {registry_tags.TAG_QUESTION: "v2:three"}))
     assert truth(world, "Ready") == "True" and await until_told(world, reason, "CandidateRejected")
     if how == "the same question":
         await ready(world, newer(world))

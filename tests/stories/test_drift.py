@@ -17,7 +17,7 @@ from tests.support.worlds.drift import (
     reason,
 )
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
@@ -62,8 +62,8 @@ async def test_two_breached_windows_of_three_make_a_new_model_and_its_arrival_cl
 
     world.experiment_says(name, ("Registered", "True", "Registered"), ("Succeeded", "True", "Succeeded"), version=2)
     told = {
-        names.TAG_MODEL_DIGEST: "sha256:m2",
-        names.TAG_REFERENCE: canonical_json(REFERENCE | {"value": "0.4"}),
+        registry_tags.TAG_MODEL_DIGEST: "sha256:m2",
+        registry_tags.TAG_REFERENCE: canonical_json(REFERENCE | {"value": "0.4"}),
     }
     world.registry.add(MODEL, "s3://bucle/mlflow/m2", told)
     await world.sim.pass_time(timedelta(minutes=5))
@@ -195,8 +195,8 @@ async def test_a_version_without_a_reference_of_that_metric_waits() -> None:
     world = DriftWorld()
     world.registry.versions.clear()
     told = {
-        names.TAG_MODEL_DIGEST: "sha256:m1",
-        names.TAG_REFERENCE: canonical_json(REFERENCE | {"metric": "brier"}),
+        registry_tags.TAG_MODEL_DIGEST: "sha256:m1",
+        registry_tags.TAG_REFERENCE: canonical_json(REFERENCE | {"metric": "brier"}),
     }
     world.registry.add(MODEL, "s3://bucle/mlflow/m1", told)
     world.rows = 9999

@@ -22,7 +22,7 @@ from tests.support.worlds.drift import (
 )
 from tests.support.worlds.simulation import NAMESPACE
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import Failure, Result
 from bucle.engine.kube import Unavailable
@@ -143,9 +143,9 @@ async def test_a_registry_that_is_down_keeps_reference_and_windows() -> None:
     world = DriftWorld()
     world.registry.versions.clear()
     told = {
-        names.TAG_MODEL_DIGEST: "sha256:m1",
-        names.owned_tag(names.TAG_PROMOTED_AT, NAMESPACE, "flights"): "2025-12-01T00:00:00Z",
-        names.TAG_REFERENCE: canonical_json(REFERENCE),
+        registry_tags.TAG_MODEL_DIGEST: "sha256:m1",
+        registry_tags.owned_tag(registry_tags.TAG_PROMOTED_AT, NAMESPACE, "flights"): "2025-12-01T00:00:00Z",
+        registry_tags.TAG_REFERENCE: canonical_json(REFERENCE),
     }
     world.registry.add(MODEL, "s3://bucle/mlflow/m1", told)
     await world.window("0.51")
@@ -275,8 +275,8 @@ async def test_a_version_number_that_another_model_has_by_now_lends_its_referenc
     world = DriftWorld(rows=ROWS)
     await world.sim.settle()
     assert world.status["reference"]["value"] == "0.5"
-    stranger = dict(world.registry.versions[MODEL, 1].tags) | {names.TAG_MODEL_DIGEST: "sha256:stranger"}
-    stranger[names.TAG_REFERENCE] = canonical_json({**REFERENCE, "value": "9.0"})
+    stranger = dict(world.registry.versions[MODEL, 1].tags) | {registry_tags.TAG_MODEL_DIGEST: "sha256:stranger"}
+    stranger[registry_tags.TAG_REFERENCE] = canonical_json({**REFERENCE, "value": "9.0"})
     world.registry.versions[MODEL, 1] = replace(world.registry.versions[MODEL, 1], tags=pairs(stranger))
     await world.sim.pass_time(timedelta(hours=2))
     assert world.status["reference"].get("value") != "9.0"

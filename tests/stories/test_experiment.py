@@ -24,7 +24,7 @@ from tests.support.worlds.training import (
     with_version,
 )
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.result import ChampionResult, Result, TrialResult
 from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import DATASET, EXPERIMENT
@@ -66,9 +66,9 @@ async def test_the_whole_story_ends_with_a_registered_challenger() -> None:
     }
     assert registry.aliases[MODEL, "challenger"] == 1
     tags = registry.tags(MODEL, 1)
-    assert tags[names.TAG_DATASET_DIGEST] == DIGEST
-    assert tags[names.TAG_MODEL_DIGEST] == MODEL_DIGEST
-    assert '"groups":40' in tags[names.TAG_REFERENCE]
+    assert tags[registry_tags.TAG_DATASET_DIGEST] == DIGEST
+    assert tags[registry_tags.TAG_MODEL_DIGEST] == MODEL_DIGEST
+    assert '"groups":40' in tags[registry_tags.TAG_REFERENCE]
 
 
 async def test_the_reference_of_a_model_has_the_name_of_what_was_measured() -> None:
@@ -87,8 +87,8 @@ async def test_the_reference_of_a_model_has_the_name_of_what_was_measured() -> N
     await sim.pass_time(timedelta(minutes=2))
     final = sim.status(EXPERIMENT, "late")["final"]
     assert (final["outOfFoldMetric"], final["outOfFold"]) == ("log_loss", "0.61")
-    assert json.loads(registry.tags(MODEL, 1)[names.TAG_REFERENCE])["metric"] == "log_loss"
-    assert registry.tags(MODEL, 1)[names.TAG_QUESTION] == "sha256:" + "9" * 64
+    assert json.loads(registry.tags(MODEL, 1)[registry_tags.TAG_REFERENCE])["metric"] == "log_loss"
+    assert registry.tags(MODEL, 1)[registry_tags.TAG_QUESTION] == "sha256:" + "9" * 64
 
 
 def ranked_trial() -> Result:
@@ -105,7 +105,7 @@ async def test_every_trial_and_the_final_fit_have_a_closed_run() -> None:
         *((f"t{index}", "FINISHED") for index in range(4)),
     ]
     final = next(run for run in runs if run.name == "final")
-    assert final.tag(names.TAG_OUTCOME) == "Registered"
+    assert final.tag(registry_tags.TAG_OUTCOME) == "Registered"
     assert sim.status(EXPERIMENT, "late")["final"]["runId"] == final.run_id
     assert all(row["runId"] for row in rows(sim))
 
@@ -171,7 +171,7 @@ async def test_the_champion_is_only_replaced_by_a_better_one(compared: ChampionR
     assert said(sim)["Registered"] == ("True/Registered" if reason == "Registered" else f"False/{reason}")
     assert len(registry.versions) == (2 if reason == "Registered" else 1)
     final = next(run for run in registry.runs["ml/late"] if run.name == "final")
-    assert final.tag(names.TAG_OUTCOME) == reason
+    assert final.tag(registry_tags.TAG_OUTCOME) == reason
 
 
 async def test_the_final_fit_is_told_what_the_champion_is_and_learned_from() -> None:

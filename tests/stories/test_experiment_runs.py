@@ -21,7 +21,7 @@ from tests.support.worlds.training import (
     with_version,
 )
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.result import Result
 from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import DATASET, EXPERIMENT
@@ -139,7 +139,7 @@ async def test_the_reference_of_a_model_stands_under_the_name_of_the_metric_that
             sim.finish_job(job["metadata"]["name"], result)
         await sim.pass_time(timedelta(seconds=15))
     await sim.pass_time(timedelta(minutes=1))
-    reference = json.loads(registry.tags(MODEL, 1)[names.TAG_REFERENCE])
+    reference = json.loads(registry.tags(MODEL, 1)[registry_tags.TAG_REFERENCE])
     assert (reference["metric"], reference["value"]) == ("log_loss", "0.61")
 
 

@@ -10,7 +10,7 @@ from tests.support.worlds.rollout import REGISTERED, Model
 from tests.support.worlds.serving import HOURS, MINUTES, message, reason, serving_one, truth, world_of
 from tests.support.worlds.training import LATE, changed
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import digest as digest_of
 from bucle.externals.registry.values import CloseRun, EnsureRun, RegisterVersion, SetAlias, TagVersion
 from bucle.resources.addresses import EXPERIMENT
@@ -108,13 +108,13 @@ async def test_a_model_that_gets_our_number_between_look_and_write_is_never_call
 
     def made_again() -> None:
         del world.registry.versions[REGISTERED, two]
-        stranger = {names.TAG_MODEL_DIGEST: digest_of("a stranger")}
+        stranger = {registry_tags.TAG_MODEL_DIGEST: digest_of("a stranger")}
         assert world.registry.add(REGISTERED, "s3://elsewhere", stranger) == two
 
     world.registry.meanwhile.append(made_again)
     await world.sim.until(lambda: reason(world, "AliasInPlace") == "ModelNotRegistered", MINUTES)
     assert world.registry.aliases[REGISTERED, "champion"] == one
-    assert not any(key.startswith(names.TAG_PROMOTED_AT) for key in world.registry.tags(REGISTERED, two))
+    assert not any(key.startswith(registry_tags.TAG_PROMOTED_AT) for key in world.registry.tags(REGISTERED, two))
     three = world.registry.add(REGISTERED, ours.source, dict(ours.tags))
     await world.sim.until(lambda: world.registry.aliases[REGISTERED, "champion"] == three, MINUTES)
 

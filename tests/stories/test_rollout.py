@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.support.worlds.rollout import NAME, REGISTERED, Model, RolloutWorld, owned
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.result import Failure
 from bucle.engine.objects import DEPLOYMENT, JsonObject
 from bucle.resources.addresses import MODEL_DEPLOYMENT, Resource
@@ -37,7 +37,7 @@ async def test_the_first_version_gets_everything_at_once_and_becomes_champion() 
     world = RolloutWorld()
     one = await serving_one(world)
     assert world.registry.aliases[REGISTERED, "champion"] == one
-    assert owned(names.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, one)
+    assert owned(registry_tags.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, one)
     assert (truth(world, "Ready"), reason(world)) == ("True", "Serving")
     assert truth(world, "Available") == "True"
     assert world.status["history"][0]["outcome"] == "Promoted"
@@ -57,7 +57,7 @@ async def test_a_good_version_goes_through_shadow_weights_and_soak_and_becomes_c
     assert world.registry.aliases[REGISTERED, "champion"] == one, "the alias waits for the soak"
     await world.sim.until(world.serves(two), HOURS)
     assert world.registry.aliases[REGISTERED, "champion"] == two
-    reference = json.loads(world.registry.tags(REGISTERED, two)[owned(names.TAG_PROMOTION_REFERENCE)])
+    reference = json.loads(world.registry.tags(REGISTERED, two)[owned(registry_tags.TAG_PROMOTION_REFERENCE)])
     assert reference["metric"] == "log_loss" and float(reference["value"]) == pytest.approx(0.43, abs=0.02)
     shares = [weights.get(first) for weights in world.history if first in weights]
     assert [s for i, s in enumerate(shares) if i == 0 or s != shares[i - 1]] == [100, 90, 50]
@@ -89,7 +89,7 @@ async def test_a_bad_version_is_condemned_in_the_shadow_and_no_caller_ever_meets
     await world.sim.until(lambda: truth(world, "CandidateRejected") == "True" and world.serves(one)(), HOURS)
     assert (truth(world, "Ready"), reason(world)) == ("True", "CandidateRejected")
     assert all(len(weights) <= 1 for weights in world.history)
-    refused = json.loads(world.registry.tags(REGISTERED, two)[owned(names.TAG_REJECTED)])
+    refused = json.loads(world.registry.tags(REGISTERED, two)[owned(registry_tags.TAG_REJECTED)])
     assert refused["reason"] == "GateNotPassed"
     await world.sim.pass_time(timedelta(hours=2))
     assert len(world.status["history"]) == 2, "it is not tried again"

@@ -18,7 +18,7 @@ from tests.support.worlds.serving import (
     world_of,
 )
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import digest as digest_of
 
 
@@ -33,7 +33,7 @@ def foreign(world: RolloutWorld) -> int:
     """A model that nobody loaded, registered under the number that ours had."""
     digest = digest_of("another model")
     world.models[digest] = Model()
-    return world.registry.add(REGISTERED, "s3://bucle/mlflow/other", {names.TAG_MODEL_DIGEST: digest})
+    return world.registry.add(REGISTERED, "s3://bucle/mlflow/other", {registry_tags.TAG_MODEL_DIGEST: digest})
 
 
 async def test_a_restored_registry_gives_our_number_to_another_model_which_never_becomes_champion() -> None:
@@ -47,7 +47,7 @@ async def test_a_restored_registry_gives_our_number_to_another_model_which_never
     await world.sim.until(lambda: "rollout" not in world.status, timedelta(minutes=10))
     await world.sim.pass_time(timedelta(minutes=5))
     assert world.registry.aliases[REGISTERED, "champion"] == one
-    assert not any(key.startswith(names.TAG_PROMOTED_AT) for key in world.registry.tags(REGISTERED, two))
+    assert not any(key.startswith(registry_tags.TAG_PROMOTED_AT) for key in world.registry.tags(REGISTERED, two))
     assert reason(world, "AliasInPlace") == "ModelNotRegistered" and "no version with that digest" in message(
         world, "AliasInPlace"
     )
@@ -65,7 +65,7 @@ async def test_a_lost_version_that_is_registered_again_gets_its_alias_under_its_
     await world.sim.until(lambda: reason(world, "AliasInPlace") == "ModelNotRegistered", timedelta(minutes=10))
     three = world.registry.add(REGISTERED, ours.source, dict(ours.tags))
     await world.sim.until(lambda: world.registry.aliases[REGISTERED, "champion"] == three, MINUTES)
-    assert owned(names.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, three)
+    assert owned(registry_tags.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, three)
 
 
 async def test_a_promotion_that_the_registry_cannot_be_told_keeps_nobody_from_pinning_the_former_version() -> None:
@@ -122,18 +122,18 @@ async def test_two_deployments_keep_their_facts_about_one_version_side_by_side()
     before = len(world.registry.effects)
     await world.sim.pass_time(timedelta(minutes=10))
     assert len(world.registry.effects) == before, "nobody overwrites the other"
-    assert owned(names.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, one)
+    assert owned(registry_tags.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, one)
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        (names.TAG_MODEL_DIGEST, "latest"),
-        (names.TAG_MODEL_DIGEST, "sha256:" + "x" * 64),
-        (owned(names.TAG_REJECTED), "[" * 2000),
-        (owned(names.TAG_REJECTED), '{"planHash": 1, "attempt": true}'),
-        (owned(names.TAG_PROMOTED_AT), "yesterday"),
-        (owned(names.TAG_PROMOTED_AT), "2025-01-01T00:00:00"),
+        (registry_tags.TAG_MODEL_DIGEST, "latest"),
+        (registry_tags.TAG_MODEL_DIGEST, "sha256:" + "x" * 64),
+        (owned(registry_tags.TAG_REJECTED), "[" * 2000),
+        (owned(registry_tags.TAG_REJECTED), '{"planHash": 1, "attempt": true}'),
+        (owned(registry_tags.TAG_PROMOTED_AT), "yesterday"),
+        (owned(registry_tags.TAG_PROMOTED_AT), "2025-01-01T00:00:00"),
     ],
 )
 async def test_a_tag_written_by_hand_makes_no_object_invalid(key: str, value: str) -> None:

@@ -9,7 +9,7 @@ from tests.support.worlds.rollout import NAME, REGISTERED, Model, RolloutWorld
 from tests.support.worlds.serving import HOURS, MINUTES, SOAK, STEPS, message, reason, serving_one, truth, world_of
 from tests.support.worlds.simulation import NAMESPACE
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.result import Failure
 from bucle.engine.objects import POD
 
@@ -19,7 +19,7 @@ SHADOWED = [{"shadow": {**STEPS[0]["shadow"], "gates": ["errors", "quality"]}}, 
 
 
 def answering(world: RolloutWorld, version: int, question: str) -> None:
-    world.registry.tag(REGISTERED, version, names.TAG_QUESTION, question)
+    world.registry.tag(REGISTERED, version, registry_tags.TAG_QUESTION, question)
 
 
 async def serving_binary(world: RolloutWorld, **rollout: object) -> int:
@@ -29,7 +29,7 @@ async def serving_binary(world: RolloutWorld, **rollout: object) -> int:
 
 
 async def refused_by_tag(world: RolloutWorld, one: int) -> int:
-    two = world.register(Model(), {names.TAG_QUESTION: THREE})
+    two = world.register(Model(), {registry_tags.TAG_QUESTION: THREE})
     world.point("challenger", two)
     await world.sim.until(lambda: truth(world, "CandidateRejected") == "True", MINUTES)
     await world.sim.pass_time(MINUTES)
@@ -50,7 +50,7 @@ async def test_a_version_of_another_question_gets_no_pod_no_copy_and_no_caller()
 async def test_the_refusal_of_another_question_is_left_by_another_version() -> None:
     world = world_of()
     await refused_by_tag(world, await serving_binary(world))
-    three = world.register(Model(loss=-0.07), {names.TAG_QUESTION: BINARY})
+    three = world.register(Model(loss=-0.07), {registry_tags.TAG_QUESTION: BINARY})
     world.point("challenger", three)
     await world.sim.until(world.serves(three), HOURS)
     assert truth(world, "CandidateRejected") == "False"
@@ -59,7 +59,7 @@ async def test_the_refusal_of_another_question_is_left_by_another_version() -> N
 async def test_a_pinned_version_of_another_question_is_stalled_and_left_by_an_edit() -> None:
     world = world_of()
     one = await serving_binary(world)
-    two = world.register(Model(), {names.TAG_QUESTION: THREE})
+    two = world.register(Model(), {registry_tags.TAG_QUESTION: THREE})
     world.edit_spec(lambda spec: spec.update(model={"registered": {"name": NAME, "version": two}}))
     await world.sim.until(lambda: reason(world, "Stalled") == "RolledBack", MINUTES)
     assert "ModelDeployment of its own" in message(world, "Stalled")
@@ -71,7 +71,7 @@ async def test_a_pinned_version_of_another_question_is_stalled_and_left_by_an_ed
 async def test_a_version_of_an_older_release_goes_through_its_steps_as_before(tag: str) -> None:
     world = world_of()
     await serving_binary(world)
-    two = world.register(Model(loss=-0.07), {names.TAG_QUESTION: tag} if tag else {})
+    two = world.register(Model(loss=-0.07), {registry_tags.TAG_QUESTION: tag} if tag else {})
     world.point("challenger", two)
     await world.sim.until(world.serves(two), HOURS)
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support.worlds.rollout import NAME, REGISTERED, Model, RolloutWorld, owned
 from tests.support.worlds.simulation import NAMESPACE
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.result import Failure
 from bucle.engine.objects import CONFIG_MAP, POD, JsonObject
 from bucle.resources.addresses import MODEL_DEPLOYMENT
@@ -162,7 +162,7 @@ async def test_an_abort_needs_neither_registry_nor_judge() -> None:
     world.registry.down = None
     await world.sim.pass_time(timedelta(minutes=10))
     assert world.serves(one)() and rejected(world), "it is not tried again when the registry is back"
-    assert owned(names.TAG_REJECTED) in world.registry.tags(REGISTERED, 2)
+    assert owned(registry_tags.TAG_REJECTED) in world.registry.tags(REGISTERED, 2)
 
 
 async def test_a_promotion_restarts_no_pod() -> None:
@@ -361,13 +361,13 @@ async def test_a_champion_that_cannot_be_loaded_any_more_is_tried_once() -> None
 async def test_a_rebuilt_cluster_does_not_promote_its_champion_a_second_time() -> None:
     world = world_of()
     then = "2025-01-01T00:00:00Z"
-    one = world.register(tags={owned(names.TAG_PROMOTED_AT): then})
+    one = world.register(tags={owned(registry_tags.TAG_PROMOTED_AT): then})
     world.point("champion", one)
     world.point("challenger", one)
     world.sim.create(world.manifest(steps=STEPS, soak=SOAK))
     await world.sim.until(world.serves(one), HOURS)
     assert world.status["stable"]["since"] == then
-    assert world.registry.tags(REGISTERED, one)[owned(names.TAG_PROMOTED_AT)] == then
+    assert world.registry.tags(REGISTERED, one)[owned(registry_tags.TAG_PROMOTED_AT)] == then
 
 
 async def test_an_alias_that_was_there_before_does_not_hide_a_promotion_that_was_not_told() -> None:
@@ -379,5 +379,5 @@ async def test_an_alias_that_was_there_before_does_not_hide_a_promotion_that_was
     world.point("champion", two)
     world.registry.fails_next = 2
     await world.sim.until(world.serves(two), HOURS)
-    assert owned(names.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, two)
+    assert owned(registry_tags.TAG_PROMOTED_AT) in world.registry.tags(REGISTERED, two)
     assert world.status["history"][1]["model"]["version"] == one

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bucle.contracts.names import TAG_KEY, TAG_MODEL_DIGEST, TAG_OUTCOME, TAG_OWNER
+from bucle.contracts.registry_tags import TAG_KEY, TAG_MODEL_DIGEST, TAG_OUTCOME, TAG_OWNER
 from bucle.engine.plan import EffectFailed, EffectRefused
 from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.externals.registry.client import MlflowClient

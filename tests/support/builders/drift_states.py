@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from tests.support.worlds import drift
 from tests.support.worlds.simulation import PLATFORM
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.engine.objects import JsonObject
 from bucle.engine.reads import Known
@@ -61,9 +61,9 @@ PAST = PastRetrain("drift-0", RetrainOutcome.REFUSED, "NotBetter", THEN, LATER, 
 # --- a world in which nothing keeps a retrain back -----------------------------------------------------------------
 
 TAGS = {
-    names.TAG_DATASET_NAME: "flights-base",
-    names.TAG_DATASET_DIGEST: "sha256:" + "a" * 64,
-    names.TAG_REFERENCE: canonical_json(drift.REFERENCE),
+    registry_tags.TAG_DATASET_NAME: "flights-base",
+    registry_tags.TAG_DATASET_DIGEST: "sha256:" + "a" * 64,
+    registry_tags.TAG_REFERENCE: canonical_json(drift.REFERENCE),
 }
 MODEL_1 = ModelReference(name=drift.MODEL, version=1, uri="s3://bucle/m1", digest="sha256:m1")
 SERVED = Served("rev1", MODEL_1, THEN, TAGS)

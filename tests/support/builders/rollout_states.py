@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.worlds.simulation import PLATFORM
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.result import Failure
 from bucle.engine.reads import Known, Observation, Unavailable
@@ -95,7 +95,7 @@ REFUSED = Refusal(2, facts(2).digest, "rev", "plan", 1, "GateNotPassed", "worse"
 
 
 def known(number: int, version: int | None = None, **tags: str) -> Known[Followed]:
-    return Known(Followed(facts(number, version), {names.TAG_MODEL_DIGEST: facts(number).digest, **tags}), NOW)
+    return Known(Followed(facts(number, version), {registry_tags.TAG_MODEL_DIGEST: facts(number).digest, **tags}), NOW)
 
 
 def ours(*versions: Followed) -> Known[tuple[Followed, ...]]:

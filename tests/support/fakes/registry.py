@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.support.fakes.clock import FakeClock
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.engine.plan import EffectFailed, EffectRefused
 from bucle.engine.reads import Absent, Known, Observation, Unavailable
 from bucle.externals.registry.values import (
@@ -136,14 +136,14 @@ class FakeRegistry:
                 old = self._same(model, version, digest)
                 self.versions[model, version] = replace(old, tags=pairs({**dict(old.tags), key: value}))
             case RegisterVersion(model, source, key, run_id, tags):
-                known = any(m == model and v.tag(names.TAG_KEY) == key for (m, _), v in self.versions.items())
+                known = any(m == model and v.tag(registry_tags.TAG_KEY) == key for (m, _), v in self.versions.items())
                 if not known:
-                    self.add(model, source, {**dict(tags), names.TAG_KEY: key}, run_id)
+                    self.add(model, source, {**dict(tags), registry_tags.TAG_KEY: key}, run_id)
             case EnsureRun(experiment, key, name, tags):
                 runs = self.runs.setdefault(experiment, [])
-                if not any(run.tag(names.TAG_KEY) == key for run in runs):
+                if not any(run.tag(registry_tags.TAG_KEY) == key for run in runs):
                     number = sum(map(len, self.runs.values()))
-                    runs.append(Run(f"run{number}", name, "RUNNING", pairs({**dict(tags), names.TAG_KEY: key})))
+                    runs.append(Run(f"run{number}", name, "RUNNING", pairs({**dict(tags), registry_tags.TAG_KEY: key})))
             case CloseRun(run_id, status, _, _, tags):
                 self.closed.append(effect)
                 self._change_run(run_id, status=status, tags=dict(tags))
@@ -154,7 +154,7 @@ class FakeRegistry:
 
     def _close_open(self, experiment: str, owner: str) -> None:
         for run in tuple(self.runs.get(experiment, ())):
-            if run.open and run.tag(names.TAG_OWNER) == owner:
+            if run.open and run.tag(registry_tags.TAG_OWNER) == owner:
                 self._change_run(run.run_id, tags={}, status="KILLED")
 
     def _same(self, model: str, version: int, digest: str) -> ModelVersion:

@@ -10,7 +10,7 @@ from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.registry import FakeRegistry
 from tests.support.worlds.simulation import NAMESPACE, PLATFORM, Simulation
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import EvaluateResult, Result, WindowResult
 from bucle.engine.objects import JsonObject, controller_uid
@@ -40,10 +40,10 @@ class DriftWorld:
         self.sim = Simulation((driftpolicy.room(PLATFORM),), sources={**self.registry.sources(), WatermarkRead: self})
         self.registry.clock = self.sim.clock
         tags = {
-            names.TAG_MODEL_DIGEST: "sha256:m1",
-            names.TAG_DATASET_NAME: "flights-base",
-            names.TAG_DATASET_DIGEST: "sha256:" + "a" * 64,
-            names.TAG_REFERENCE: canonical_json(REFERENCE),
+            registry_tags.TAG_MODEL_DIGEST: "sha256:m1",
+            registry_tags.TAG_DATASET_NAME: "flights-base",
+            registry_tags.TAG_DATASET_DIGEST: "sha256:" + "a" * 64,
+            registry_tags.TAG_REFERENCE: canonical_json(REFERENCE),
         }
         self.registry.add(MODEL, "s3://bucle/mlflow/m1", tags)
         self.put(DATASET, "flights-base", dataset_spec())

@@ -15,7 +15,7 @@ from tests.support.worlds.training import (
     with_version,
 )
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.result import Result
 from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import EXPERIMENT
@@ -45,9 +45,9 @@ async def played(sim: Simulation, final: Result | None = None, rounds: int = 12)
 
 def champion(registry: FakeRegistry) -> None:
     tags = {
-        names.TAG_MODEL_DIGEST: CHAMPION_DIGEST,
-        names.TAG_DATASET_NAME: "old",
-        names.TAG_DATASET_DIGEST: OTHER_DIGEST,
+        registry_tags.TAG_MODEL_DIGEST: CHAMPION_DIGEST,
+        registry_tags.TAG_DATASET_NAME: "old",
+        registry_tags.TAG_DATASET_DIGEST: OTHER_DIGEST,
     }
     registry.point(MODEL, "champion", registry.add(MODEL, "s3://bucle/mlflow/champion", tags))
 

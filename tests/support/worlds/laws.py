@@ -16,7 +16,7 @@ from tests.support.worlds.rollout import NAME
 from tests.support.worlds.simulation import NAMESPACE
 from tests.support.worlds.training import task_of
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.reasons import REASONS
 from bucle.engine.objects import CONFIG_MAP, JOB, JsonObject, controller_uid
@@ -171,7 +171,7 @@ class Laws:
                 if effect.digest not in self._trusted | self.set_by_hand:
                     self.broke(CHAMPION, f"version {effect.version} was made the champion and was not judged")
         self._told = len(registry.effects)
-        made = Counter((v.run_id, v.tag(names.TAG_KEY)) for v in registry.versions.values() if v.run_id)
+        made = Counter((v.run_id, v.tag(registry_tags.TAG_KEY)) for v in registry.versions.values() if v.run_id)
         self.judged[ONE_VERSION] += len(made)
         for (run, _), times in made.items():
             if times > 1:

@@ -20,7 +20,7 @@ from tests.support.worlds.rollout import NAME, Model, RolloutWorld
 from tests.support.worlds.simulation import PLATFORM
 from tests.support.worlds.training import FLIGHTS, LATE, changed, data_result, final_result, task_of, trial_result
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.result import ChampionResult, EvaluateResult, Failure, Result, WindowResult
@@ -87,9 +87,9 @@ class LoopWorld(RolloutWorld):
     def facts(self) -> dict[str, str]:
         """The tags of a version that an Experiment registered, for one that a person registers."""
         return {
-            names.TAG_DATASET_NAME: "flights",
-            names.TAG_DATASET_DIGEST: digest_of("the table of the beginning"),
-            names.TAG_REFERENCE: canonical_json(REFERENCE),
+            registry_tags.TAG_DATASET_NAME: "flights",
+            registry_tags.TAG_DATASET_DIGEST: digest_of("the table of the beginning"),
+            registry_tags.TAG_REFERENCE: canonical_json(REFERENCE),
         }
 
     def label(self, value: str) -> None:

@@ -23,7 +23,7 @@ from tests.support.fakes.registry import FakeRegistry
 from tests.support.worlds.judge import Judge
 from tests.support.worlds.simulation import NAMESPACE, PLATFORM, Simulation
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import digest as digest_of
 from bucle.contracts.result import Failure, Result
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD, JsonObject, controller_uid, uid_of
@@ -43,7 +43,7 @@ NAME = "flights"
 
 def owned(tag: str) -> str:
     """The key under which this deployment keeps a fact of a version."""
-    return names.owned_tag(tag, NAMESPACE, NAME)
+    return registry_tags.owned_tag(tag, NAMESPACE, NAME)
 
 
 LIMIT_SAMPLES = {"samples": 2000, "minDuration": "1m", "maxDuration": "15m"}
@@ -129,7 +129,7 @@ class RolloutWorld:
         number = len(self.registry.versions) + 1
         digest = digest_of(f"model {number}")
         self.models[digest] = model or Model()
-        told = {names.TAG_MODEL_DIGEST: digest, **(tags or {})}
+        told = {registry_tags.TAG_MODEL_DIGEST: digest, **(tags or {})}
         return self.registry.add(REGISTERED, f"s3://bucle/mlflow/m{number}", told)
 
     def point(self, alias: str, version: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bucle.contracts.names import TAG_KEY, TAG_MODEL_DIGEST, TAG_OWNER
+from bucle.contracts.registry_tags import TAG_KEY, TAG_MODEL_DIGEST, TAG_OWNER
 from bucle.engine.plan import EffectFailed, EffectRefused, Executor
 from bucle.externals.registry.client import MlflowClient, RegistryError
 from bucle.externals.registry.sources import (

@@ -1,7 +1,7 @@
 """What the model registry can be asked and told. Pure values; the client that speaks HTTP lives beside it.
 
 Names follow MLflow: a registered model has numbered versions, aliases point to versions, runs belong to an
-experiment. Facts that must outlive a Kubernetes `status` are tags (`contracts.names.TAG_*`).
+experiment. Facts that must outlive a Kubernetes `status` are tags (`contracts.registry_tags`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bucle.contracts.names import TAG_MODEL_DIGEST
+from bucle.contracts.registry_tags import TAG_MODEL_DIGEST
 from bucle.engine.objects import Ref
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.table import Labels
 from bucle.contracts.task import EvaluateTask, Windows
@@ -79,7 +79,7 @@ def retrain_children(world: World, served: Served, retrain: OpenRetrain) -> tupl
     Nothing is made while the served version's data is not known: a retrain on half of it would look like a worse model.
     """
     template, base, bounds = world.template, world.base, retrain.bounds
-    data, digest = served.tags.get(names.TAG_DATASET_NAME), served.tags.get(names.TAG_DATASET_DIGEST)
+    data, digest = served.tags.get(registry_tags.TAG_DATASET_NAME), served.tags.get(registry_tags.TAG_DATASET_DIGEST)
     policy = world.policy
     if template is None or base is None or bounds is None or data is None or digest is None:
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.kinds.driftpolicy.world import World
 from bucle.resources.dataset import Dataset
 from bucle.resources.modeldeployment import ModelDeployment
@@ -46,7 +46,7 @@ def _data_apart(world: World, deployment: ModelDeployment, base: Dataset) -> str
                 f"capture.drop of ModelDeployment {deployment.metadata.name} leaves out the column {column.name}, "
                 f"which Dataset {base.metadata.name} must have"
             )
-    learnt_from = world.served.tags.get(names.TAG_DATASET_NAME) if world.served else None
+    learnt_from = world.served.tags.get(registry_tags.TAG_DATASET_NAME) if world.served else None
     served = world.data if world.data is not None and world.data.metadata.name == learnt_from else None
     if served is not None and _features(served) != _features(base):
         return (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.capture import SETTLED
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import timestamp
@@ -132,9 +132,9 @@ def _data_unknown(question: Question) -> Answer | None:
     if isinstance(version, Unavailable):
         told = f"the tags of the served version cannot be read: {version.why}"
         return Answer(ActionOutcome.WAITING, "RegistryUnavailable", told)
-    if tags.get(names.TAG_DATASET_NAME) and tags.get(names.TAG_DATASET_DIGEST):
+    if tags.get(registry_tags.TAG_DATASET_NAME) and tags.get(registry_tags.TAG_DATASET_DIGEST):
         return None
-    told = f"the served version has no tag {names.TAG_DATASET_DIGEST}"
+    told = f"the served version has no tag {registry_tags.TAG_DATASET_DIGEST}"
     return Answer(ActionOutcome.WAITING, "WaitingForReference", told)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.result import EvaluateResult, WindowResult
@@ -42,7 +42,7 @@ def _reference(world: World, served: Served) -> wire.DriftReference:
     return wire.DriftReference(
         model=wire.ReferenceModel(name=served.model.name, version=served.model.version),
         digest=served.model.digest,
-        dataset=served.tags.get(names.TAG_DATASET_NAME),
+        dataset=served.tags.get(registry_tags.TAG_DATASET_NAME),
         metric=signal.metric if signal and told else None,
         value=decimal_text(told.value) if told else None,
         standard_error=decimal_text(told.standard_error) if told and told.standard_error is not None else None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.engine.objects import JOB, POD, JsonObject, Ref, controller_uid, object_ref
 from bucle.engine.reads import (
@@ -203,15 +203,15 @@ def _served(
         tags = _of_this(deployment, version.value)
     elif isinstance(version, Unavailable):
         tags = _remembered(policy, stable.model)
-    return Served(stable.revision, stable.model, _moment(tags.get(names.TAG_PROMOTED_AT)) or stable.since, tags)
+    return Served(stable.revision, stable.model, _moment(tags.get(registry_tags.TAG_PROMOTED_AT)) or stable.since, tags)
 
 
 def _of_this(deployment: ModelDeployment | None, version: ModelVersion) -> Mapping[str, str]:
     """The version's tags; of the facts that each ModelDeployment keeps for itself, those of the watched one."""
     tags = dict(version.tags)
-    for tag in (names.TAG_PROMOTED_AT, names.TAG_PROMOTION_REFERENCE):
+    for tag in (registry_tags.TAG_PROMOTED_AT, registry_tags.TAG_PROMOTION_REFERENCE):
         meta = deployment.metadata if deployment else None
-        own = tags.get(names.owned_tag(tag, meta.namespace, meta.name)) if meta else None
+        own = tags.get(registry_tags.owned_tag(tag, meta.namespace, meta.name)) if meta else None
         tags.pop(tag, None)
         if own is not None:
             tags[tag] = own
@@ -224,9 +224,9 @@ def _remembered(policy: DriftPolicy, model: ModelReference) -> Mapping[str, str]
     if told is None or told.digest is None or told.digest != model.digest:
         return {}
     known = {"metric": told.metric, "value": told.value, "standardError": told.standard_error, "groups": told.groups}
-    since = {names.TAG_PROMOTED_AT: timestamp(told.at)} if told.at is not None else {}
-    data = {names.TAG_DATASET_NAME: told.dataset} if told.dataset is not None else {}
-    return since | data | ({names.TAG_REFERENCE: canonical_json(known)} if told.value is not None else {})
+    since = {registry_tags.TAG_PROMOTED_AT: timestamp(told.at)} if told.at is not None else {}
+    data = {registry_tags.TAG_DATASET_NAME: told.dataset} if told.dataset is not None else {}
+    return since | data | ({registry_tags.TAG_REFERENCE: canonical_json(known)} if told.value is not None else {})
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -241,7 +241,7 @@ def reference_of(served: Served, metric: str) -> Measured | None:
 
     One without a standard error (too few groups at the promotion) is passed over: it would count as exact.
     """
-    for tag in (names.TAG_PROMOTION_REFERENCE, names.TAG_REFERENCE):
+    for tag in (registry_tags.TAG_PROMOTION_REFERENCE, registry_tags.TAG_REFERENCE):
         try:
             told = json.loads(served.tags.get(tag) or "{}")
             if told.get("metric") == metric:

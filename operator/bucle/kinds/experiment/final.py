@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.result import FinalResult
 from bucle.engine.reads import Known, Unavailable
 from bucle.externals.registry.values import ModelVersion
@@ -57,15 +57,15 @@ def _to_compare_with(found: ModelVersion | None) -> Comparison:
     cannot be verified, so it is not loaded."""
     if found is None:
         return Comparison(ComparisonState.MISSING)
-    verified = found.tag(names.TAG_MODEL_DIGEST)
+    verified = found.tag(registry_tags.TAG_MODEL_DIGEST)
     return Comparison(ComparisonState.UNDECIDED if verified else ComparisonState.INCOMPATIBLE, found.version)
 
 
 def _champion(platform: Platform, world: World, found: ModelVersion) -> Champion | None:
-    digest, name = found.tag(names.TAG_MODEL_DIGEST), found.tag(names.TAG_DATASET_NAME)
+    digest, name = found.tag(registry_tags.TAG_MODEL_DIGEST), found.tag(registry_tags.TAG_DATASET_NAME)
     if not digest:
         return None
-    version = found.tag(names.TAG_DATASET_DIGEST)
+    version = found.tag(registry_tags.TAG_DATASET_DIGEST)
     location = (
         names.dataset_location(platform.store_uri, world.owner.namespace, name, version) if name and version else None
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.reasons import ends_unregistered
 from bucle.contracts.result import Estimate
@@ -44,7 +44,7 @@ def remembered(world: World, inputs: Inputs) -> tuple[Judged, Inputs] | None:
     if not isinstance(runs, Known):
         return None
     for run in runs.value:
-        outcome = run.tag(names.TAG_OUTCOME)
+        outcome = run.tag(registry_tags.TAG_OUTCOME)
         if outcome is not None and ends_unregistered(outcome):
             state = FinalState.KEPT if outcome == "NotRegistered" else FinalState.REFUSED
             told = f"recorded on MLflow run {run.run_id}"
@@ -70,7 +70,7 @@ def left_open(world: World) -> tuple[Effect, ...]:
 
 
 def _learned_from(world: World, inputs: Inputs, recorded: ModelVersion | Run) -> Inputs:
-    name, digest = recorded.tag(names.TAG_DATASET_NAME), recorded.tag(names.TAG_DATASET_DIGEST)
+    name, digest = recorded.tag(registry_tags.TAG_DATASET_NAME), recorded.tag(registry_tags.TAG_DATASET_DIGEST)
     if not name or not digest or digest == inputs.dataset_digest:
         return inputs
     location = names.dataset_location(world.platform.store_uri, world.owner.namespace, name, digest)
@@ -87,7 +87,7 @@ def _of_version(version: ModelVersion) -> Judged:
 def _estimate_of(version: ModelVersion) -> Estimate | None:
     """The reference that was written when the version was made; none where a hand has changed the tag since."""
     try:
-        return Estimate.model_validate_json(version.tag(names.TAG_REFERENCE) or "{}")
+        return Estimate.model_validate_json(version.tag(registry_tags.TAG_REFERENCE) or "{}")
     except ValueError:
         return None
 
@@ -112,7 +112,7 @@ def seen(world: World, state: State, inputs: Inputs) -> State:
     runs = world.registry.runs
     if not isinstance(runs, Known):
         return state
-    by_key = {run.tag(names.TAG_KEY): run for run in reversed(runs.value)}
+    by_key = {run.tag(registry_tags.TAG_KEY): run for run in reversed(runs.value)}
     rows = tuple(_with_run(row, by_key.get(trial_key(inputs, row.index))) for row in state.trials)
     final = state.final
     if isinstance(final, Judged):
@@ -130,7 +130,7 @@ def effects(world: World, state: State, inputs: Inputs) -> tuple[Effect, ...]:
     runs = world.registry.runs
     if not isinstance(runs, Known):
         return ()
-    by_key = {run.tag(names.TAG_KEY): run for run in reversed(runs.value)}
+    by_key = {run.tag(registry_tags.TAG_KEY): run for run in reversed(runs.value)}
     return tuple(islice(_effects(world, state, inputs, by_key), EFFECTS_PER_RUN))
 
 
@@ -168,7 +168,7 @@ def _of_final(world: World, final: Final, inputs: Inputs, run: Run) -> Iterator[
 
 
 def _told(run: Run) -> bool:
-    return not run.open and run.tag(names.TAG_OUTCOME) is not None
+    return not run.open and run.tag(registry_tags.TAG_OUTCOME) is not None
 
 
 def _with_run(row: Trial, run: Run | None) -> Trial:
@@ -176,7 +176,7 @@ def _with_run(row: Trial, run: Run | None) -> Trial:
 
 
 def _model(version: ModelVersion) -> Model:
-    return Model(version.model, version.version, version.source, version.tag(names.TAG_MODEL_DIGEST))
+    return Model(version.model, version.version, version.source, version.tag(registry_tags.TAG_MODEL_DIGEST))
 
 
 def _registered(world: World, final: Judged) -> Judged:
@@ -216,22 +216,26 @@ def _registering(world: World, final: Judged, inputs: Inputs, run: Run | None) -
 def _version_tags(world: World, final: Judged, model: Model, inputs: Inputs) -> dict[str, str]:
     """What is not known has no tag: a reader takes an empty one for a fact."""
     return {
-        names.TAG_OWNER: f"{world.owner.namespace}/{world.owner.name}",
-        names.TAG_DATASET_NAME: inputs.dataset,
-        names.TAG_DATASET_DIGEST: inputs.dataset_digest,
-        names.TAG_SPEC_HASH: inputs.spec_hash,
-        **({names.TAG_MODEL_DIGEST: model.digest} if model.digest is not None else {}),
-        **({names.TAG_REFERENCE: canonical_json(final.estimate.as_json())} if final.estimate is not None else {}),
-        **({names.TAG_QUESTION: final.question} if final.question else {}),
+        registry_tags.TAG_OWNER: f"{world.owner.namespace}/{world.owner.name}",
+        registry_tags.TAG_DATASET_NAME: inputs.dataset,
+        registry_tags.TAG_DATASET_DIGEST: inputs.dataset_digest,
+        registry_tags.TAG_SPEC_HASH: inputs.spec_hash,
+        **({registry_tags.TAG_MODEL_DIGEST: model.digest} if model.digest is not None else {}),
+        **(
+            {registry_tags.TAG_REFERENCE: canonical_json(final.estimate.as_json())}
+            if final.estimate is not None
+            else {}
+        ),
+        **({registry_tags.TAG_QUESTION: final.question} if final.question else {}),
     }
 
 
 def _run(world: World, inputs: Inputs, key: str, name: str) -> EnsureRun:
     tags = {
-        names.TAG_OWNER: inputs.registration_key,
-        names.TAG_DATASET_NAME: inputs.dataset,
-        names.TAG_DATASET_DIGEST: inputs.dataset_digest,
-        names.TAG_SPEC_HASH: inputs.spec_hash,
+        registry_tags.TAG_OWNER: inputs.registration_key,
+        registry_tags.TAG_DATASET_NAME: inputs.dataset,
+        registry_tags.TAG_DATASET_DIGEST: inputs.dataset_digest,
+        registry_tags.TAG_SPEC_HASH: inputs.spec_hash,
     }
     return EnsureRun(tracking_name(world.experiment), key=key, name=name, tags=pairs(tags))
 
@@ -243,14 +247,14 @@ def _closed_trial(run: Run, row: Trial, metric: str) -> CloseRun:
         "FINISHED" if good else "FAILED",
         params=pairs(dict(row.params)),
         metrics=((metric, row.value),) if good and row.value is not None else (),
-        tags=((names.TAG_TRIAL, str(row.index)), (names.TAG_REASON, row.reason or row.state)),
+        tags=((registry_tags.TAG_TRIAL, str(row.index)), (registry_tags.TAG_REASON, row.reason or row.state)),
     )
 
 
 def _closed_final(run: Run, final: Judged) -> CloseRun:
-    tags = {names.TAG_OUTCOME: final.reason}
+    tags = {registry_tags.TAG_OUTCOME: final.reason}
     if final.model is not None and final.model.digest is not None:
-        tags[names.TAG_MODEL_DIGEST] = final.model.digest
+        tags[registry_tags.TAG_MODEL_DIGEST] = final.model.digest
     metrics = dict(final.metrics)
     if final.estimate is not None:
         metrics["out_of_fold"] = final.estimate.value

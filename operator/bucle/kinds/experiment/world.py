@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bucle.contracts.names import TAG_KEY, TAG_OWNER
+from bucle.contracts.registry_tags import TAG_KEY, TAG_OWNER
 from bucle.engine.objects import CONFIG_MAP, JOB, POD, JsonObject, Ref, object_ref
 from bucle.engine.reads import GetObject, ListObjects, Observation, Observations, Read, Reads, Unavailable, known_or
 from bucle.engine.room import Unreadable, unreadable

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.reasons import REASONS
 from bucle.contracts.succession import OTHER_QUESTION
@@ -41,7 +41,7 @@ QUESTION_SHOWN = 200
 def owned(world: World, tag: str) -> str:
     """The tag's key for this deployment: two that serve one model do not overwrite each other's facts."""
     meta = world.deployment.metadata
-    return names.owned_tag(tag, meta.namespace, meta.name)
+    return registry_tags.owned_tag(tag, meta.namespace, meta.name)
 
 
 # --- promotion -----------------------------------------------------------------------------------------------
@@ -136,9 +136,9 @@ def _version_of(world: World, model: ModelFacts) -> Followed | None:
 
 
 def _promotion_tags(world: World, promotion: Promotion) -> dict[str, str]:
-    wanted = {owned(world, names.TAG_PROMOTED_AT): timestamp(promotion.at)}
+    wanted = {owned(world, registry_tags.TAG_PROMOTED_AT): timestamp(promotion.at)}
     if promotion.reference is not None:
-        wanted[owned(world, names.TAG_PROMOTION_REFERENCE)] = reference_tag(promotion.reference)
+        wanted[owned(world, registry_tags.TAG_PROMOTION_REFERENCE)] = reference_tag(promotion.reference)
     return wanted
 
 
@@ -151,7 +151,7 @@ def promoted_at(world: World, model: ModelFacts) -> datetime | None:
     """When that model was promoted by this deployment, as the registry tells it."""
     for seen in _followed_versions(world):
         if seen.model.digest == model.digest:
-            told = seen.tags.get(owned(world, names.TAG_PROMOTED_AT))
+            told = seen.tags.get(owned(world, registry_tags.TAG_PROMOTED_AT))
             try:
                 moment = datetime.fromisoformat(told) if told else None
             except ValueError:
@@ -197,7 +197,7 @@ def refusal_of(world: World, state: State, wanted: Followed) -> Refusal | None:
     refused = state.rejected
     if refused is not None and refused.digest == wanted.model.digest:
         return refused if refused.plan_hash == plan and attempt <= refused.attempt else None
-    tag = _tag(wanted.tags.get(owned(world, names.TAG_REJECTED)))
+    tag = _tag(wanted.tags.get(owned(world, registry_tags.TAG_REJECTED)))
     told, reason = tag.get("attempt"), tag.get("reason")
     if tag.get("planHash") != plan or not isinstance(told, int) or isinstance(told, bool) or attempt > told:
         return None
@@ -218,7 +218,7 @@ def other_question(world: World, serving: Serving | None, wanted: Followed, now:
 
     A version without the tag, of an older release or registered by hand, is judged when its pods load it.
     """
-    ours = wanted.tags.get(names.TAG_QUESTION)
+    ours = wanted.tags.get(registry_tags.TAG_QUESTION)
     theirs = _question_of(world, serving.revision.model) if serving else None
     if serving is None or not ours or not theirs or ours == theirs or any(map(is_digest, (ours, theirs))):
         return None
@@ -240,7 +240,9 @@ def other_question(world: World, serving: Serving | None, wanted: Followed, now:
 
 def _question_of(world: World, model: ModelFacts) -> str | None:
     known = [*_followed_versions(world), *(world.ours.value if isinstance(world.ours, Known) else ())]
-    return next((seen.tags.get(names.TAG_QUESTION) for seen in known if seen.model.digest == model.digest), None)
+    return next(
+        (seen.tags.get(registry_tags.TAG_QUESTION) for seen in known if seen.model.digest == model.digest), None
+    )
 
 
 def _tag(value: str | None) -> Mapping[str, object]:
@@ -279,7 +281,7 @@ def _tell_promotion(world: World, state: State) -> Iterator[Effect]:
 
 def _tell_refusal(world: World, state: State) -> Iterator[Effect]:
     """While the refused model is asked for, its tag is looked at and set until it is seen."""
-    refused, key = state.rejected, owned(world, names.TAG_REJECTED)
+    refused, key = state.rejected, owned(world, registry_tags.TAG_REJECTED)
     if refused is None:
         return
     value = rejected_tag(world, refused)

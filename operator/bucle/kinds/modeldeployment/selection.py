@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import short_hash
 from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.engine.status import timestamp
@@ -83,7 +83,7 @@ def target(world: World, state: State) -> Followed | Waiting:
         case Known(value=wanted):
             return Waiting(
                 "WaitingForModel",
-                f"{wanted.model} has no tag {names.TAG_MODEL_DIGEST} with a sha256 digest: register it by an Experiment, "
+                f"{wanted.model} has no tag {registry_tags.TAG_MODEL_DIGEST} with a sha256 digest: register it by an Experiment, "
                 "or set the tag",
             )
         case Absent():

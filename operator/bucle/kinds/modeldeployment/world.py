@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bucle.contracts import names
+from bucle.contracts import names, registry_tags
 from bucle.contracts.evidence import Evidence
 from bucle.contracts.reasons import is_external
 from bucle.contracts.result import Failure
@@ -176,7 +176,7 @@ def reads(deployment: ModelDeployment) -> Reads:
     if isinstance(state, State):
         promotion = state.promotion
         if promotion is not None and promotion.model.name is not None and promotion.telling is not Telling.DONE:
-            asked["ours"] = VersionsByTag(promotion.model.name, names.TAG_MODEL_DIGEST, promotion.model.digest)
+            asked["ours"] = VersionsByTag(promotion.model.name, registry_tags.TAG_MODEL_DIGEST, promotion.model.digest)
         question = evidence_read(deployment, state)
         if question is not None:
             asked["evidence"] = question
@@ -221,7 +221,7 @@ def world(deployment: ModelDeployment, seen: Observations, platform: Platform) -
 def followed(version: ModelVersion) -> Followed:
     """Facts and tags of a registered version. Whatever a person wrote into its tags by hand, it is only read here."""
     tags = dict(version.tags)
-    digest = tags.get(names.TAG_MODEL_DIGEST, "")
+    digest = tags.get(registry_tags.TAG_MODEL_DIGEST, "")
     usable = is_digest(digest) and len(version.source) <= URI_LIMIT
     return Followed(ModelFacts(version.source, digest if usable else "", version.model, version.version), tags)
 

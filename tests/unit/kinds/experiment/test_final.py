@@ -12,7 +12,7 @@ from tests.support.builders.objects import a_job
 from tests.support.worlds.simulation import PLATFORM
 from tests.support.worlds.training import failure, final_result, versus
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.contracts.result import Result
 from bucle.engine.objects import JsonObject
 from bucle.engine.reads import Absent, Known, Observation, Unavailable
@@ -27,7 +27,11 @@ OURS = ModelVersion(
     3,
     "s3://bucle/m3",
     tags=pairs(
-        {names.TAG_MODEL_DIGEST: "sha256:m3", names.TAG_DATASET_NAME: "old", names.TAG_DATASET_DIGEST: "sha256:o"}
+        {
+            registry_tags.TAG_MODEL_DIGEST: "sha256:m3",
+            registry_tags.TAG_DATASET_NAME: "old",
+            registry_tags.TAG_DATASET_DIGEST: "sha256:o",
+        }
     ),
 )
 FOREIGN = ModelVersion("ml.flights", 3, "s3://elsewhere/m3")

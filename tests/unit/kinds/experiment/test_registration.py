@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.builders.experiment_states import FIT, INPUTS, JUDGED, NOW, trials, world
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.engine.objects import JsonObject
 from bucle.engine.reads import Absent, Known, Unavailable
 from bucle.externals.registry.values import (
@@ -28,13 +28,13 @@ from bucle.kinds.experiment.state import Final, FinalState, Fitting, Judged, Sta
 
 PASSED = replace(JUDGED, state=FinalState.PASSED, reason="GatesPassed", run_id=None)
 REFUSED = replace(JUDGED, state=FinalState.REFUSED, reason="NotBetter", run_id=None)
-VERSION = ModelVersion("ml.flights", 4, "s3://bucle/m4", tags=pairs({names.TAG_MODEL_DIGEST: "sha256:m4"}))
+VERSION = ModelVersion("ml.flights", 4, "s3://bucle/m4", tags=pairs({registry_tags.TAG_MODEL_DIGEST: "sha256:m4"}))
 
 
 def run(index: int | None, status: RunStatus = "RUNNING", **tags: str) -> Run:
     """The run of a trial, or of the final fit."""
     key = final_key(INPUTS) if index is None else trial_key(INPUTS, index)
-    return Run(f"run-{index}", "r", status, pairs({names.TAG_KEY: key, **tags}))
+    return Run(f"run-{index}", "r", status, pairs({registry_tags.TAG_KEY: key, **tags}))
 
 
 def known(*runs: Run) -> Known[tuple[Run, ...]]:
@@ -47,7 +47,7 @@ def told(letters: str, final: Final | None, *runs: Run, **registry: Any) -> list
     return [type(effect).__name__ for effect in found]
 
 
-TOLD = run(None, "FINISHED", **{names.TAG_OUTCOME: "NotBetter"})
+TOLD = run(None, "FINISHED", **{registry_tags.TAG_OUTCOME: "NotBetter"})
 
 
 @pytest.mark.parametrize(
@@ -125,17 +125,17 @@ REFERENCE = '{"metric":"log_loss","value":"0.6","standardError":"0.01","groups":
     [
         ({"versions": Known((), NOW), "runs": known()}, None, None),
         ({"runs": Unavailable("down")}, None, None),
-        ({"runs": known(run(None, "FINISHED", **{names.TAG_OUTCOME: "Registered"}))}, None, None),
+        ({"runs": known(run(None, "FINISHED", **{registry_tags.TAG_OUTCOME: "Registered"}))}, None, None),
         ({"runs": known(TOLD)}, FinalState.REFUSED, None),
-        ({"runs": known(run(None, "FINISHED", **{names.TAG_OUTCOME: "NotRegistered"}))}, FinalState.KEPT, None),
+        ({"runs": known(run(None, "FINISHED", **{registry_tags.TAG_OUTCOME: "NotRegistered"}))}, FinalState.KEPT, None),
         ({"versions": Known((VERSION,), NOW)}, FinalState.PASSED, None),
         (
-            {"versions": Known((replace(VERSION, tags=pairs({names.TAG_REFERENCE: REFERENCE})),), NOW)},
+            {"versions": Known((replace(VERSION, tags=pairs({registry_tags.TAG_REFERENCE: REFERENCE})),), NOW)},
             FinalState.PASSED,
             "0.6",
         ),
         (
-            {"versions": Known((replace(VERSION, tags=pairs({names.TAG_REFERENCE: "by hand"})),), NOW)},
+            {"versions": Known((replace(VERSION, tags=pairs({registry_tags.TAG_REFERENCE: "by hand"})),), NOW)},
             FinalState.PASSED,
             None,
         ),

@@ -9,7 +9,7 @@ import pytest
 from tests.support.builders import rollout_states as states
 from tests.support.builders.rollout_states import NOW, facts, known, ours, promotion
 
-from bucle.contracts import names
+from bucle.contracts import registry_tags
 from bucle.engine.reads import Absent, Unavailable
 from bucle.engine.status import timestamp
 from bucle.externals.registry.values import SetAlias, TagVersion
@@ -17,7 +17,7 @@ from bucle.kinds.modeldeployment.registry import effects, follow_promotion
 from bucle.kinds.modeldeployment.state import State, Telling
 from bucle.kinds.modeldeployment.world import Followed
 
-TOLD = {names.owned_tag(names.TAG_PROMOTED_AT, "ml", "flights"): timestamp(states.AGO)}
+TOLD = {registry_tags.owned_tag(registry_tags.TAG_PROMOTED_AT, "ml", "flights"): timestamp(states.AGO)}
 OURS, OURS_TOLD = Followed(facts(2)), Followed(facts(2), TOLD)
 OTHER_MODEL_WITH_OUR_NUMBER = Followed(facts(9, version=2))
 DOWN, GONE = Unavailable("down"), Absent(NOW)
