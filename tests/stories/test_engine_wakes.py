@@ -134,3 +134,17 @@ async def test_a_conflict_that_never_ends_is_tried_with_growing_pauses() -> None
     await sim.until(lambda: sim.reason(DATASET, "flights") == "ChildRefused", timedelta(minutes=1))
     await sim.pass_time(timedelta(hours=1))
     assert sum(request.verb == "apply" for request in sim.kube.writes) < 80
+
+
+async def test_a_status_that_somebody_else_writes_all_the_time_is_tried_with_growing_pauses() -> None:
+    sim, _ = simulation()
+    sim.create(a_dataset(value="1"))
+    await sim.settle()
+    sim.kube.requests.clear()
+    sim.kube.fail("replace_status", Conflict("the object has been modified"), resource=DATASET, times=10_000)
+    sim.edit(DATASET, "flights", lambda obj: obj["spec"].update(value="2"))
+    assert await sim.settle() < 15
+    await sim.pass_time(timedelta(hours=1))
+    assert sum(request.verb == "replace_status" for request in sim.kube.writes) < 80
+    sim.kube.mend()
+    await sim.until(lambda: sim.status(DATASET, "flights")["observedGeneration"] == 2, timedelta(minutes=6))

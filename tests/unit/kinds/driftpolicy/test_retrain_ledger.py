@@ -21,6 +21,7 @@ READY = said(("Ready", "True", "VersionReady"))
 SEARCHING = said(("Reconciling", "True", "SearchRunning"), ("Registered", "Unknown", "SearchRunning"))
 REGISTERED = said(("Registered", "True", "Registered"), final={"model": MODEL_2})
 RETRAINING = OpenRetrain(NAME, RetrainState.RETRAINING, THEN, window=1)
+LONG_AGO = "2026-01-01T00:00:00Z"
 ALERT_ONLY = states.policy(actions=[{"when": ["performance"], "do": "Alert"}])
 
 
@@ -100,6 +101,30 @@ def line(outcome: str, reason: str) -> dict[str, Any]:
 def test_how_far_a_retrain_is(world: World, children: Retrained, expected: tuple[RetrainOutcome | None, str]) -> None:
     found = progress_of(world, children, RETRAINING)
     assert (found.outcome, found.reason) == expected
+
+
+ANOTHER = {**MODEL_2, "digest": "sha256:another"}
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        states.world(
+            deployment=states.deployment(stable={"revision": "r", "model": ANOTHER, "image": "i", "since": LONG_AGO})
+        ),
+        states.world(
+            deployment=states.deployment(rejected={"version": 2, "digest": "sha256:another", "reason": "LoadFailed"})
+        ),
+        states.world(
+            deployment=states.deployment(
+                history=[{"revision": "r", "model": ANOTHER, "outcome": "Promoted", "reason": "Promoted"}]
+            )
+        ),
+    ],
+    ids=["serves", "was refused", "was promoted"],
+)
+def test_what_became_of_another_model_under_the_same_number_is_not_what_became_of_a_retrain(world: World) -> None:
+    assert progress_of(world, retrained(NAME, READY, REGISTERED), RETRAINING).outcome is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from bucle.contracts import registry_tags
 from bucle.engine.reads import Absent, Unavailable
 from bucle.engine.status import timestamp
 from bucle.externals.registry.values import SetAlias, TagVersion
-from bucle.kinds.modeldeployment.registry import effects, follow_promotion
+from bucle.kinds.modeldeployment.registry import effects, follow_promotion, refused_before
 from bucle.kinds.modeldeployment.state import State, Telling
 from bucle.kinds.modeldeployment.world import Followed
 
@@ -87,3 +87,32 @@ def test_an_alias_that_the_spec_no_longer_names_is_not_waited_for() -> None:
 def test_a_promotion_of_a_model_that_no_longer_serves_is_left_as_it_is() -> None:
     state = replace(promoted(Telling.WANTED), stable=states.serving(1))
     assert follow_promotion(states.world(promoted=known(1), ours=ours(OURS)), state) == state
+
+
+@pytest.mark.parametrize(
+    ("wanted", "attempt", "refused"),
+    [
+        (known(2), 0, True),
+        (known(2, version=7), 0, True),
+        (known(9, version=2), 0, False),
+        (known(2), 1, False),
+    ],
+    ids=["the same", "registered again", "another model under its number", "tried again"],
+)
+def test_a_new_model_under_the_number_of_a_refused_one_is_tried(wanted: Any, attempt: int, refused: bool) -> None:
+    world = states.world(wanted=wanted, spec={"rollout": {"attempt": attempt}})
+    rejected = replace(states.REFUSED, plan_hash=world.plan_hash, attempt=0)
+    assert (refused_before(world, states.state(rejected=rejected)) is not None) is refused
+
+
+@pytest.mark.parametrize("name", ["staging", "flights-eu"])
+def test_two_deployments_of_one_version_overwrite_no_fact_of_each_other(name: str) -> None:
+    state = replace(promoted(Telling.WANTED), rejected=states.REFUSED)
+    ours_alone = states.world(wanted=known(2), promoted=known(1), ours=ours(OURS))
+    metadata = ours_alone.deployment.metadata.model_copy(update={"name": name})
+    theirs = replace(ours_alone, deployment=ours_alone.deployment.model_copy(update={"metadata": metadata}))
+    written = [
+        {effect.key for effect in effects(world, state) if isinstance(effect, TagVersion)}
+        for world in (ours_alone, theirs)
+    ]
+    assert [len(keys) for keys in written] == [2, 2] and not written[0] & written[1]

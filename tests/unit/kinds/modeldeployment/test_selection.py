@@ -129,6 +129,19 @@ def test_what_a_new_wish_does_to_a_rollout_that_loads(
         assert isinstance(found.rollout, Aborting) and found.rollout.why.reason == reason
 
 
+def test_another_model_under_the_number_that_serves_is_rolled_out() -> None:
+    """A registry that was restored from a backup gives a number away twice."""
+    found = start_wanted_rollout(states.world(wanted=known(9, version=1), promoted=Absent(NOW)), states.state(), NOW)
+    assert isinstance(found.rollout, Loading) and found.rollout.run.candidate.model == states.facts(9, version=1)
+
+
+def test_another_model_under_the_number_of_the_candidate_replaces_it() -> None:
+    ready = {states.revision(number).id: fleet(2) for number in (1, 2)}
+    world = states.world(wanted=known(9, version=2), fleets=ready, spec={"rollout": {"supersede": "Replace"}})
+    found = interrupt_if_superseded(world, states.state(running()), NOW)
+    assert isinstance(found.rollout, Aborting) and found.rollout.why.reason == "Replaced"
+
+
 def test_a_candidate_that_alone_can_answer_is_put_in_place_when_another_is_wanted() -> None:
     world = states.world(
         wanted=known(3), fleets={states.revision(2).id: fleet(2)}, spec={"rollout": {"supersede": "Replace"}}
