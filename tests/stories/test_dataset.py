@@ -19,6 +19,7 @@ from tests.support.worlds.training import (
     task_of,
 )
 
+from bucle.contracts.table import HORIZON_SECONDS
 from bucle.engine.objects import CONFIG_MAP, JOB, JsonObject
 from bucle.engine.status import condition
 from bucle.resources.addresses import DATASET, MODEL_DEPLOYMENT
@@ -267,7 +268,12 @@ async def test_feedback_waits_for_its_deployment_and_fixes_its_window_once() -> 
     await sim.pass_time(timedelta(minutes=1))
     (job,) = sim.jobs()
     feedback = task_of(job)["sources"][0]["feedback"]
-    assert feedback["labels"] == {"key": "Id", "maturitySeconds": 90, "duplicates": "First"}
+    assert feedback["labels"] == {
+        "key": "Id",
+        "maturitySeconds": 90,
+        "duplicates": "First",
+        "horizonSeconds": HORIZON_SECONDS,
+    }
     build = sim.status(DATASET, "flights")["build"]
     assert feedback["receivedBefore"] == build["receivedBefore"]
     sim.fail_job(only_job(sim), 75, failure("data", "StoreUnavailable"))

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 
 from tests.support.fakes.admission import status_admitted
-from tests.support.fakes.drivers import is_finished
 from tests.support.worlds.loop import LoopWorld
 from tests.support.worlds.rollout import NAME
 from tests.support.worlds.simulation import NAMESPACE
@@ -19,7 +18,7 @@ from tests.support.worlds.training import task_of
 from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.reasons import REASONS
-from bucle.engine.objects import CONFIG_MAP, JOB, JsonObject, controller_uid
+from bucle.engine.objects import CONFIG_MAP, JsonObject, controller_uid
 from bucle.engine.status import condition, is_true
 from bucle.externals.registry.values import SetAlias
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT, Resource
@@ -71,22 +70,12 @@ class Laws:
     # --- at every write ----------------------------------------------------------------------------------------
 
     def _changed(self, resource: Resource, obj: JsonObject, event: str) -> None:
-        if resource == JOB and event == "ADDED":
-            self._job(obj)
         if resource in OURS and event != "DELETED":
             self._status(resource, obj)
         if resource == MODEL_DEPLOYMENT and event != "DELETED":
             self._rollout(obj)
         if resource == CONFIG_MAP and obj["metadata"]["name"] == names.router_name(NAME):
             self._routes({} if event == "DELETED" else self.world.history[-1] if self.world.history else {})
-
-    def _job(self, job: JsonObject) -> None:
-        self.judged[ONE_JOB] += 1
-        task, name = canonical_json(task_of(job)), job["metadata"]["name"]
-        for other in self.world.sim.jobs(open_only=True):
-            same = controller_uid(other) == controller_uid(job) and canonical_json(task_of(other)) == task
-            if same and other["metadata"]["name"] != name and not is_finished(other):
-                self.broke(ONE_JOB, f"{other['metadata']['name']} and {name} do the same")
 
     def _status(self, resource: Resource, obj: JsonObject) -> None:
         status = obj.get("status") or {}
@@ -153,6 +142,7 @@ class Laws:
     # --- whenever a little time has passed -----------------------------------------------------------------------
 
     def look(self) -> None:
+        self._jobs()
         self._registry()
         shown = self.world.weights()
         if shown and sum(shown.values()) != FULL:
@@ -162,6 +152,16 @@ class Laws:
         mistakes = [line for line in self.world.sim.ran if "InternalError" in line]
         if mistakes:
             self.broke(ADMITTED, mistakes[0])
+
+    def _jobs(self) -> None:
+        """A Job that a newer one replaces goes in the same run, so only what lasts until the next look is one too many."""
+        doing: defaultdict[tuple[str | None, str], list[str]] = defaultdict(list)
+        for job in self.world.sim.jobs(open_only=True):
+            doing[controller_uid(job), canonical_json(task_of(job))].append(job["metadata"]["name"])
+        self.judged[ONE_JOB] += len(doing)
+        for found in doing.values():
+            if len(found) > 1:
+                self.broke(ONE_JOB, f"{' and '.join(found)} do the same")
 
     def _registry(self) -> None:
         registry = self.world.registry
@@ -201,7 +201,9 @@ class Laws:
         models = {r: m for r, weight in shown.items() if weight and (m := self.world.model_of(r)) is not None}
         good = [revision for revision, model in models.items() if model.errors < FAILS and self.world.ready(revision)]
         for revision in {*models, *(key.removeprefix("exposed ") for key in self._since if key.startswith("exposed "))}:
-            failing = revision in models and models[revision].errors >= FAILS and bool(good)
+            # The version that serves is nobody's candidate: what it does is charged to it when a better one is promoted.
+            candidate = revision in models and revision != self.world.stable_revision()
+            failing = candidate and models[revision].errors >= FAILS and bool(good)
             self.judged[EXPOSURE] += failing
             if (lasted := self._lasts(f"exposed {revision}", failing, LONGEST_EXPOSURE)) is not None:
                 self.broke(EXPOSURE, f"revision {revision} has {shown[revision]} % since {lasted}")
