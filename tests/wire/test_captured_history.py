@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.support.fakes.object_store import Asked as Request
 from tests.support.fakes.object_store import ObjectStore, object_store
 
 from bucle.contracts import capture
@@ -88,6 +90,20 @@ def test_a_second_look_asks_for_new_files_only(history: ObjectStore) -> None:
 
 def test_all_of_a_long_history_is_read_several_files_at_a_time(history: ObjectStore) -> None:
     history.forget()
+    two = threading.Barrier(2)
+    met: list[Request] = []
+
+    def waits_for_another(asked: Request) -> None:
+        """Whoever reads one file after another never has a second request under way."""
+        if asked.method == "HEAD" and not met and not two.broken:
+            try:
+                two.wait(4)
+            except threading.BrokenBarrierError:
+                return
+            met.append(asked)
+
+    history.before = waits_for_another
     served = served_rows(LOCATION, TABLE, Span(START, END), revisions=("r1",), cache=FileCache())
     assert served.num_rows == 2 * HOURS
     assert history.count("HEAD") == HOURS and history.count("GET") <= HOURS + 50
+    assert met

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import pytest
 from tests.support.fakes.object_store import Asked, ObjectStore, object_store
 
+from bucle.contracts.table import Column, TableSchema, Target
+from bucle.contracts.task import Csv, SourceItem, UriSource
 from bucle.podkit import globs, store
 from bucle.podkit.program import ProgramError
+from bucle.pods.data.sources import read_sources
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,31 @@ def test_a_source_that_is_replaced_while_it_is_read_is_read_again(bucket: Object
     data, state = store.read_unchanged("s3://bucket/source.csv")
     assert data == new and replaced
     assert store.read_unchanged("s3://bucket/source.csv") == (new, state)
+
+
+def test_a_version_is_never_made_of_two_states_of_a_source(bucket: ObjectStore) -> None:
+    """A nightly export replaced the file while it was fetched: the version held half of either night."""
+    rows = 50_000
+
+    def night(number: int) -> bytes:
+        return ("night,late\n" + "".join(f"{number},{n % 2}\n" for n in range(rows))).encode()
+
+    store.write_bytes("s3://bucket/nights.csv", night(1))
+    bucket.forget()
+    replaced: list[bool] = []
+
+    def replace(asked: Asked) -> None:
+        if asked.method == "GET" and not replaced:
+            replaced.append(True)
+            store.write_bytes("s3://bucket/nights.csv", night(2))
+
+    bucket.before = replace
+    schema = TableSchema(
+        target=Target(name="late", task="Binary", positive="1"), columns=(Column(name="night", type="Integer"),)
+    )
+    source = SourceItem(uri=UriSource(location="s3://bucket/nights.csv", csv=Csv()))
+    nights = read_sources([source], schema).table.column("night").to_pylist()
+    assert nights == [2] * rows and replaced
 
 
 def test_a_source_that_never_rests_is_tried_later(bucket: ObjectStore) -> None:

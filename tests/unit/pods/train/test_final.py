@@ -14,6 +14,7 @@ from bucle.contracts.result import DataResult, FinalResult
 from bucle.podkit.model import load_model
 from bucle.podkit.program import ProgramError
 from bucle.podkit.versions import read_manifest
+from bucle.pods.train.artifact import dumped, model_files, upload
 from bucle.pods.train.final import run_final
 from bucle.pods.train.folds import fold_codes
 from bucle.pods.train.rows import Groups
@@ -187,6 +188,21 @@ def test_a_champion_with_its_classes_in_another_order_is_compared_by_what_it_say
     told = [load_model(found.uri, found.digest).reference for found in (model, again)]
     assert told[0].classes == told[1].classes == ("high", "low", "mid"), "callers see no change"
     assert first.question == again.question == told[0].question().words()
+
+
+def test_a_champion_whose_classes_stand_in_the_order_of_its_schema_is_compared_by_their_names(tmp_path: Path) -> None:
+    """Models were made so before scores had one order: read by place, a champion looks far better or worse than it is."""
+    data = dataset(tmp_path, rows("MultiClass", days=20), "MultiClass")
+    model = run_final(final_task(tmp_path, data, "MultiClass"))
+    asked = champion(model, data, metric="log_loss", on="Test")
+    first = run_final(final_task(tmp_path, data, "MultiClass", champion=asked)).champion
+    older = load_model(model.uri, model.digest)
+    assert older.reference.classes == ("high", "low", "mid")
+    older.pipeline.named_steps["estimator"].classes_ = np.array([2, 0, 1])
+    reference = older.reference.model_copy(update={"classes": ("low", "mid", "high")})
+    uri, digest = upload(model_files(older.pipeline, dumped(older.pipeline), reference), f"file://{tmp_path}/models")
+    again = run_final(final_task(tmp_path, data, "MultiClass", champion={**asked, "uri": uri, "digest": digest}))
+    assert digest != model.digest and again.champion == first is not None and first.state == "Compared"
 
 
 def splits(seed: int, **changes: Any) -> dict[str, Any]:
