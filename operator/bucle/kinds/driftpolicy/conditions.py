@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bucle.contracts.metrics import METRICS, watchable
 from bucle.engine.reads import Unavailable
-from bucle.engine.status import ConditionUpdate, ready, reconciling
+from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
 from bucle.kinds.driftpolicy.loop_closed import loop_open
 from bucle.kinds.driftpolicy.state import EvaluationState, OpenRetrain, RetrainState, State, Verdict
 from bucle.kinds.driftpolicy.window_verdicts import is_drifting
@@ -84,7 +84,7 @@ def _without_reference(world: World) -> Conditions | None:
     known = METRICS.get(signal.metric)
     if known is None or not known.per_row:
         told = f"{signal.metric} is no mean over rows and cannot be watched: watch {', '.join(watchable())}"
-        return reconciling("UnknownMetric", told)
+        return stalled("UnknownMetric", told)
     if reference_of(served, signal.metric) is None:
         told = f"version {version} has no reference for {signal.metric}: train it with that metric, or watch another"
         return reconciling("WaitingForReference", told)

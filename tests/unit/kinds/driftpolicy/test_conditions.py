@@ -53,6 +53,23 @@ def test_what_ready_says(world: dict[str, Any], state: State, ready: tuple[str, 
 
 
 @pytest.mark.parametrize(
+    ("world", "stalled"),
+    [
+        ({}, "False"),
+        ({"served": None}, "False"),
+        ({"served": replace(states.SERVED, tags={})}, "False"),
+        ({"policy": states.policy(signals={"performance": {"metric": "roc_auc", "maxDegradation": "0.1"}})}, "True"),
+    ],
+    ids=["watches", "waits for a version", "waits for a reference", "watches what cannot be watched"],
+)
+def test_a_policy_that_only_an_edit_can_mend_is_stalled_and_one_that_waits_is_not(
+    world: dict[str, Any], stalled: str
+) -> None:
+    """A tool that applies manifests waited for it until its own time was up."""
+    assert told(states.world(**world), State())["Stalled"][0] == stalled
+
+
+@pytest.mark.parametrize(
     ("state", "drift"),
     [
         (State(), ("Unknown", "NotEnoughLabels")),
