@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from math import log
@@ -192,21 +193,29 @@ def test_one_absurd_label_blocks_no_window(tmp_path: Path, label: str) -> None:
     assert found.labelled == 4
 
 
-def test_an_evaluation_reads_what_is_new_and_no_history(traffic: Traffic, tmp_path: Path) -> None:
+def test_an_evaluation_reads_what_is_new_and_no_history(
+    traffic: Traffic, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The next look on a version that has served for weeks costs what came since."""
-    for n in range(8):
-        traffic.row(1 + n, 0.5, None, "1")
-    evaluation(traffic.written(), 4)
+
+    def served(week: int, days: Sequence[int], score: float) -> Traffic:
+        part = Traffic(traffic.location, seconds=week * 7 * 24 * 3600)
+        for day in days:
+            part.row(day, score, None, "1")
+        for at, entry in enumerate(part.captured):
+            name = f"w{week}-{at}"
+            part.captured[at] = replace(entry, id=name, columns={**entry.columns, "flight_id": [name]})
+            part.labels[at]["id"] = name
+        return part.written()
+
+    evaluation(served(0, range(1, 5), 0.5), 4)
+    evaluation(served(1, range(5, 9), 0.5), 4, closed=4)
     for path in [*tmp_path.rglob("capture/**/*.parquet"), *tmp_path.rglob("feedback/**/*.parquet")]:
-        path.unlink()
-    weeks = 21 * 24 * 3600
-    later = Traffic(traffic.location, seconds=weeks, captured=[], labels=[])
-    later.row(20, 0.9, None, "1").row(21, 0.9, None, "1").row(22, 0.9, None, "1").row(23, 0.9, None, "1")
-    for at, entry in enumerate(later.captured):
-        later.captured[at] = replace(entry, id=f"w{at}", columns={**entry.columns, "flight_id": [f"w{at}"]})
-        later.labels[at]["id"] = f"w{at}"
-    (third,) = evaluation(later.written(), 4, closed=8).windows
+        if path.parts[-3] == f"date={START:%Y-%m-%d}":
+            path.write_bytes(b"whoever reads this sees it")
+    (third,) = evaluation(served(3, range(20, 24), 0.9), 4, closed=8).windows
     assert third.index == 2 and float(third.value) == pytest.approx(-log(0.9))
+    assert "set aside" not in caplog.text
 
 
 @pytest.mark.parametrize(("horizon", "joined"), [(24 * 3600, False), (200 * 3600, True)])
