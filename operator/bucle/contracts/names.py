@@ -34,6 +34,7 @@ HEADER_ROLE = "x-bucle-role"
 ROLE_STABLE = "stable"
 ROLE_CANDIDATE = "candidate"
 ROLE_SHADOW = "shadow"
+SHADOW_SUFFIX = "-shadow"
 
 PORT_HTTP = 8080
 PORT_ROUTER_STATUS = 8082
@@ -82,9 +83,9 @@ def judge_name(name: str) -> str:
     return f"{name}-judge"
 
 
-def shadow_cluster(revision: str) -> str:
-    """The name of what gets a revision's copies, so that they are not counted with the requests of callers."""
-    return f"{revision}-shadow"
+def shadow_of(revision: str) -> str:
+    """A revision as it gets copies: counted under this name, in the router and in the status, apart from what callers sent."""
+    return f"{revision}{SHADOW_SUFFIX}"
 
 
 def dataset_location(store: str, namespace: str, name: str, digest: str) -> str:

@@ -220,7 +220,7 @@ def _clusters(routes: Routes) -> list[Json]:
     found = []
     for backend in sorted(routes.revisions, key=lambda backend: backend.revision):
         found.append(_cluster(backend.revision, backend, most_requests=4096))
-        found.append(_cluster(names.shadow_cluster(backend.revision), backend, most_requests=256))
+        found.append(_cluster(names.shadow_of(backend.revision), backend, most_requests=256))
     return found
 
 
@@ -319,7 +319,7 @@ def _weighted(routes: Routes, revision: str, weight: int) -> Json:
 
 def _mirror(mirror: Mirror) -> Json:
     return {
-        "cluster": names.shadow_cluster(mirror.revision),
+        "cluster": names.shadow_of(mirror.revision),
         "runtime_fraction": {"default_value": {"numerator": mirror.percent, "denominator": "HUNDRED"}},
         "disable_shadow_host_suffix_append": True,
         # The copy inherits the role of the cluster that was chosen for the caller, so it must be set again.

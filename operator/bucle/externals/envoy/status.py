@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from bucle.contracts.names import shadow_cluster
+from bucle.contracts.names import SHADOW_SUFFIX
 from bucle.externals.answers import AnswerCounts
 from bucle.externals.envoy.documents import OTHER_ROUTE, ROUTE_CONFIG, VIRTUAL_HOST
 
@@ -17,8 +17,6 @@ STATS_PATH = (
     r"(membership_healthy|upstream_rq_(completed|4xx|5xx|pending_overflow))$"
 )
 """Five numbers per cluster, and what of them was no prediction, whatever else Envoy counts."""
-
-SHADOW_SUFFIX = shadow_cluster("")
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class RouteVersions:
 class RouterPod:
     """One living router pod. `silent` says why it could not be asked; then versions are None and the rest empty.
 
-    `healthy` and `counts` are by cluster: a revision, or `contracts.names.shadow_cluster(revision)`.
+    `healthy` and `counts` are by cluster: a revision, or `contracts.names.shadow_of(revision)`.
     """
 
     uid: str

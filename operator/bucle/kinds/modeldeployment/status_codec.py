@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bucle.contracts.names import shadow_cluster
+from bucle.contracts.names import SHADOW_SUFFIX, shadow_of
 from bucle.contracts.result import Failure
 from bucle.engine.room import UnknownState, known_state, required
 from bucle.externals.answers import AnswerCounts
@@ -52,7 +52,6 @@ from bucle.resources.modeldeployment_status import (
 
 STEP_BASE = "step"
 """In place of a router pod's uid: the candidate's total when the running step came into force."""
-_SHADOW = shadow_cluster("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def _run(status: ModelDeploymentStatus, told: RolloutStatus, stable: Serving | N
 
 def _base(counter: Counter) -> CounterBase:
     cluster = counter.revision or ""
-    target = Target(cluster.removesuffix(_SHADOW), shadow=True) if cluster.endswith(_SHADOW) else Target(cluster)
+    target = Target(cluster.removesuffix(SHADOW_SUFFIX), shadow=cluster.endswith(SHADOW_SUFFIX))
     router = None if counter.router == STEP_BASE else counter.router
     return CounterBase(router, target, AnswerCounts(counter.requests or 0, counter.errors or 0, counter.refused or 0))
 
@@ -346,7 +345,7 @@ def _told_base(base: CounterBase) -> Counter:
     target = base.target
     return Counter(
         router=base.router or STEP_BASE,
-        revision=shadow_cluster(target.revision) if target.shadow else target.revision,
+        revision=shadow_of(target.revision) if target.shadow else target.revision,
         requests=base.answered.requests,
         errors=base.answered.errors,
         refused=base.answered.refused,

@@ -32,7 +32,6 @@ STATE_KEY = "bucle.json"
 """Key in the ConfigMap from which a lost status is rebuilt; Envoy does not read it."""
 COMPONENT = "router"
 GRACE_SECONDS = 30
-_SHADOW = names.shadow_cluster("")
 
 
 class EnvoyRouter:
@@ -98,7 +97,7 @@ def router_view(seen: Observation[RouterStatus]) -> Observation[RouterView]:
 
 
 def _target(cluster: str) -> Target:
-    return Target(cluster.removesuffix(_SHADOW), shadow=cluster.endswith(_SHADOW))
+    return Target(cluster.removesuffix(names.SHADOW_SUFFIX), shadow=cluster.endswith(names.SHADOW_SUFFIX))
 
 
 def _joined(cds: str | None, rds: str | None) -> str | None:
