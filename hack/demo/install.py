@@ -51,8 +51,11 @@ class Installation:
         """The command of kubectl or helm."""
         return Layout(self.cache).program(name)
 
+    def kubectl_command(self, *arguments: str) -> tuple[str, ...]:
+        return (self.program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments)
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        command = [self.program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
+        command = list(self.kubectl_command(*arguments))
         return run(command, f"run kubectl {' '.join(arguments[:4])}", stdin=stdin)
 
     def get(self, *arguments: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Callers and onlookers of a served model: a replay that runs beside a test, and the weights the routers were told.
+"""Callers and onlookers of a served model: a replay that runs beside a test, and the weights the routers were told, every one of them.
 
 Knows the stable address and the router's ConfigMap; decides nothing.
 """
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 from hack.demo.replay import Pace, Replay, Tally
-from tests.cluster.scene import Scene
+from tests.cluster.scene import JsonObject, Scene
+from tests.cluster.watch import hearing
 
 LOOK_EVERY = 0.5
 
@@ -63,9 +64,10 @@ class Onlooker:
 
     seen: list[tuple[dict[str, int], int]] = field(default_factory=list)
 
-    def look(self, stage: Scene, name: str) -> None:
-        told = stage.get("configmap", f"{name}-router").get("data", {}).get("bucle.json")
-        if told is None:
+    def hear(self, event: JsonObject) -> None:
+        """One event of a watch on the ConfigMap. A ConfigMap that is taken away changes no weight."""
+        told = event["object"].get("data", {}).get("bucle.json")
+        if event["type"] not in ("ADDED", "MODIFIED") or told is None:
             return
         state = json.loads(told)
         now = (
@@ -90,21 +92,10 @@ class Onlooker:
 
 @contextmanager
 def watching(stage: Scene, name: str) -> Iterator[Onlooker]:
-    """Looks at the routes twice a second until the block ends."""
-    onlooker, done = Onlooker(), threading.Event()
-
-    def look() -> None:
-        while not done.is_set():
-            onlooker.look(stage, name)
-            done.wait(LOOK_EVERY)
-
-    thread = threading.Thread(target=look, name="onlooker", daemon=True)
-    thread.start()
-    try:
+    """Hears of every change of the routes until the block ends; the routes there are now are seen when it begins."""
+    onlooker = Onlooker()
+    with hearing(stage.watch("configmaps", f"{name}-router"), onlooker.hear):
         yield onlooker
-    finally:
-        done.set()
-        thread.join(timeout=30)
 
 
 def until(holds: Callable[[], bool], within: float, what: str) -> None:

@@ -52,6 +52,12 @@ class Scene:
         found: list[JsonObject] = self.installation.get(plural, "-n", self.namespace, *chosen).get("items", [])
         return found
 
+    def watch(self, plural: str, name: str) -> tuple[str, ...]:
+        """The command that tells each change of one object as a line; the object need not exist yet. It ends in an hour."""
+        chosen = f"--field-selector=metadata.name={name}"
+        how = ("--watch", "--output-watch-events", "-o", "json", "--request-timeout=1h")
+        return self.installation.kubectl_command("-n", self.namespace, "get", plural, chosen, *how)
+
     def jobs_of(self, owner: JsonObject) -> dict[str, JsonObject]:
         """The Jobs of one object by name."""
         found = self.items("jobs", f"bucle.dev/uid={owner['metadata']['uid']}")
