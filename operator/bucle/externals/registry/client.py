@@ -5,10 +5,13 @@ Source of paths and codes: MLflow 3.17, `mlflow/protos/service.proto` and `model
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
+
+from bucle.externals.registry.words import own_sentence
 
 API = "/api/2.0/mlflow/"
 READ_SECONDS = 2.0
@@ -73,7 +76,7 @@ class MlflowClient:
                 text = await response.text()
                 if response.status == 200:
                     return await _document(response, url)
-                raise _refused(self._uri, path, response.status, text)
+                raise _refused(self._uri, path, response.status, text, how.get("json"))
         except TimeoutError as error:
             raise RegistryError(f"MLflow at {self._uri} did not answer {path} within {seconds:g} s") from error
         except aiohttp.ClientError as error:
@@ -90,24 +93,24 @@ async def _document(response: aiohttp.ClientResponse, url: str) -> dict[str, Any
     return found
 
 
-def _refused(uri: str, path: str, status: int, text: str) -> RegistryError:
+def _refused(uri: str, path: str, status: int, text: str, body: Any) -> RegistryError:
     if status == 403 and "Host header" in text:
         host = uri.split("://", 1)[-1]
         return RegistryError(
             f"MLflow at {uri} refuses the Host header {host!r}: start it with --allowed-hosts naming this host "
             "with and without its port (MLFLOW_SERVER_ALLOWED_HOSTS)"
         )
-    code, message = "", text[:300]
-    if text.lstrip().startswith("{"):
-        code, message = _error_words(text)
-    return RegistryError(f"MLflow at {uri} answered {path} with {status} {code}: {message}".rstrip(), code)
+    code, message = _error_words(text)
+    told = own_sentence(message, body)
+    return RegistryError(f"MLflow at {uri} answered {path} with {status} {code}: {told}".rstrip(": "), code)
 
 
 def _error_words(text: str) -> tuple[str, str]:
-    import json
-
+    """MLflow's own code and words; no code where something else answered in its place."""
     try:
         body = json.loads(text)
     except ValueError:
-        return "", text[:300]
-    return str(body.get("error_code", "")), str(body.get("message", ""))[:300]
+        return "", text
+    if not isinstance(body, dict):
+        return "", text
+    return str(body.get("error_code", "")), str(body.get("message", ""))
