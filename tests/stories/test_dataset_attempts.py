@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.support.fakes.drivers import set_pod_status, start_pod
+from tests.support.worlds.cures import shown
 from tests.support.worlds.dataset import built, only_job
 from tests.support.worlds.training import (
     FLIGHTS,
@@ -15,7 +17,8 @@ from tests.support.worlds.training import (
     operator,
 )
 
-from bucle.resources.addresses import DATASET
+from bucle.engine.objects import JsonObject
+from bucle.resources.addresses import DATASET, Resource
 
 
 async def test_a_store_that_is_down_is_tried_again_with_growing_pauses() -> None:
@@ -122,6 +125,46 @@ async def test_external_faults_are_retried_with_growing_pauses(reason: str) -> N
     await sim.until(lambda: bool(sim.jobs(open_only=True)))
     assert sim.clock.now() - began == timedelta(seconds=5)
     assert only_job(sim) != first
+
+
+@pytest.mark.parametrize("reason", ["SourceMissing", "AccessDenied", "UnknownColumn", "StoreUnavailable"])
+async def test_a_retry_of_what_has_just_failed_changes_no_condition_until_it_ends(reason: str) -> None:
+    sim, _ = operator(datasets=True)
+    told: list[tuple[str | None, str | None]] = []
+
+    def heard(resource: Resource, obj: JsonObject, event: str) -> None:
+        if resource == DATASET and obj.get("status", {}).get("conditions"):
+            now = (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled"))
+            told.extend([now] if told[-1:] != [now] else [])
+
+    sim.kube.on_change.append(heard)
+    sim.create(FLIGHTS)
+    await sim.settle()
+    for _ in range(4):
+        sim.fail_job(
+            only_job(sim), 75 if reason == "StoreUnavailable" else 78, failure("data", reason, "no such place")
+        )
+        await sim.until(lambda: bool(sim.jobs(open_only=True)), timedelta(hours=1))
+        start_pod(sim.kube, "ml", only_job(sim))
+        await sim.pass_time(timedelta(minutes=2))
+    assert "no such place; attempt 4 looks again" in shown(sim, DATASET, "flights", reason)
+    sim.finish_job(only_job(sim), data_result())
+    await sim.settle()
+    stalled = "False" if reason == "StoreUnavailable" else "True"
+    assert told == [("Building", "False"), (reason, stalled), ("VersionReady", "False")]
+
+
+async def test_a_retry_that_waits_for_something_else_says_so() -> None:
+    sim, _ = operator(datasets=True)
+    sim.create(FLIGHTS)
+    await sim.settle()
+    sim.fail_job(only_job(sim), 78, failure("data", "SourceMissing"))
+    await sim.until(lambda: bool(sim.jobs(open_only=True)))
+    pod = start_pod(sim.kube, "ml", only_job(sim))
+    full = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "Insufficient memory"}
+    set_pod_status(sim.kube, pod, {"conditions": [full]})
+    await sim.settle()
+    assert (sim.reason(DATASET, "flights"), sim.condition(DATASET, "flights", "Stalled")) == ("Unschedulable", "False")
 
 
 async def test_a_crashing_program_gets_three_attempts() -> None:

@@ -18,6 +18,7 @@ from bucle.contracts.reasons import Retry
 from bucle.contracts.task import Task
 from bucle.engine.objects import JsonObject, labels_of
 from bucle.workloads.jobs import Failed, Lost, Outcome, Running, outcome, task_sha256
+from bucle.workloads.trouble import TOLD_BY_PODS
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -89,9 +90,10 @@ def retried_for_nothing(failed: Failed) -> bool:
 
 def unmask_deadline(reason: str | None, message: str, failed: Failed | Lost) -> Failed | Lost:
     """The true failure. The Job takes a pod that never began away at its deadline, and with it what the pod was
-    waiting for; the reason that was seen last, in its words, is then the one to tell."""
+    waiting for; the reason that was seen last, in its words, is then the one to tell. What an earlier attempt failed of
+    is none of it."""
     masked = isinstance(failed, Failed) and failed.reason == "DeadlineExceeded"
-    if masked and reason is not None and reasons.heals(reason):
+    if masked and reason in TOLD_BY_PODS and reasons.heals(reason):
         return Failed("Retry", reason, message)
     return failed
 
@@ -102,11 +104,19 @@ def harvest(live: Live, job: str, now: datetime) -> Outcome | None:
 
 
 def watched(attempt: Attempt, running: Running) -> Attempt:
-    """The attempt while its Job works: with what keeps its pod, if something does."""
+    """The attempt while its Job works: with what keeps its pod, if something does. What the program of an earlier attempt
+    failed of stands until this one ends: a retry that changes nothing is no news, and no `Stalled` goes to and fro."""
     trouble = running.trouble
-    if trouble is None:
-        return replace(attempt, reason=None, message="", not_before=None)
-    return replace(attempt, reason=trouble.reason, message=trouble.message, not_before=None)
+    if trouble is not None:
+        return replace(attempt, reason=trouble.reason, message=trouble.message, not_before=None)
+    if looks_again(attempt):
+        return replace(attempt, not_before=None)
+    return replace(attempt, reason=None, message="", not_before=None)
+
+
+def looks_again(attempt: Attempt) -> bool:
+    """Whether what it says is of an earlier attempt of its number's line, whose program failed of it."""
+    return attempt.number > 0 and attempt.reason is not None and attempt.reason not in TOLD_BY_PODS
 
 
 def after(

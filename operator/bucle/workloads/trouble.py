@@ -11,6 +11,18 @@ from bucle.contracts.result import Failure, Result
 PODLESS = timedelta(seconds=20)
 """Pods of a healthy Job exist within a second; a busy controller may take a few."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+TOLD_BY_PODS = frozenset(
+    {
+        "ContainerRefused",
+        "Disrupted",
+        "ImagePullFailed",
+        "PodsRefused",
+        "Queued",
+        "SecretMissing",
+        "Unschedulable",
+    }
+)
+"""What a pod that is well refutes by being there; what its program said stands until a program says otherwise."""
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 
 

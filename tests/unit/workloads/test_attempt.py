@@ -84,6 +84,28 @@ def test_what_keeps_a_pod_is_told_and_forgotten_once_it_runs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "reason", "stands"),
+    [
+        (1, "SourceMissing", True),
+        (1, "StoreUnavailable", True),
+        (1, "ProgramFailed", True),
+        (0, "SourceMissing", False),
+        (1, "ImagePullFailed", False),
+        (1, "PodsRefused", False),
+    ],
+)
+def test_what_a_program_failed_of_stands_while_it_is_tried_again(number: int, reason: str, stands: bool) -> None:
+    before = Attempt(number, reason=reason, message="words")
+    assert attempts.watched(before, Running(started=True)) == (before if stands else Attempt(number))
+
+
+def test_a_deadline_is_not_taken_for_what_an_earlier_attempt_failed_of() -> None:
+    late = Failed("User", "DeadlineExceeded", "stopped")
+    assert attempts.unmask_deadline("StoreUnavailable", "down", late) == late
+    assert attempts.unmask_deadline("ImagePullFailed", "denied", late) == Failed("Retry", "ImagePullFailed", "denied")
+
+
+@pytest.mark.parametrize(
     ("jobs", "least", "found"),
     [
         ({}, 0, (0, False)),

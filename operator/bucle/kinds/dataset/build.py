@@ -57,11 +57,12 @@ def due(build: Build, now: datetime) -> bool:
 
 
 def tried_again(build: Build, world: World, now: datetime) -> Build:
-    """The next attempt, in the image of this release: the last one may have failed for an old one's sake."""
+    """The next attempt, in the image of this release: the last one may have failed for an old one's sake. What that one
+    failed of stays told."""
     number, _ = attempts.adopt(_jobs_for(world, build.spec_hash), build.attempt.number, lambda _: False)
     return replace(
         build,
-        attempt=replace(build.attempt, number=number, not_before=None, reason=None, message=""),
+        attempt=replace(build.attempt, number=number, not_before=None),
         job=_job_name(world, build.spec_hash, number),
         image=world.platform.image_worker,
         state=BuildState.RUNNING,

@@ -8,6 +8,7 @@ from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
 from bucle.kinds.dataset.children import written_hash
 from bucle.kinds.dataset.state import Build, BuildState, Rejected, State, Version
 from bucle.kinds.dataset.world import World
+from bucle.workloads.attempt import looks_again
 
 Conditions = tuple[ConditionUpdate, ...]
 FAILED_TOLD = 5
@@ -38,7 +39,10 @@ def building(state: State, build: Build) -> Conditions:
         return refused(state.current, rejected)
     reason = attempt.reason or "Building"
     message = attempt.message or f"Job {build.job} builds a version (attempt {attempt.number})"
-    waits_for_someone = build.state is BuildState.WAITING and (
+    again = build.state is BuildState.RUNNING and looks_again(attempt)
+    if again:
+        message = f"{message}; attempt {attempt.number} looks again"
+    waits_for_someone = (build.state is BuildState.WAITING or again) and (
         needs_someone(reason) or known(reason).retry is Retry.DATA
     )
     if build.state is BuildState.STOPPED or waits_for_someone:

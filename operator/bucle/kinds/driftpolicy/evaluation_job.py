@@ -89,9 +89,6 @@ def _harvested(
         return replace(state, evaluation=_planned(world, served, state, Attempt(evaluation.attempt.number + 1), now))
     if isinstance(found, Running):
         attempt = attempts.watched(evaluation.attempt, found)
-        if attempt.reason is None and evaluation.attempt.number:
-            # What an earlier attempt failed of stands until this one has ended, unless it has a trouble of its own.
-            attempt = replace(attempt, reason=evaluation.attempt.reason, message=evaluation.attempt.message)
         return replace(state, evaluation=replace(evaluation, state=EvaluationState.RUNNING, attempt=attempt))
     if isinstance(found, Finished) and found.result.evaluate is not None:
         attempt = replace(evaluation.attempt, reason=None, message="", not_before=None)
