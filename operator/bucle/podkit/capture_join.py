@@ -22,7 +22,7 @@ from bucle.contracts import capture, names
 from bucle.contracts.row_rules import CLOCKS_DIFFER, LabelContract
 from bucle.contracts.table import Column, Labels, TableSchema
 from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW, lenient
-from bucle.podkit.capture_listing import FileCache, Span, capture_files, feedback_files, first_day
+from bucle.podkit.capture_listing import FileCache, Span, capture_files, feedback_files, first_day, until_whole
 from bucle.podkit.frames import ARROW, WrongValues, target_type, typed
 from bucle.podkit.table_check import usable_labels
 
@@ -194,18 +194,18 @@ def served_rows(
     location: str, table: TableSchema, span: Span, *, revisions: tuple[str, ...] | None, cache: FileCache
 ) -> pa.Table:
     """All captured rows of the span: our columns and the schema's (null where a file lacks one), in no order."""
-    return rows_in(capture_files(location, revisions, span, cache), table, span, cache)
+    return until_whole(cache, lambda: rows_in(capture_files(location, revisions, span, cache), table, span, cache))
 
 
 def rows_in(uris: list[str], table: TableSchema, span: Span, cache: FileCache) -> pa.Table:
     """The captured rows of the span in these files."""
-    whole = _concatenated(uris, CAPTURE_ARROW, table.columns, cache)
-    return whole.filter(_within(whole.column(capture.RECEIVED), span))
+    rows = _concatenated(uris, CAPTURE_ARROW, table.columns, cache)
+    return rows.filter(_within(rows.column(capture.RECEIVED), span))
 
 
 def dropped_rows(location: str, revision: str, span: Span, cache: FileCache) -> int:
     """Rows that servers of that revision say they could not keep, in the files of the span."""
-    return dropped_in(capture_files(location, (revision,), span, cache), cache)
+    return until_whole(cache, lambda: dropped_in(capture_files(location, (revision,), span, cache), cache))
 
 
 def dropped_in(uris: list[str], cache: FileCache) -> int:
@@ -216,16 +216,16 @@ def dropped_in(uris: list[str], cache: FileCache) -> int:
 def feedback_rows(location: str, before: datetime, cache: FileCache, *, since: datetime | None = None) -> pa.Table:
     """The feedback received from `since` on and before that instant, in the order of receipt."""
     span = Span(since, before)
-    return feedback_in(feedback_files(location, span, cache), span, cache)
+    return until_whole(cache, lambda: feedback_in(feedback_files(location, span, cache), span, cache))
 
 
 def feedback_in(uris: list[str], span: Span, cache: FileCache) -> pa.Table:
     """The feedback of the span in these files, in the order of receipt."""
-    whole = _concatenated(uris, FEEDBACK_ARROW, (), cache)
-    whole = whole.filter(_within(whole.column(capture.RECEIVED), span))
+    labels = _concatenated(uris, FEEDBACK_ARROW, (), cache)
+    labels = labels.filter(_within(labels.column(capture.RECEIVED), span))
     # Rows of one commit keep the order in which they were written: the sort is stable by position.
-    position = pa.array(np.arange(whole.num_rows))
-    keyed = whole.append_column("position", position)
+    position = pa.array(np.arange(labels.num_rows))
+    keyed = labels.append_column("position", position)
     return keyed.sort_by([(capture.RECEIVED, "ascending"), ("position", "ascending")]).drop_columns(["position"])
 
 

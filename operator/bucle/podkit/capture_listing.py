@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -26,6 +27,9 @@ DAYS_LISTED_ONE_BY_ONE = 60
 LATE_WRITERS = timedelta(hours=26)
 """What was received longer ago is listed again only now and then: a server writes late when the store was away."""
 LISTED_AGAIN = timedelta(minutes=10)
+OVERTAKEN = 3
+"""So often one reading starts over because files it had listed were merged into another and removed."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +44,20 @@ class Span:
 class FileCache:
     """What was read of one deployment: files are immutable, so each is fetched once.
 
-    `set_aside`: why a file is not used, by URI. `columns`: all that is kept of a file, or None for everything.
+    `set_aside`: why a file is not used, by URI. `gone`: files that were listed and are no longer there: their rows
+    stand in another. `columns`: all that is kept of a file, or None for everything.
     """
 
     columns: tuple[str, ...] | None = None
     tables: dict[str, pa.Table] = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
     listed: dict[str, tuple[datetime, list[str]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, uris: list[str]) -> list[pa.Table]:
-        """Their tables, without files that are set aside or were merged into another meanwhile."""
-        missing = [uri for uri in uris if uri not in self.tables and uri not in self.set_aside]
+        """Their tables, without files that are set aside or were merged into another meanwhile (see `until_whole`)."""
+        missing = [uri for uri in uris if uri not in self.tables and uri not in self.set_aside and uri not in self.gone]
         store.read_all(missing, self._fetch)
         with self._lock:
             used = {uri: self.tables.pop(uri) for uri in uris if uri in self.tables}
@@ -79,13 +85,28 @@ class FileCache:
         try:
             table = store.read_parquet(uri, None if self.columns is None else list(self.columns))
         except ProgramError as error:
-            unreadable, merged_meanwhile = error.reason == "WrongType", error.reason == "SourceMissing"
-            if not (unreadable or merged_meanwhile):
+            if error.reason == "SourceMissing":
+                with self._lock:
+                    self.gone.add(uri)
+                    self.listed.clear()
+                return
+            if error.reason != "WrongType":
                 raise
             self.put_aside(uri, error.message)
             return
         with self._lock:
             self.tables[uri] = table
+
+
+def until_whole(cache: FileCache, look: Callable[[], T]) -> T:
+    """What `look` makes of files that it lists itself: again when some were merged and removed between its listing and
+    its reading, for their rows stand in a file that is not on its list."""
+    for _ in range(OVERTAKEN):
+        before = len(cache.gone)
+        found = look()
+        if len(cache.gone) == before:
+            break
+    return found
 
 
 def revisions_of(location: str) -> list[str]:

@@ -36,7 +36,7 @@ from bucle.podkit.capture_join import (
     rows_in,
     with_labels,
 )
-from bucle.podkit.capture_listing import capture_files, feedback_files, hour_of_file
+from bucle.podkit.capture_listing import capture_files, feedback_files, hour_of_file, until_whole
 from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import ProgramError
@@ -107,6 +107,9 @@ class Ledger:
 
     def look(self, now: datetime) -> Evidence:
         """The evidence up to now. Reads what is new since the last look, here or in a judge before this one."""
+        return until_whole(self.cache, lambda: self._look(now))
+
+    def _look(self, now: datetime) -> Evidence:
         span = Span(datetime.fromisoformat(self.query.started_at), now + BESIDE)
         hours, labels = self._captured(span), self._labelled(now)
         told = self._routed(hours, labels, now)
