@@ -54,8 +54,11 @@ async def eventually(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def running(directory: Path, kube: FakeKube, silence: float = 70.0) -> AsyncIterator[Running]:
+async def running(
+    directory: Path, kube: FakeKube, silence: float = 70.0, compactions: int = 0
+) -> AsyncIterator[Running]:
     server = FakeApiServer(kube, SERVED)
+    server.compact_between_pages(compactions)
     around = Surroundings(kube, {}, {}, OpenFence(), SystemClock(), Metrics(CollectorRegistry()))
     controller = Controller([ROOM], around, jitter=lambda: 0.0)
     async with server.serving(directory) as kubeconfig:
@@ -144,6 +147,26 @@ async def test_a_first_list_of_many_objects_is_asked_for_in_pages_and_none_is_mi
         ("100", "100"),
         ("100", "200"),
     ]
+
+
+@pytest.mark.parametrize("compactions", [1, 3])
+async def test_a_first_list_that_outlives_the_compaction_of_its_version_is_begun_anew_and_none_is_missed(
+    tmp_path: Path, compactions: int
+) -> None:
+    """A slow server, or one that a restart of many operators keeps busy, may take more than five minutes for all pages."""
+    kube = FakeKube(own_schemas=False)
+    for index in range(250):
+        kube.put(DATASET, a_dataset(f"flights{index}"))
+    async with running(tmp_path, kube, compactions=compactions) as run:
+        found: set[ObjectKey | None] = set()
+
+        def all_found() -> bool:
+            found.add(run.taken())
+            return len(found - {None}) == 250
+
+        await eventually(all_found)
+        kube.put(DATASET, a_dataset("late"))
+        await eventually(lambda: run.taken() == ObjectKey(DATASET, "ml", "late"))
 
 
 Trouble = Callable[[FakeApiServer], None]

@@ -7,9 +7,11 @@ must therefore be too small to fail. What a watch misses is found by the queue's
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
+import aiohttp
 import kopf
 
 from bucle.contracts.names import LABEL_MANAGED_BY, MANAGED_BY
@@ -18,8 +20,12 @@ from bucle.resources.addresses import GROUP, Resource
 
 PAGE = 100
 """Objects in one answer of a first list, as the client of the engine asks for them."""
+GONE = 410
 IDENTITY = "bucle"
 """Without one kopf asks the password database for a user name, which a container with a numeric user does not have."""
+
+
+log = logging.getLogger(__name__)
 
 
 def registry(controller: Controller, children: Iterable[Resource], kubeconfig: str | None) -> kopf.OperatorRegistry:
@@ -96,14 +102,24 @@ async def watch(
     kopf replaces the handlers of SIGTERM and SIGINT and would end alone on a signal; who owns the process takes
     them back there.
     """
-    tasks = await kopf.spawn_tasks(
-        registry=found,
-        settings=chosen,
-        namespaces=namespaces,
-        clusterwide=not namespaces,
-        standalone=True,
-        identity=IDENTITY,  # type: ignore[arg-type]
-        stop_flag=stop,
-    )
-    started()
-    await kopf.run_tasks(tasks, ignored=_AllOthers())
+    while True:
+        tasks = await kopf.spawn_tasks(
+            registry=found,
+            settings=chosen,
+            namespaces=namespaces,
+            clusterwide=not namespaces,
+            standalone=True,
+            identity=IDENTITY,  # type: ignore[arg-type]
+            stop_flag=stop,
+        )
+        started()
+        try:
+            return await kopf.run_tasks(tasks, ignored=_AllOthers())
+        except Exception as error:
+            # A watch that expired is begun anew by kopf. A first list of which a page expired ends it: etcd was compacted
+            # before the last page was asked for. Fewer and larger pages come to an end some time.
+            answer = error.__cause__
+            if not isinstance(answer, aiohttp.ClientResponseError) or answer.status != GONE:
+                raise
+            chosen.watching.chunk_size = (chosen.watching.chunk_size or PAGE) * 2
+            log.warning("a first list expired between two pages; all are asked for again", extra={"error": str(error)})

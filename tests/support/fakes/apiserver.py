@@ -38,6 +38,7 @@ class FakeApiServer:
         self.watching: dict[str, int] = {}
         self._resources = {(r.group, r.version, r.plural): r for r in resources}
         self._streams: list[tuple[Resource, dict[str, str], asyncio.Queue[Any]]] = []
+        self._compactions = 0
         kube.on_change.append(self._changed)
 
     @asynccontextmanager
@@ -65,6 +66,10 @@ class FakeApiServer:
         for _, _, queue in self._streams:
             queue.put_nowait({"type": "ERROR", "object": gone})
         self.cut()
+
+    def compact_between_pages(self, times: int) -> None:
+        """The next so many answers to a `continue` are 410: what the first page was read from is compacted by then."""
+        self._compactions = times
 
     def cut(self) -> None:
         """Every watch ends, as when the API server restarts or a proxy closes long connections."""
@@ -123,6 +128,11 @@ class FakeApiServer:
             return await self._watch(request, resource)
         items = [item for item in self.kube.all(resource) if _selected(item, dict(request.query))]
         begin = int(request.query.get("continue") or 0)
+        if begin and self._compactions:
+            self._compactions -= 1
+            message = "The provided continue parameter is too old to display a consistent list result."
+            status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410}
+            return web.json_response({**status, "message": message}, status=410)
         end = begin + int(request.query.get("limit") or len(items) or 1)
         more = {"continue": str(end)} if end < len(items) else {}
         return web.json_response({"metadata": {"resourceVersion": "100", **more}, "items": items[begin:end]})
