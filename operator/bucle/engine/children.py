@@ -68,13 +68,14 @@ def adjustment(child: Child, live: JsonObject) -> JsonObject | None:
 
     The hash notices an intent that changed, the comparison a live object that somebody else changed.
     """
-    if child.adjust is None:
+    if child.adjust is None and child.kept is None:
         return None
-    mark, intent = applied_hash(child.adjust), _intent(child)
-    if annotations_of(live).get(ANNOTATION_APPLIED) == mark and contains(live, intent):
+    intent = _intent(child)
+    if not _asked_anew(child, live) and not any(_edited(live, path) for path in differing(live, intent)):
         return None
     wanted = _merge_patch(live, intent) if child.exact else intent
     metadata = wanted.get("metadata", {})
+    mark = annotations_of(live).get(ANNOTATION_APPLIED) if child.adjust is None else applied_hash(child.adjust)
     wanted["apiVersion"], wanted["kind"] = child.resource.api_version, child.resource.kind
     wanted["metadata"] = {
         **metadata,
@@ -88,30 +89,81 @@ def adjustment(child: Child, live: JsonObject) -> JsonObject | None:
     return wanted
 
 
+def _asked_anew(child: Child, live: JsonObject) -> bool:
+    """Whether what is asked for is not what was applied last."""
+    return child.adjust is not None and annotations_of(live).get(ANNOTATION_APPLIED) != applied_hash(child.adjust)
+
+
 def _intent(child: Child) -> JsonObject:
-    """What of the child is kept as it is wanted: `adjust`, and the labels by which lists, Services and people find it."""
-    intent = copy.deepcopy(child.adjust or {})
+    """What of the child is as it is wanted: `adjust`, `kept`, and the labels by which lists, Services and people find it."""
+    intent = _merged(copy.deepcopy(child.adjust or {}), child.kept or {})
     labels = child.manifest["metadata"].get("labels")
     return _merged(intent, {"metadata": {"labels": dict(labels)}}) if labels else intent
 
 
-def _merge_patch(live: Any, wanted: Any, *, alone: bool = False) -> Any:
+def _merge_patch(live: Any, wanted: Any, key: str = "", *, alone: bool = False) -> Any:
     """The patch after which `live` has what is wanted, and where that is one value, nothing else."""
+    if _is_by_name(key, wanted) and isinstance(live, list):
+        return _items_patched(live, wanted, key)
     if not isinstance(wanted, Mapping):
-        return wanted
+        return _without_nulls(wanted)
     there = live if isinstance(live, Mapping) else {}
-    patch = {key: _merge_patch(there.get(key), value, alone=alone or key in _ATOMIC) for key, value in wanted.items()}
+    patch = {
+        name: _merge_patch(there.get(name), value, name, alone=alone or name in _ATOMIC or name in _WRITTEN_WHOLE)
+        for name, value in wanted.items()
+    }
     return {**dict.fromkeys(set(there) - set(wanted)), **patch} if alone else patch
+
+
+def _items_patched(live: list[JsonObject], wanted: list[JsonObject], key: str) -> list[JsonObject]:
+    """The whole list, as a merge patch asks for: ours as they are wanted, others as they are."""
+    ours = {item["name"]: item for item in wanted}
+    items = [_item_patched(item, ours[item["name"]], key) if item.get("name") in ours else item for item in live]
+    place = 0
+    for item in wanted:
+        names = [there.get("name") for there in items]
+        if item["name"] not in names:
+            items.insert(place, _without_nulls(item))
+        place = names.index(item["name"]) + 1 if item["name"] in names else place + 1
+    return items
+
+
+def _item_patched(live: JsonObject, wanted: JsonObject, key: str) -> JsonObject:
+    if key in _WRITTEN_WHOLE:
+        return wanted
+    kept = {name: value for name, value in live.items() if name not in wanted}
+    over = {
+        name: _items_patched(live[name], value, name) if _is_by_name(name, value) and name in live else value
+        for name, value in wanted.items()
+    }
+    patched: JsonObject = _without_nulls({**kept, **over})
+    return patched
 
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
     return value
 
 
 _ATOMIC = frozenset({"selector"})
 """Maps that are one value to the API server: a key that somebody added to a Service's selector empties the Service."""
+
+_WRITTEN_WHOLE = frozenset({"nodeSelector", "env"})
+"""What is replaced where it is written: a key that is asked for no more would stay, and a variable cannot have two values."""
+
+_BY_NAME = frozenset({"containers", "env"})
+"""Lists of named items in a pod template: a container or a variable that a webhook put beside ours is none of our business."""
+
+
+def _is_by_name(key: str, wanted: Any) -> bool:
+    return key in _BY_NAME and _named(wanted)
+
+
+def _item(items: Any, name: str) -> Any:
+    return next((item for item in items if item.get("name") == name), None) if isinstance(items, list) else None
 
 
 _AMOUNTS = frozenset({"requests", "limits"})
@@ -123,6 +175,8 @@ def _as_wanted(key: Any, live: Any, wanted: Any) -> bool:
         return bool(live == wanted)
     if key in _AMOUNTS and isinstance(live, Mapping) and isinstance(wanted, Mapping):
         return all(name in live and same_amounts(live[name], value) for name, value in wanted.items())
+    if _is_by_name(key, wanted):
+        return all(contains(_item(live, item["name"]), item) for item in wanted)
     return contains(live, wanted)
 
 
@@ -168,10 +222,10 @@ class Contest:
 
 def contest_of(child: Child, live: JsonObject) -> Contest | None:
     """Which fields differ although the intent is the one that was applied last: somebody else has set them since."""
-    if child.adjust is None or annotations_of(live).get(ANNOTATION_APPLIED) != applied_hash(child.adjust):
+    if _asked_anew(child, live):
         return None
-    fields = list(differing(live, _intent(child)))
-    others = sorted({name for path in fields for name in _managers(live, path)})
+    fields = [path for path in differing(live, _intent(child)) if _edited(live, path)]
+    others = sorted({name for path in fields for name in _owners(live, path)} - {FIELD_MANAGER})
     names = ", ".join(".".join(path) for path in fields[:5])
     said = f"{names} {'are' if len(fields) > 1 else 'is'}"
     return Contest(child.resource.kind, child.name, said, " and ".join(others) or "somebody else")
@@ -191,22 +245,41 @@ def differing(live: Any, wanted: Any, path: tuple[str, ...] = ()) -> Iterator[tu
     """The innermost fields of `wanted` that `live` does not have so."""
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
         for key, value in wanted.items():
-            if key in _ATOMIC and live.get(key) != value:
-                yield (*path, str(key))
+            there, below = live.get(key), (*path, str(key))
+            if _is_by_name(key, value):
+                for item in value:
+                    yield from differing(_item(there, item["name"]), item, (*below, item["name"]))
+            elif key in _AMOUNTS and isinstance(there, Mapping) and isinstance(value, Mapping):
+                yield from ((*below, name) for name in value if not _as_wanted(key, there, {name: value[name]}))
+            elif value is None or key in _ATOMIC:
+                if not contains(live, {key: value}):
+                    yield below
             else:
-                yield from differing(live.get(key), value, (*path, str(key)))
+                yield from differing(there, value, below)
     elif not contains(live, wanted):
         yield path
 
 
-def _managers(live: JsonObject, path: tuple[str, ...]) -> Iterator[str]:
-    """Who else owns that field, by the server's own books."""
+def _edited(live: JsonObject, path: tuple[str, ...]) -> bool:
+    """Whether somebody set that field after us.
+
+    What a mutating webhook makes of our own write stands in the server's books under our own name. In a pod template it is
+    left so (a mirror's image, a policy's defaults): to set it back would bring the same again.
+    """
+    return path[:2] != ("spec", "template") or _owners(live, path) != {FIELD_MANAGER}
+
+
+def _owners(live: JsonObject, path: tuple[str, ...]) -> set[str]:
+    """Who owns that field, by the server's own books."""
+    found = set()
     for entry in live["metadata"].get("managedFields") or ():
         fields = entry.get("fieldsV1") or {}
         for part in path:
-            fields = fields.get(f"f:{part}") if isinstance(fields, Mapping) else None
-        if fields is not None and entry.get("manager") != FIELD_MANAGER:
-            yield str(entry.get("manager"))
+            known = fields if isinstance(fields, Mapping) else {}
+            fields = known.get(f"f:{part}", known.get(f'k:{{"name":"{part}"}}'))
+        if fields is not None:
+            found.add(str(entry.get("manager")))
+    return found
 
 
 def child_key(child: Child) -> ObjectKey:

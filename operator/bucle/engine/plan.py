@@ -27,7 +27,8 @@ class Child:
     intent that may change later: it is applied server-side whenever the live object's `bucle.dev/applied`
     hash or a field set in `adjust` differs. `guarded` also sends the resourceVersion that was read, so that
     a paused former leader cannot overwrite what a newer one wrote. `exact`: what `adjust` names is ours alone, so an item or
-    a key that somebody added to it goes; None stands for a field that must not be there.
+    a key that somebody added to it goes; None stands for a field that must not be there. `kept`: what was written when it was
+    made and is never asked for otherwise; it is set back where somebody edited it.
     """
 
     resource: Resource
@@ -35,6 +36,7 @@ class Child:
     adjust: JsonObject | None = None
     guarded: bool = False
     exact: bool = False
+    kept: JsonObject | None = None
 
     @property
     def name(self) -> str:

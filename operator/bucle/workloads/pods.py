@@ -57,8 +57,26 @@ def followed(template: JsonObject, *fields: str) -> JsonObject:
     these further fields of its container. Pods that cannot start under the old ones are made anew."""
     spec, container = template["spec"], template["spec"]["containers"][0]
     kept = {key: container[key] for key in ("name", "image", "resources", *fields) if key in container}
-    placed = ("imagePullSecrets", "nodeSelector", "tolerations", "serviceAccountName")
-    return {"spec": {**{key: spec[key] for key in placed if key in spec}, "containers": [kept]}}
+    return {"spec": {**{key: spec[key] for key in _PLACED if key in spec}, "containers": [kept]}}
+
+
+def kept_of(template: JsonObject) -> JsonObject:
+    """What of a live template is as we write it, whoever edits it: what runs, on what, with which rights, and where.
+
+    None for what must not be there: arguments that a person added, a place that the spec names no more.
+    """
+    spec, container = template["spec"], template["spec"]["containers"][0]
+    kept = {"args": None, **{key: container[key] for key in _KEPT_OF_CONTAINER if key in container}}
+    kept_spec = {**dict.fromkeys(_PLACED), **{key: spec[key] for key in (*_PLACED, "securityContext") if key in spec}}
+    if "serviceAccountName" not in spec:
+        kept_spec["serviceAccount"] = None  # its older name, from which the server would fill it again
+    annotations = template["metadata"].get("annotations")
+    metadata = {"metadata": {"annotations": annotations}} if annotations else {}
+    return {**metadata, "spec": {**kept_spec, "containers": [kept]}}
+
+
+_PLACED = ("imagePullSecrets", "nodeSelector", "tolerations", "serviceAccountName")
+_KEPT_OF_CONTAINER = ("name", "image", "command", "env", "envFrom", "resources", "securityContext")
 
 
 def task_pod(

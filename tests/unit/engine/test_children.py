@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.builders.objects import a_config_map, a_job
+from tests.support.builders.objects import a_config_map, a_job, an_object
 from tests.support.fakes.clock import START
 
 from bucle.contracts.names import ANNOTATION_APPLIED
-from bucle.engine.children import adjustment, contains, listed, manifest_to_create, observed_objects
-from bucle.engine.objects import CONFIG_MAP, JOB, ObjectKey, Ref
+from bucle.engine.children import adjustment, contains, contest_of, listed, manifest_to_create, observed_objects
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, ObjectKey, Ref
 from bucle.engine.plan import Child
 from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Observations, Unavailable
 from bucle.engine.reconcile import RefMap
@@ -84,6 +85,85 @@ def test_only_a_guarded_child_sends_the_version_that_was_read(guarded: bool) -> 
     wanted = adjustment(child, live)
     assert wanted is not None
     assert wanted["metadata"].get("resourceVersion") == ("7" if guarded else None)
+
+
+# --- pod templates: what is ours in them, and who edited it -----------------------------------------------------------
+
+SERVER = {"name": "serve", "image": "serve:1", "env": [{"name": "HOME", "value": "/tmp"}], "args": None}
+WRITTEN: dict[str, Any] = {"spec": {"template": {"spec": {"containers": [SERVER]}}}}
+
+
+def a_fleet(container: dict[str, Any], *managers: str) -> tuple[Child, dict[str, Any]]:
+    """A Deployment as it was written and as it is now, and who owns the image by the server's books."""
+    plain = {"name": "serve", "image": "serve:1", "env": [{"name": "HOME", "value": "/tmp"}]}
+    manifest = an_object(DEPLOYMENT, "fleet", spec={"template": {"spec": {"containers": [plain]}}})
+    child = Child(DEPLOYMENT, manifest, {"spec": {"replicas": 2}}, guarded=True, exact=True, kept=WRITTEN)
+    live = live_of(child)
+    live["spec"]["template"]["spec"]["containers"] = [{"name": "proxy", "image": "proxy:1"}, plain | container]
+    fields: dict[str, Any] = {"f:image": {}}
+    for part in ('k:{"name":"serve"}', "f:containers", "f:spec", "f:template", "f:spec"):
+        fields = {part: fields}
+    live["metadata"]["managedFields"] = [{"manager": manager, "fieldsV1": fields} for manager in managers]
+    return child, live
+
+
+@pytest.mark.parametrize(
+    ("image", "managers", "set_back"),
+    [
+        ("serve:1", ("bucle",), False),
+        ("mirror/serve:1", ("bucle",), False),
+        ("mine:1", ("kubectl-edit",), True),
+        ("mine:1", ("bucle", "kubectl-edit"), True),
+        ("mine:1", (), True),
+    ],
+    ids=["as written", "a webhook in our own write", "a person", "both own it", "the books are silent"],
+)
+def test_a_container_is_set_back_where_a_person_edited_it_and_left_as_a_webhook_makes_it_of_our_own_write(
+    image: str, managers: tuple[str, ...], set_back: bool
+) -> None:
+    child, live = a_fleet({"image": image}, *managers)
+    patch = adjustment(child, live)
+    assert (patch is not None) == set_back
+    if patch is not None:
+        proxy, ours = patch["spec"]["template"]["spec"]["containers"]
+        assert (proxy["name"], ours["image"]) == ("proxy", "serve:1"), "who stands beside ours stays, and first"
+        contest = contest_of(child, live)
+        assert contest is not None and contest.fields == "spec.template.spec.containers.serve.image is"
+        assert contest.others == ("kubectl-edit" if managers else "somebody else")
+
+
+@pytest.mark.parametrize(
+    ("container", "told"),
+    [
+        ({"args": ["--x"]}, "serve.args"),
+        ({"env": []}, "serve.env.HOME"),
+        ({"env": [{"name": "HOME", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]}, "serve.env.HOME.value"),
+        ({"env": [{"name": "MORE", "value": "1"}, {"name": "HOME", "value": "/"}]}, "serve.env.HOME.value"),
+        ({"env": [{"name": "MORE", "value": "1"}, {"name": "HOME", "value": "/tmp"}]}, None),
+        ({"terminationMessagePath": "/dev/termination-log"}, None),
+    ],
+)
+def test_variables_and_arguments_are_told_by_name_and_what_others_add_is_theirs(
+    container: dict[str, Any], told: str | None
+) -> None:
+    child, live = a_fleet(container)
+    patch, contest = adjustment(child, live), contest_of(child, live)
+    if told is None:
+        assert patch is None
+        return
+    assert patch is not None and contest is not None
+    assert contest.fields == f"spec.template.spec.containers.{told} is"
+    ours = patch["spec"]["template"]["spec"]["containers"][1]
+    assert {"name": "HOME", "value": "/tmp"} in ours["env"] and "args" not in ours
+    assert patch["metadata"]["resourceVersion"] == "7", "a whole list is written only over what was read"
+
+
+def test_a_fleet_that_somebody_else_scales_keeps_its_number_and_its_mark_while_its_template_is_set_back() -> None:
+    child, live = a_fleet({"image": "mine:1"})
+    mark = live["metadata"]["annotations"][ANNOTATION_APPLIED]
+    patch = adjustment(replace(child, adjust=None), live)
+    assert patch is not None and "replicas" not in patch["spec"]
+    assert patch["metadata"]["annotations"] == {ANNOTATION_APPLIED: mark}
 
 
 def test_what_a_run_has_seen_is_known_without_another_request() -> None:

@@ -20,6 +20,7 @@ class Fleet:
 
     `scaled_to`: so many pods are wanted by somebody who scales it through the scale subresource (an autoscaler, KEDA, a
     person); its replicas are left alone then, until ours are edited. `applied`: the mark of what was last asked of it.
+    `written`: what of its pod template is kept as it was made.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Fleet:
     trouble: Failure | None
     scaled_to: int | None = None
     applied: str | None = None
+    written: str | None = None
     pull_secrets: tuple[str, ...] = ()
 
     @property
@@ -81,6 +83,7 @@ def _fleet(deployment: JsonObject, pods: list[JsonObject]) -> Fleet:
         trouble=next((trouble for trouble in troubles if trouble is not None), None),
         scaled_to=_scaled_to(deployment),
         applied=annotations_of(deployment).get(names.ANNOTATION_APPLIED),
+        written=annotations_of(deployment).get(names.ANNOTATION_WRITTEN),
         pull_secrets=tuple(
             item["name"] for item in deployment["spec"]["template"]["spec"].get("imagePullSecrets") or ()
         ),

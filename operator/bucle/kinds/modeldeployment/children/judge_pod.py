@@ -11,7 +11,7 @@ from bucle.kinds.modeldeployment.fleets import JUDGE
 from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec, QualityGate
 from bucle.workloads.measured_rows import group_by_of, labels_of
 from bucle.workloads.platform import Platform
-from bucle.workloads.pods import PodSettings, followed, task_pod
+from bucle.workloads.pods import PodSettings, kept_of, task_pod
 
 
 def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGate) -> Child:
@@ -31,8 +31,7 @@ def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGa
     container["readinessProbe"] = manifests.probe("/ready", periodSeconds=2, timeoutSeconds=2, failureThreshold=3)
     workload = manifests.deployment(owner, names.judge_name(owner.name), labels, template, 1)
     workload["spec"]["strategy"] = {"type": "Recreate"}
-    follows = {"metadata": {"annotations": template["metadata"]["annotations"]}, **followed(template, "env")}
-    return Child(DEPLOYMENT, workload, adjust={"spec": {"template": follows}})
+    return Child(DEPLOYMENT, workload, adjust={"spec": {"template": kept_of(template)}}, guarded=True, exact=True)
 
 
 def _settings(spec: ModelDeploymentSpec) -> PodSettings:

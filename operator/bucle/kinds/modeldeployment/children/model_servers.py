@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from bucle.contracts import names
+from bucle.contracts.canonical import canonical_json
 from bucle.contracts.task import Capture, Model, ServeTask, Successor
 from bucle.engine.children import applied_hash
 from bucle.engine.objects import DEPLOYMENT, JsonObject
@@ -13,7 +16,7 @@ from bucle.kinds.modeldeployment.identity import Revision
 from bucle.resources.base import parse_duration
 from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
 from bucle.workloads.platform import Platform
-from bucle.workloads.pods import task_pod
+from bucle.workloads.pods import kept_of, task_pod
 
 SERVE_GRACE_SECONDS = 30
 
@@ -39,7 +42,8 @@ def revision_children(
     """Deployment, headless Service and budget of one revision.
 
     The pod template is create-only: no role, no later release in it. What exists is not rendered again: its pods do not
-    depend on what the spec says now, and neither does the weight that they get.
+    depend on what the spec says now, and neither does the weight that they get. It carries what it was made with, so that
+    what somebody edits in it is set back to that.
     """
     owner = manifests.owner_of(deployment)
     name = names.revision_name(owner.name, revision.id)
@@ -50,11 +54,22 @@ def revision_children(
     # Whoever scales it goes on where we left off; a number that a person writes here since is an order all the same.
     scaled = live is not None and live.scaled_to is not None and live.applied == applied_hash(wanted)
     workload = manifests.deployment(owner, name, labels, template, replicas)
+    if template:
+        workload["metadata"]["annotations"] = {names.ANNOTATION_WRITTEN: canonical_json(kept_of(template))}
     return (
-        Child(DEPLOYMENT, workload, adjust=None if scaled else wanted),
+        Child(DEPLOYMENT, workload, None if scaled else wanted, guarded=True, exact=True, kept=_kept(live)),
         manifests.service(owner, name, labels, names.PORT_HTTP, headless=True),
         manifests.budget(owner, name, labels),
     )
+
+
+def _kept(live: Fleet | None) -> JsonObject | None:
+    """What its template was made with; None before it is made, or when a person damaged the note of it."""
+    try:
+        template = json.loads(live.written) if live is not None and live.written else None
+    except ValueError:
+        return None
+    return {"spec": {"template": template}} if isinstance(template, dict) else None
 
 
 def _template(

@@ -26,7 +26,7 @@ from bucle.kinds.modeldeployment.traffic.routing import RouterPod, RouterView, R
 from bucle.resources.base import ModelReference
 from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads.platform import Platform
-from bucle.workloads.pods import CONTAINER_SECURITY, followed, pod_template
+from bucle.workloads.pods import CONTAINER_SECURITY, kept_of, pod_template
 
 STATE_KEY = "bucle.json"
 """Key in the ConfigMap from which a lost status is rebuilt; Envoy does not read it."""
@@ -207,7 +207,8 @@ def _pods(deployment: ModelDeployment, platform: Platform) -> Child:
     template = pod_template(platform, labels, [container], [mounted], settings)
     template["spec"]["terminationGracePeriodSeconds"] = GRACE_SECONDS
     manifest = manifests.deployment(owner, names.router_name(owner.name), labels, template, replicas)
-    return Child(DEPLOYMENT, manifest, adjust={"spec": {"replicas": replicas, "template": followed(template)}})
+    wanted: JsonObject = {"spec": {"replicas": replicas, "template": kept_of(template)}}
+    return Child(DEPLOYMENT, manifest, adjust=wanted, guarded=True, exact=True)
 
 
 def _stable_service(deployment: ModelDeployment) -> Child:
