@@ -7,34 +7,23 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from threading import Barrier, Thread
-from typing import Any
 
 import pytest
+from tests.support.builders.compacting_server import AFTER, HOUR, REMOVED, TABLE, Server
 from tests.support.fakes.object_store import Asked, ObjectStore, object_store
 
-from bucle.contracts import capture
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.capture import file_stem
-from bucle.contracts.table import Column, TableSchema, Target
 from bucle.podkit import store
-from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri
 from bucle.podkit.capture_join import FileCache, Span, dropped_rows, feedback_rows, served_rows
-from bucle.pods.serve.__main__ import StoredFiles
-from bucle.pods.serve.compaction import FOLDER_CLOSED, READ_BY_THEN, Compactor, Written
+from bucle.pods.serve.compaction import READ_BY_THEN
 
-HOUR = datetime(2026, 1, 1, 12, tzinfo=UTC)
-AFTER = HOUR + timedelta(hours=1) + FOLDER_CLOSED
-REMOVED = AFTER + READ_BY_THEN
 DAY = Span(HOUR - timedelta(hours=6), HOUR + timedelta(hours=6))
 FILES = 6
-TABLE = TableSchema(
-    target=Target(name="late", task="Binary", positive="1"),
-    columns=(Column(name="hour", type="Integer"), Column(name="id", type="Text", role="Id")),
-)
 WRITE_AND_MERGE = """
-from tests.wire.test_compaction import AFTER, REMOVED, Server
+from tests.support.builders.compacting_server import AFTER, REMOVED, Server
 import sys
 server = Server(sys.argv[1], "pod-1")
 server.write(6)
@@ -55,34 +44,6 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
 def location(bucket: ObjectStore, request: pytest.FixtureRequest) -> str:
     bucket.forget()
     return f"s3://bucket/{short_hash(request.node.nodeid)}"
-
-
-class Server:
-    """What one start of one serving pod does with its files. Each file: two rows, one label, one dropped row."""
-
-    def __init__(self, location: str, writer: str) -> None:
-        self.location, self.writer, self.written, self.merged = location, writer, 0, Counter[str]()
-        self.compactor = Compactor(writer, StoredFiles(), lambda n: self.merged.update(files=n))
-
-    def write(self, count: int) -> None:
-        for _ in range(count):
-            n, name = self.written, file_stem(self.writer, self.written)
-            received = HOUR + timedelta(minutes=1, seconds=n)
-            asked: dict[str, list[Any]] = {"hour": [n, n], "id": [f"{name}a", f"{name}b"]}
-            entry = Captured(name, None, received, "stable", "r1", 1.0, 2, asked, ["1", "0"], None, [[0.5, 0.5]] * 2)
-            label = {"id": f"{name}a", "request_id": None, "row": 0, "label": "1", "label_time": None}
-            tables = {
-                capture_uri(self.location, "r1", HOUR, name): capture_table([entry], TABLE.columns, dropped=1),
-                feedback_uri(self.location, HOUR, name): feedback_table([label | {capture.RECEIVED: received}]),
-            }
-            for uri, table in tables.items():
-                store.write_bytes(uri, store.parquet_bytes(table))
-                self.compactor.wrote(uri.rpartition("/")[0], HOUR, Written(n, n, table.num_rows, table.nbytes))
-            self.written += 1
-
-    def settle(self, now: datetime) -> None:
-        while self.compactor.turn(now):
-            pass
 
 
 def seen(location: str, cache: FileCache | None = None) -> tuple[Counter[str], Counter[str], int]:
