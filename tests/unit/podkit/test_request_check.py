@@ -94,6 +94,11 @@ def test_a_row_of_another_century_is_answered_and_counted_as_none_to_train_on() 
     assert not DOOR.admitted(far, datetime(2199, 1, 1, tzinfo=UTC)).incomplete
 
 
+def test_a_category_sent_as_a_number_is_the_category_that_training_had() -> None:
+    door = Door((Column(name="c", type="Category"),), {})
+    assert door.admitted({"c": [1, 1.0, "1.50", True]}).features.columns["c"] == ["1", "1", "1.5", "true"]
+
+
 def test_a_name_in_other_unicode_letters_is_the_same_name() -> None:
     composed, decomposed = "caf\u00e9", "cafe\u0301"
     for schema_name, sent in ((composed, decomposed), (decomposed, composed)):

@@ -127,14 +127,17 @@ def test_a_feature_may_be_called_as_we_call_things(tmp_path: Path) -> None:
     assert len(evaluation(traffic.written(), 2).windows) == 2
 
 
-def test_rows_that_went_bad_move_no_row_from_one_window_into_another(traffic: Traffic) -> None:
+def test_rows_that_went_bad_move_no_row_from_one_window_into_another(traffic: Traffic, tmp_path: Path) -> None:
     """Windows were skipped by a row count: rows that were good and no longer are would be judged twice, or never."""
     for n in range(8):
         traffic.row(1 + n, 0.5 if n < 4 else 0.8, None, "1")
     (first, second) = evaluation(traffic.written(), 4).windows
     for n in range(4):
-        # A later label of the same rows is of no class: as many rows of the first window are none any more.
+        # Their answers fit no model any more, and a later label of them is of no class: the first window has no row left.
+        traffic.captured[n] = replace(traffic.captured[n], scores=[[1.0]])
         traffic.labels.append({**traffic.labels[n], "label": "?", "bucle_received": START + timedelta(seconds=20)})
+    for path in tmp_path.rglob("capture/**/*.parquet"):
+        path.unlink()
     traffic.seconds = 20
     for n in range(4):
         traffic.row(11 + n, 0.9, None, "1")
