@@ -143,5 +143,7 @@ async def test_a_tag_written_by_hand_makes_no_object_invalid(key: str, value: st
     world.point("challenger", two)
     world.point("champion", two)
     await world.sim.pass_time(timedelta(minutes=3))
-    assert reason(world) not in ("SpecInvalid", "InternalError")
+    assert not {c["reason"] for c in world.status["conditions"]} & {"SpecInvalid", "InternalError"}
     assert world.status["stable"]["model"]["version"] in (one, two)
+    if key == registry_tags.TAG_MODEL_DIGEST:
+        assert "with a sha256 digest" in message(world) and not {"candidate", "rejected"} & world.status.keys()
