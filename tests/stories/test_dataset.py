@@ -71,6 +71,19 @@ async def test_a_bad_version_never_becomes_current_and_the_good_one_stays() -> N
     assert sim.condition(DATASET, "flights", "Stalled") == "True"
 
 
+async def test_a_refused_version_tells_what_was_left_out_of_it() -> None:
+    """It may have failed for what is missing."""
+    sim, _ = operator(datasets=True)
+    sim.create(FLIGHTS)
+    await sim.settle()
+    sim.finish_job(only_job(sim), data_result(failed=(HOURS_FAILED,), set_aside={"hour null": 7}))
+    await sim.settle()
+    status = sim.status(DATASET, "flights")
+    assert status["rejected"]["setAside"] == [{"reason": "hour null", "count": 7}]
+    told = (condition(status, "Ready") or {})["message"]
+    assert "7 rows or files were left out: 7 hour null (see status.rejected.setAside)" in told
+
+
 async def test_rows_that_were_left_out_are_told_by_reason_and_so_is_what_to_do() -> None:
     sim, _ = operator(datasets=True)
     sim.create(FLIGHTS)

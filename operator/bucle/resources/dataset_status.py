@@ -82,6 +82,9 @@ class RejectedVersion(Model):
     failed: Annotated[tuple[FailedExpectation, ...], ListType(), Field(max_length=200)] = Field(
         default=(), description="The expectations that did not hold."
     )
+    set_aside: Annotated[tuple[SetAside, ...], ListType(), Field(max_length=16)] = Field(
+        default=(), description="What was read and left out of it, by reason, the most frequent first."
+    )
 
 
 class Build(Model):

@@ -8,6 +8,7 @@ from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
 from bucle.kinds.dataset.children import written_hash
 from bucle.kinds.dataset.state import Build, BuildState, Rejected, State, Version
 from bucle.kinds.dataset.world import World
+from bucle.resources.dataset_status import SetAside
 from bucle.workloads.attempt import looks_again
 
 Conditions = tuple[ConditionUpdate, ...]
@@ -61,7 +62,7 @@ def refused(current: Version | None, rejected: Rejected) -> Conditions:
         )
     stays = f"version {current.digest} stays current" if current else "there is no earlier version"
     message = (
-        f"candidate {rejected.digest} fails {told}; {stays}. Correct the expectation, or the data: "
+        f"candidate {rejected.digest} fails {told}; {stays}{_left_out(rejected.set_aside, 'rejected')}. Correct the expectation, or the data: "
         "the sources are read again by themselves within the hour, and at once when `run` is raised"
     )
     if current is not None and current.spec_hash == rejected.spec_hash:
@@ -70,18 +71,21 @@ def refused(current: Version | None, rejected: Rejected) -> Conditions:
 
 
 def _version_ready(current: Version, more: str = "") -> Conditions:
-    return ready("VersionReady", f"version {current.digest} has {current.rows} rows{_left_out(current)}{more}")
+    return ready(
+        "VersionReady",
+        f"version {current.digest} has {current.rows} rows{_left_out(current.record.set_aside, 'current')}{more}",
+    )
 
 
-def _left_out(current: Version) -> str:
-    """How many rows are not in it, and why: a table that loses rows in silence trains another model."""
-    aside = current.record.set_aside
+def _left_out(aside: tuple[SetAside, ...], version: str) -> str:
+    """How many rows are not in it, and why: a table that loses rows in silence trains another model, and one that was
+    refused may have failed for what is missing."""
     if not aside:
         return ""
     told = ", ".join(f"{item.count} {item.reason}" for item in aside[:FAILED_TOLD])
     more = ", …" if len(aside) > FAILED_TOLD else ""
     in_all = sum(item.count or 0 for item in aside)
     return (
-        f"; {in_all} rows or files were left out: {told}{more} (see status.current.setAside). "
+        f"; {in_all} rows or files were left out: {told}{more} (see status.{version}.setAside). "
         "Correct the data, or what callers send, if they are wanted"
     )

@@ -71,6 +71,7 @@ class Rejected:
     at: datetime
     looked_at: datetime
     failed: tuple[wire.FailedExpectation, ...]
+    set_aside: tuple[wire.SetAside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,8 @@ def _version(record: wire.DatasetVersion | None) -> Version | None:
 def _rejected(record: wire.RejectedVersion | None) -> Rejected | None:
     if record is None or record.digest is None or record.spec_hash is None or record.at is None:
         return None
-    return Rejected(record.digest, record.spec_hash, record.at, record.looked_at or record.at, record.failed)
+    looked_at = record.looked_at or record.at
+    return Rejected(record.digest, record.spec_hash, record.at, looked_at, record.failed, record.set_aside)
 
 
 def _rejected_record(rejected: Rejected) -> wire.RejectedVersion:
@@ -121,6 +123,7 @@ def _rejected_record(rejected: Rejected) -> wire.RejectedVersion:
         at=rejected.at,
         looked_at=rejected.looked_at,
         failed=rejected.failed,
+        set_aside=rejected.set_aside,
     )
 
 

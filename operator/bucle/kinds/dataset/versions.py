@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bucle.contracts.result import DataResult
 from bucle.kinds.dataset.state import Rejected, State, Version
-from bucle.resources.dataset_status import DatasetVersion, FailedExpectation
+from bucle.resources.dataset_status import DatasetVersion, FailedExpectation, SetAside
 
 HISTORY_LIMIT = 20
 SHORT_VERSION = 12
@@ -69,4 +69,5 @@ def _rejected(before: Rejected | None, result: DataResult, spec_hash: str, now: 
         at=before.at if before is not None and again else now,
         looked_at=now,
         failed=tuple(FailedExpectation.model_validate(failed.as_json()) for failed in result.failed),
+        set_aside=tuple(SetAside.model_validate(left_out) for left_out in _set_aside(result)),
     )
