@@ -217,8 +217,8 @@ def test_a_missing_secret_is_told_with_its_command_and_heals_when_it_is_made(sta
 def test_a_quota_is_told_within_a_minute_and_work_goes_on_when_it_is_lifted(stage: Stage) -> None:
     seen = stage.full.until("datasets", "flights", says("Reconciling", "True", "PodsRefused"), within=75)
     job = seen["status"]["build"]["job"]
-    assert f"`kubectl describe job {job}` tells why" in conditions(seen)["Ready"]["message"]
-    assert "exceeded quota: small" in stage.full.kubectl("describe", "job", job)
+    seen = stage.full.until("datasets", "flights", lambda s: "quota: small" in conditions(s)["Ready"]["message"], 45)
+    assert f"Job {job}: its pod is forbidden: exceeded quota: small" in conditions(seen)["Ready"]["message"]
     held = _suspended(stage.full, "queued", True)
     stage.full.kubectl("delete", "quota", "small")
     stage.full.until("datasets", "flights", ready("VersionReady"), within=240)

@@ -259,8 +259,8 @@ async def test_a_policy_reads_what_it_points_to_however_many_experiments_and_dat
         world.put(DATASET, f"other{index}", dataset_spec())
     read: list[str] = []
 
-    async def watched(resource: Resource, namespace: str, labels: Any = None, at_most: int | None = None) -> Any:
-        found = await listing(resource, namespace, labels, at_most)
+    async def watched(resource: Resource, namespace: str, *how: Any, **more: Any) -> Any:
+        found = await listing(resource, namespace, *how, **more)
         read.extend(item["metadata"]["name"] for item in found)
         return found
 

@@ -18,7 +18,7 @@ from tests.support.fakes.apiserver import KUBECONFIG
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound, Unavailable
 from bucle.engine.kube_client import connect
 from bucle.engine.metrics import Metrics
-from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB
+from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, EVENT, JOB
 from bucle.resources.addresses import DATASET
 
 UID = "11111111-2222-3333-4444-555555555555"
@@ -201,6 +201,9 @@ async def test_a_long_list_is_asked_for_in_pages_and_a_probe_asks_for_one_object
         asked.clear()
         assert len(await kube.list(DATASET, "ml", at_most=1)) == 1
         assert asked == [{"limit": "1"}]
+        asked.clear()
+        await kube.list(EVENT, "ml", at_most=20, fields={"reason": "FailedCreate", "involvedObject.name": "try"})
+        assert asked[0] == {"limit": "20", "fieldSelector": "involvedObject.name=try,reason=FailedCreate"}
 
 
 @pytest.mark.parametrize("text", ["<html>sign in</html>", "[]", '{"items": ['])

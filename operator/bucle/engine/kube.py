@@ -58,8 +58,9 @@ class Kube(Protocol):
         namespace: str,
         labels: Mapping[str, str] | None = None,
         at_most: int | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[JsonObject]:
-        """All objects whose labels equal the given ones, or the first few; items carry no apiVersion and kind.
+        """All objects whose labels, and the fields that the API server selects by, equal the given ones, or the first few; items carry no apiVersion and kind.
 
         Asked for in pages, each with a read's deadline: how long the whole may take is for the caller to say.
         """

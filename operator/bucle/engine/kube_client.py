@@ -76,10 +76,13 @@ class HttpKube:
         namespace: str,
         labels: Mapping[str, str] | None = None,
         at_most: int | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[JsonObject]:
         query = [("limit", str(min(PAGE, at_most or PAGE)))]
         if labels:
             query.append(("labelSelector", ",".join(f"{key}={value}" for key, value in sorted(labels.items()))))
+        if fields:
+            query.append(("fieldSelector", ",".join(f"{key}={value}" for key, value in sorted(fields.items()))))
         items: list[JsonObject] = []
         following: list[tuple[str, str]] = []
         while True:

@@ -93,6 +93,20 @@ class NamedObjects:
         return f"{self.named_by}, and the {self.resource.plural} named at {'.'.join(self.field)}"
 
 
+@dataclass(frozen=True, slots=True)
+class EventsOf:
+    """What was lately told of one object with that reason; answers a tuple of Events, as few as tell it. By name: whoever asks
+    has given the object a name of its own, and its uid is known only from a read of it."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"listing events of {self.resource.kind} {self.namespace}/{self.name}"
+
+
 class Source(Protocol):
     """Answers one type of read. Must not raise for outages: it answers `Unavailable` and says why."""
 

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 from bucle.engine.clock import Clock
 from bucle.engine.kube import Kube, KubeError, NotFound
-from bucle.engine.objects import controller_uid
+from bucle.engine.objects import EVENT, controller_uid
 from bucle.engine.reads import (
     Absent,
+    EventsOf,
     GetObject,
     Known,
     ListObjects,
@@ -24,6 +25,7 @@ from bucle.engine.reads import (
 )
 
 READ_LIMIT_SECONDS = 2.0
+EVENTS = 20
 LIST_LIMIT_SECONDS = 10.0
 """For all pages of one list; each page has a read's limit of its own."""
 
@@ -37,8 +39,16 @@ class KubeSource:
         self._kube = kube
         self._clock = clock
 
-    async def read(self, read: GetObject | ListObjects | NamedObjects) -> Observation[Any]:
+    async def read(self, read: GetObject | ListObjects | NamedObjects | EventsOf) -> Observation[Any]:
         try:
+            if isinstance(read, EventsOf):
+                chosen = {
+                    "involvedObject.kind": read.resource.kind,
+                    "involvedObject.name": read.name,
+                    "reason": read.reason,
+                }
+                told = await self._kube.list(EVENT, read.namespace, at_most=EVENTS, fields=chosen)
+                return Known(tuple(told), self._clock.now())
             if isinstance(read, NamedObjects):
                 return await self._named(read)
             if isinstance(read, GetObject):
@@ -73,7 +83,7 @@ def _at(obj: Any, field: tuple[str, ...]) -> Any:
 
 def kube_sources(kube: Kube, clock: Clock) -> dict[type, Source]:
     source = KubeSource(kube, clock)
-    return {GetObject: source, ListObjects: source, NamedObjects: source}
+    return {GetObject: source, ListObjects: source, NamedObjects: source, EventsOf: source}
 
 
 async def observe(sources: Sources, reads: Reads, limit_seconds: float | None = None) -> Observations:

@@ -9,7 +9,7 @@ made, `harvest` reads what became of it, `after` says what comes next; `supersed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bucle.contracts import reasons
@@ -30,13 +30,15 @@ READ_AGAIN_FIRST, READ_AGAIN_LAST = timedelta(minutes=5), timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What exists of one owner in this run: its Jobs by name, and its pods."""
+    """What exists of one owner in this run: its Jobs by name, and its pods. `refusals`: the API server's words on Jobs whose
+    pods it does not take, by name, where they were asked for."""
 
     jobs: Mapping[str, JsonObject]
     pods: tuple[JsonObject, ...] = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
     def outcome(self, job: str, now: datetime | None = None) -> Outcome:
-        return outcome(job, self.jobs.get(job), self.pods, now)
+        return outcome(job, self.jobs.get(job), self.pods, now, self.refusals.get(job, ""))
 
     def made(self, job: str) -> bool:
         """Whether the Job was made: it, or a pod that outlived it, is there."""

@@ -108,10 +108,11 @@ def outcome(
     job: Mapping[str, Any] | None,
     pods: Sequence[Mapping[str, Any]],
     now: datetime | None = None,
+    refusal: str = "",
 ) -> Outcome:
     """What became of the attempt, from its Job (None: it no longer exists) and all pods of its owner.
 
-    With `now` a Job that gets no pod is told from one that has just begun. Pods are matched by the Job's name, so one
+    With `now` a Job that gets no pod is told from one that has just begun; `refusal`: the API server's words on it. Pods are matched by the Job's name, so one
     that outlives its Job still counts, and by nothing else: without a Job there is no pod that could be anybody's.
     """
     mine = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("job-name") == name]
@@ -137,7 +138,7 @@ def outcome(
         return Lost("the Job completed but its pod and message are gone")
     trouble = next((found for pod in mine if (found := pod_trouble(pod)) is not None), None)
     if not mine and now is not None:
-        trouble = job_trouble(job, now)
+        trouble = job_trouble(job, now, refusal)
     return Running(trouble, started=any(pod.get("status", {}).get("phase") == "Running" for pod in mine))
 
 

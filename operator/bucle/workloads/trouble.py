@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,9 @@ from bucle.contracts.result import Failure, Result
 
 PODLESS = timedelta(seconds=20)
 """Pods of a healthy Job exist within a second; a busy controller may take a few."""
+FAILED_CREATE = "FailedCreate"
+WORDS_LIMIT = 500
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 TOLD_BY_PODS = frozenset(
     {
@@ -59,8 +63,8 @@ def deployment_trouble(deployment: Mapping[str, Any]) -> Failure | None:
     return None
 
 
-def job_trouble(job: Mapping[str, Any], now: datetime) -> Failure | None:
-    """A Job that began some time ago and still has no pod: its controller tells the reason in an event only.
+def job_trouble(job: Mapping[str, Any], now: datetime, words: str = "") -> Failure | None:
+    """A Job that began some time ago and still has no pod: its controller tells the reason in an event only, `words`.
 
     Called for a Job of which no pod was seen.
     """
@@ -71,7 +75,19 @@ def job_trouble(job: Mapping[str, Any], now: datetime) -> Failure | None:
     if began is None or status.get("active") or now - datetime.fromisoformat(began) < PODLESS:
         return None
     name = job["metadata"]["name"]
-    return _refused(f"Job {name}", f"no pod exists since {began}; `kubectl describe job {name}` tells why")
+    return _refused(f"Job {name}", words or f"no pod exists since {began}; `kubectl describe job {name}` tells why")
+
+
+def refusal_words(job: str, events: Iterable[Mapping[str, Any]]) -> str:
+    """What the API server said last when it refused a pod of that Job; empty when nobody told. Each try has another pod's
+    name, which would make the same refusal another message."""
+    told = [event for event in events if event.get("reason") == FAILED_CREATE and event.get("message")]
+    last = max(told, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default=None)
+    if last is None:
+        return ""
+    words = " ".join(str(last["message"]).removeprefix("Error creating: ").split())
+    words = re.sub(rf'pods? "{re.escape(job)}-[a-z0-9]+"', "its pod", words)
+    return _CREDENTIALS.sub("://…@", words)[:WORDS_LIMIT].rstrip(".")
 
 
 def _queued(job: Mapping[str, Any]) -> Failure:

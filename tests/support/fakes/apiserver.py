@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 from tests.support.fakes.kube import FakeKube
+from tests.support.fakes.stored import selected_by
 
 from bucle.engine.kube import AlreadyExists, Conflict, KubeError, NotFound
 from bucle.engine.objects import JsonObject, labels_of
@@ -179,4 +180,5 @@ def _refused(error: KubeError) -> web.Response:
 
 def _selected(obj: JsonObject, query: dict[str, str]) -> bool:
     pairs = [pair.split("=", 1) for pair in query.get("labelSelector", "").split(",") if pair]
-    return all(labels_of(obj).get(key) == value for key, value in pairs)
+    fields = dict(pair.split("=", 1) for pair in query.get("fieldSelector", "").split(",") if pair)
+    return all(labels_of(obj).get(key) == value for key, value in pairs) and selected_by(fields, obj)

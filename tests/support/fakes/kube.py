@@ -20,7 +20,7 @@ from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.failures import Failures
 from tests.support.fakes.merging import apply, intent_of, only_applied, patched, wire_copy
 from tests.support.fakes.rights import NotGranted, Right, needed
-from tests.support.fakes.stored import Stored
+from tests.support.fakes.stored import Stored, selected_by
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from bucle.engine.objects import (
@@ -198,9 +198,11 @@ class FakeKube:
         namespace: str,
         labels: Mapping[str, str] | None = None,
         at_most: int | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[JsonObject]:
         self._request("list", resource, namespace, "")
-        return self._selected(resource, namespace or None, labels or {})[:at_most]
+        found = self._selected(resource, namespace or None, labels or {})
+        return [item for item in found if selected_by(fields, item)][:at_most]
 
     async def create(self, resource: Resource, manifest: JsonObject) -> JsonObject:
         key = key_of(resource, manifest)

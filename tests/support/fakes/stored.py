@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
 from bucle.engine.objects import JsonObject
+
+
+def selected_by(fields: Mapping[str, str] | None, obj: Any) -> bool:
+    """A field selector, of which the operator uses equality of fields at any depth."""
+    for path, value in (fields or {}).items():
+        found = obj
+        for part in path.split("."):
+            found = found.get(part) or {}
+        if found != value:
+            return False
+    return True
 
 
 class Stored:

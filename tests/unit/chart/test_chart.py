@@ -162,7 +162,7 @@ def rights_by_use() -> set[tuple[str, str, str]]:
         ("policy", ("poddisruptionbudgets",)): ("get", *look, "create", "patch", "delete"),
         ("", ("configmaps",)): ("get", *look, "create", "patch", "delete"),
         ("", ("pods",)): (*look, "patch"),
-        ("", ("events",)): ("create",),
+        ("", ("events",)): ("list", "create"),
         ("coordination.k8s.io", ("leases",)): ("get", "create", "update"),
     }
     return {(group, name, verb) for (group, names), verbs in by_use.items() for name in names for verb in verbs}

@@ -15,7 +15,7 @@ from bucle.kinds.dataset.children import build_job, spec_hash, written_hash
 from bucle.kinds.dataset.state import Build, BuildState, State, decoded, encoded
 from bucle.kinds.dataset.world import COMPONENT, World
 from bucle.workloads import attempt as attempts
-from bucle.workloads import document, job_cleanup
+from bucle.workloads import document, job_cleanup, refusals
 from bucle.workloads.attempt import Live
 from bucle.workloads.jobs import Finished, Lost, Running
 from bucle.workloads.pods import TaskTooLarge
@@ -31,6 +31,7 @@ def plan(world: World, now: datetime) -> Plan:
         kept = replace(state, build=None)
         return Plan(encoded(kept), conditions.without_deployment(world, kept), *_cleared(world, kept))
     wanted = spec_hash(world)
+    before = state.build.attempt if state.build is not None else None
     state = _advanced(world, versions.forget_old_refusal(state, wanted), wanted, now)
     try:
         made = _made(world, state.build)
@@ -39,7 +40,9 @@ def plan(world: World, now: datetime) -> Plan:
     expiring, unwanted = _cleared(world, state)
     said = conditions.building(state, state.build) if state.build is not None else conditions.settled(state, wanted)
     unused = document.unused(world.owner.namespace, world.documents, made)
-    return Plan(encoded(state), said, (*made, *expiring), (*unwanted, *unused), wake=_again(state, wanted, now))
+    unexplained = state.build is not None and refusals.new(before, state.build.attempt)
+    again = refusals.ASK_SOON if unexplained else _again(state, wanted, now)
+    return Plan(encoded(state), said, (*made, *expiring), (*unwanted, *unused), wake=again)
 
 
 def _advanced(world: World, state: State, wanted: str, now: datetime) -> State:

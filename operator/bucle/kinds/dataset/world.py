@@ -15,7 +15,7 @@ from bucle.resources.base import parse_duration
 from bucle.resources.dataset import Dataset
 from bucle.resources.documents import InvalidResource, parse, written
 from bucle.resources.modeldeployment import ModelDeployment
-from bucle.workloads import document
+from bucle.workloads import document, refusals
 from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner
@@ -54,6 +54,9 @@ def reads(dataset: Dataset) -> Reads:
     }
     if document.is_wide(written(dataset.spec)):
         asked["documents"] = ListObjects(CONFIG_MAP, owner.namespace, owner.selector(document.COMPONENT), owner.uid)
+    build = dataset.status.build
+    if build is not None:
+        asked |= refusals.reads(owner.namespace, build.job, build.reason)
     for name in deployments_of(dataset):
         asked[_DEPLOYMENT + name] = GetObject(MODEL_DEPLOYMENT, owner.namespace, name)
     return asked
@@ -66,8 +69,10 @@ def tells(obj: Mapping[str, Any]) -> Any:
 
 def world(dataset: Dataset, observations: Observations, platform: Platform) -> World | Unreadable:
     """Nothing is decided on a half-seen cluster."""
-    if (unseen := unreadable(observations, observations)) is not None:
+    if (unseen := unreadable(observations, [name for name in observations if name != refusals.READ])) is not None:
         return unseen
+    build = dataset.status.build
+    refused = refusals.told(build.job if build is not None else None, observations)
     joined = {name: _labels(name, observations) for name in deployments_of(dataset)}
     return World(
         platform=platform,
@@ -75,7 +80,7 @@ def world(dataset: Dataset, observations: Observations, platform: Platform) -> W
         owner=Owner.of(DATASET, dataset.metadata),
         labels={name: labels for name, labels in joined.items() if isinstance(labels, Labels)},
         not_joined=next((why for why in joined.values() if isinstance(why, str)), None),
-        live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),
+        live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ())), refused),
         documents=by_name(known_or(observations.get("documents"), ())),
     )
 

@@ -35,6 +35,7 @@ from bucle.resources.documents import InvalidResource, parse
 from bucle.resources.driftpolicy import DriftPolicy
 from bucle.resources.experiment import Experiment
 from bucle.resources.modeldeployment import ModelDeployment
+from bucle.workloads import refusals
 from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
 
@@ -122,6 +123,9 @@ def reads(policy: DriftPolicy) -> Reads:
         "policies": policies,
         "templates": NamedObjects(EXPERIMENT, meta.namespace, policies, ("spec", "retrain", "experiment")),
     }
+    looks = policy.status.evaluation
+    if looks is not None:
+        asked |= refusals.reads(meta.namespace, looks.job, looks.reason)
     if policy.spec.retrain is not None:
         template = GetObject(EXPERIMENT, meta.namespace, policy.spec.retrain.experiment)
         asked["bases"] = NamedObjects(DATASET, meta.namespace, template, ("spec", "dataset", "name"))
@@ -136,7 +140,7 @@ def reads(policy: DriftPolicy) -> Reads:
 
 def world(policy: DriftPolicy, observations: Observations, platform: Platform) -> World | Unreadable:
     """Nothing is decided on a half-seen cluster; the registry and the servers may be silent."""
-    needed = [name for name in observations if name not in ("watermark", "version")]
+    needed = [name for name in observations if name not in ("watermark", "version", refusals.READ)]
     if (unseen := unreadable(observations, needed)) is not None:
         return unseen
     misfits: dict[str, str] = {}
@@ -149,6 +153,7 @@ def world(policy: DriftPolicy, observations: Observations, platform: Platform) -
     base = next((d for d, _ in _parsed(Dataset, known_or(observations.get("bases"), ()), misfits)), None)
     data = next((d for d, _ in _parsed(Dataset, _one(observations.get("data")), misfits)), None)
     version = observations.get("version")
+    refused = refusals.told(policy.status.evaluation.job if policy.status.evaluation else None, observations)
     return World(
         policy=policy,
         platform=platform,
@@ -156,7 +161,7 @@ def world(policy: DriftPolicy, observations: Observations, platform: Platform) -
         served=_served(deployment, version, policy),
         version=version,
         watermark=observations["watermark"],
-        live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ()))),
+        live=Live(by_name(known_or(observations["jobs"], ())), tuple(known_or(observations["pods"], ())), refused),
         template=template,
         base=base,
         retrains=_retrains(policy, datasets, experiments),

@@ -14,12 +14,12 @@ from bucle.externals.registry.values import ModelVersion, Run, RunsByTag, Versio
 from bucle.externals.sampler.values import Suggestion
 from bucle.kinds.experiment.identity import model_name, tracking_name
 from bucle.kinds.experiment.search import request
-from bucle.kinds.experiment.state import FinalState, Inputs, Judged, State
+from bucle.kinds.experiment.state import FinalState, Fitting, Inputs, Judged, State
 from bucle.kinds.experiment.status_codec import decoded, run_of
 from bucle.resources.addresses import DATASET, EXPERIMENT
 from bucle.resources.documents import written
 from bucle.resources.experiment import Experiment
-from bucle.workloads import document
+from bucle.workloads import document, refusals
 from bucle.workloads.attempt import Live, by_name
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner
@@ -77,6 +77,7 @@ def reads(experiment: Experiment) -> Reads:
         # What waits to begin has no Jobs, and many may wait for long; after a lost status nothing is decided on them.
         asked["jobs"] = ListObjects(JOB, owner.namespace, owner.selector(), owner.uid)
         asked["pods"] = ListObjects(POD, owner.namespace, owner.selector())
+        asked |= refusals.reads(owner.namespace, _refused(state), "PodsRefused")
     if document.is_wide(written(experiment.spec)):
         asked["documents"] = ListObjects(CONFIG_MAP, owner.namespace, owner.selector(document.COMPONENT), owner.uid)
     earlier = experiment.status.inputs
@@ -88,6 +89,13 @@ def reads(experiment: Experiment) -> Reads:
         if suggest is not None:
             asked["suggestions"] = suggest
     return asked
+
+
+def _refused(state: State) -> str | None:
+    """The first Job that the last look said was refused its pods: the one whose words are told."""
+    if isinstance(state.final, Fitting):
+        return state.final.fit.job if state.final.fit.attempt.reason == "PodsRefused" else None
+    return next((row.job for row in state.trials if row.open and row.reason == "PodsRefused"), None)
 
 
 def _registry_reads(experiment: Experiment, state: State, inputs: Inputs) -> dict[str, Read]:
@@ -117,6 +125,7 @@ def world(experiment: Experiment, observations: Observations, platform: Platform
     if (unseen := unreadable(observations, needed)) is not None:
         return unseen
     state = state_of_this_run(experiment)
+    refused = refusals.told(_refused(state), observations)
     return World(
         platform=platform,
         experiment=experiment,
@@ -124,7 +133,9 @@ def world(experiment: Experiment, observations: Observations, platform: Platform
         earlier=state.inputs is None and experiment.status.inputs is not None,
         owner=Owner.of(EXPERIMENT, experiment.metadata),
         dataset=observations["dataset"],
-        live=Live(by_name(known_or(observations.get("jobs"), ())), tuple(known_or(observations.get("pods"), ()))),
+        live=Live(
+            by_name(known_or(observations.get("jobs"), ())), tuple(known_or(observations.get("pods"), ())), refused
+        ),
         documents=by_name(known_or(observations.get("documents"), ())),
         registry=Registry(*(observations.get(name) for name in ("runs", "versions", "alias", "champion"))),
         suggestions=observations.get("suggestions"),
