@@ -21,11 +21,11 @@ generate: venv ## every generated file anew: CRDs, their chart templates and tab
 	@$(PYTHON) -m hack cluster helm
 	@$(VENV) -m hack generate
 
-check: venv ## static checks and fast tests (unit, contract, golden, stories, wire); no cluster
+check: venv ## static checks and fast tests (unit, contract, golden, stories, wire); no thorough ones, no cluster
 	@$(PYTHON) -m hack cluster helm
 	@$(VENV) -m hack check
 
-test: venv ## everything: check, then the tests on a real cluster, which is started when none runs
+test: venv ## everything: check, the thorough tests, then those on a real cluster, which is started when none runs
 	@$(PYTHON) -m hack cluster helm
 	@$(VENV) -m hack check --cluster $(CLUSTER_TESTS)
 

@@ -1,5 +1,7 @@
 """`python -m hack check [--cluster]`: every check in order, each with its time and budget; the test runner's own summary comes last.
 
+Without a cluster the tests marked `thorough` are left out; with one they run beside the fast ones.
+
 Knows the commands of the project's checks. A part that fails does not keep later ones from running; the exit code tells of all of them.
 """
 
@@ -18,6 +20,7 @@ from hack.shell import Failure
 from hack.steps import Steps, table
 
 FAST_TIERS = ("tests/unit", "tests/contract", "tests/golden", "tests/stories", "tests/wire")
+NOT_THOROUGH = ("-m", "not thorough")
 CLUSTER_TIER = ("tests/cluster",)
 # Fast tests share nothing; the cluster has one installation, which its tests take turns with.
 ON_ALL_CORES = ("-n", "auto", "--dist", "worksteal")
@@ -101,15 +104,19 @@ def main(arguments: Sequence[str]) -> int:
     layout = from_environment()
     runs = [*static_parts(layout)]
     if with_cluster:
-        runs += [Part("fast tests", pytest_command((*ON_ALL_CORES, *FAST_TIERS)), 240, live=True), *cluster_parts()]
+        runs += [
+            Part("fast and thorough tests", pytest_command((*ON_ALL_CORES, *FAST_TIERS)), 600, live=True),
+            *cluster_parts(),
+        ]
     steps = Steps(total=len(runs))
     outcomes = [perform(part, steps) for part in runs]
     failed = [part.name for part, succeeded in zip(runs, outcomes, strict=True) if not succeeded]
     steps.say(
-        f"\n{table(steps.records)}\n{'failed: ' + ', '.join(failed) if failed else 'all of these passed'}; now the tests\n"
+        f"\n{table(steps.records)}\n{'failed: ' + ', '.join(failed) if failed else 'all of these passed'}; "
+        f"now the {'tests on the cluster' if with_cluster else 'fast tests; the thorough ones are left to `make test`'}\n"
     )
     # The cluster tier says on the terminal what it waits for; capturing file descriptors would swallow that.
     cluster = ("--capture=sys", *(cluster_tests or CLUSTER_TIER))
-    tests = pytest_command(cluster if with_cluster else (*ON_ALL_CORES, *FAST_TIERS))
+    tests = pytest_command(cluster if with_cluster else (*ON_ALL_CORES, *NOT_THOROUGH, *FAST_TIERS))
     last = subprocess.run(tests, cwd=ROOT, env=with_sources(), check=False).returncode
     return last or (1 if failed else 0)

@@ -38,9 +38,9 @@ def kind_is_crd(document: Mapping[str, object]) -> bool:
 
 def install(rendered: str) -> dict[Path, str]:
     """Map the two files of the plain install to what they must hold."""
-    parts = [part for part in rendered.split("\n---\n") if yaml.safe_load(part)]
-    crds = [part for part in parts if kind_is_crd(yaml.safe_load(part))]
-    rest = [part for part in parts if not kind_is_crd(yaml.safe_load(part))]
+    parts = [(part, read) for part in rendered.split("\n---\n") if (read := yaml.load(part, Loader=yaml.CSafeLoader))]
+    crds = [part for part, read in parts if kind_is_crd(read)]
+    rest = [part for part, read in parts if not kind_is_crd(read)]
     return {
         ROOT / f"manifests/{name}.yaml": GENERATED
         + "\n---\n".join(part.strip().removeprefix("---\n") for part in chosen)

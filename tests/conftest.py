@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 
 import pytest
 from tests.support.story_options import STORIES_IN_EVERY_CHECK
+
+SORTS = ("thorough", "cluster")
 
 # Before any numerical library is loaded, as the train program does: threads that spin while they wait for a core that
 # another test holds made the fits of this suite six times as expensive.
@@ -29,3 +32,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "story_seed" in metafunc.fixturenames:
         first = metafunc.config.getoption("--stories-from")
         metafunc.parametrize("story_seed", range(first, first + metafunc.config.getoption("--stories")))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How many tests of each sort passed, and plainly what was left out: a green check is no green `make test`."""
+    passed = [report for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
+    counts = Counter(next((sort for sort in SORTS if sort in report.keywords), "fast") for report in passed)
+    terminalreporter.section("tiers")
+    terminalreporter.line(", ".join(f"{counts[sort]} {sort}" for sort in ("fast", *SORTS)) + " passed")
+    if config.option.markexpr == "not thorough":
+        terminalreporter.line("the tests marked thorough were left to `make test`")

@@ -29,7 +29,8 @@ class NotGranted(BaseException):
 
 def granted(component: str) -> frozenset[Right]:
     """All rights of that component's ServiceAccount; the roles of people are another component's."""
-    roles = [thing for thing in yaml.safe_load_all(INSTALL.read_text()) if thing and thing["kind"].endswith("Role")]
+    documents = yaml.load_all(INSTALL.read_text(), Loader=yaml.CSafeLoader)
+    roles = [thing for thing in documents if thing and thing["kind"].endswith("Role")]
     own = [role for role in roles if role["metadata"]["labels"]["app.kubernetes.io/component"] == component]
     return frozenset(
         (group, resource, verb)

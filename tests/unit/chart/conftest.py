@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -48,11 +50,15 @@ def chart_call(helm: str, tmp_path_factory: pytest.TempPathFactory) -> Call:
 
 @pytest.fixture(scope="session")
 def render(chart_call: Call) -> Render:
-    """Render the chart and return its objects; fails with helm's words."""
+    """Render the chart, the same values once, and return its objects, which each test may change; fails with helm's words."""
+    known: dict[str, list[dict[str, object]]] = {}
 
     def call(values: Mapping[str, object]) -> list[dict[str, object]]:
-        done = chart_call(values)
-        assert done.returncode == 0, done.stderr
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
+        if (asked := json.dumps(values)) not in known:
+            done = chart_call(values)
+            assert done.returncode == 0, done.stderr
+            # The CRDs are half a megabyte, for which the reader written in Python takes seconds.
+            known[asked] = [document for document in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if document]
+        return deepcopy(known[asked])
 
     return call

@@ -39,7 +39,7 @@ def looked_up(helm: str, root: Path, tmp_path: Path) -> Callable[..., Objects]:
             command += ["--kubeconfig", str(kubeconfig), "--set", "crds.enabled=false"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
+        return [document for document in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if document]
 
     return call
 

@@ -13,7 +13,7 @@ KEYS = ("--set", "storage.credentials.accessKey=test-access", "--set", "storage.
 
 
 def crds_of(text: str) -> dict[str, Any]:
-    documents = (document for document in yaml.safe_load_all(text) if document)
+    documents = (document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document)
     return {d["metadata"]["name"]: d for d in documents if d["kind"] == "CustomResourceDefinition"}
 
 
@@ -38,7 +38,7 @@ def test_drift_is_found(root: Path) -> None:
 
 
 def objects(text: str) -> dict[tuple[str, str], Any]:
-    return {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(text) if o}
+    return {(o["kind"], o["metadata"]["name"]): o for o in yaml.load_all(text, Loader=yaml.CSafeLoader) if o}
 
 
 def test_the_plain_install_has_the_objects_of_the_chart(helm: str, root: Path) -> None:
