@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.fakes.drivers import set_pod_status, start_pod
+from tests.support.tiers import first_fast
 from tests.support.worlds.cures import cures, is_ready, person, shown, together
 from tests.support.worlds.drift import (
     MODEL,
@@ -165,7 +166,7 @@ async def test_servers_that_answer_again_are_asked_again(reason: str) -> None:
     await watches(world)
 
 
-@cures("StoreUnavailable", "AccessDenied", "BucketMissing")
+@cures("StoreUnavailable", "AccessDenied", "BucketMissing", long=True)
 async def test_rows_that_could_not_be_looked_at_are_looked_at_once_the_store_is_back(reason: str) -> None:
     world = DriftWorld()
     job = await look(world)
@@ -181,7 +182,7 @@ async def test_rows_that_could_not_be_looked_at_are_looked_at_once_the_store_is_
     await watches(world)
 
 
-@cures("DeadlineExceeded", "ProgramFailed", "ResultLost", "UnknownColumn")
+@cures("DeadlineExceeded", "ProgramFailed", "ResultLost", "UnknownColumn", long=True)
 async def test_a_look_that_was_given_up_is_followed_by_the_next_one(reason: str) -> None:
     world = DriftWorld()
     job = await look(world)
@@ -264,25 +265,25 @@ async def test_a_retrain_begins_when_the_rollout_is_over(reason: str) -> None:
 
 @cures("Cooldown")
 async def test_a_retrain_begins_when_the_cooldown_is_over(reason: str) -> None:
-    world = DriftWorld(policy={"limits": {**OFTEN, "cooldown": "6h"}})
+    world = DriftWorld(policy={"limits": {**OFTEN, "cooldown": "3h"}})
     await fails(world, 1)
     await world.window("0.62")
     assert action(world) == ("Waiting", reason)
-    await world.sim.pass_time(timedelta(hours=5))
+    await world.sim.pass_time(timedelta(hours=2))
     await begins(world, 2)
 
 
 @cures("BudgetSpent")
 @pytest.mark.parametrize("how", ["wait", "raise"])
 async def test_a_retrain_begins_when_there_is_a_budget_again(reason: str, how: str) -> None:
-    world = DriftWorld(policy={"limits": {**OFTEN, "maxRetrains": 1, "per": "12h"}})
+    world = DriftWorld(policy={"limits": {**OFTEN, "maxRetrains": 1, "per": "4h"}})
     await fails(world, 1)
     await world.window("0.62")
     assert action(world) == ("Suppressed", reason)
     if how == "raise":
         edit(world, reason, lambda spec: spec["limits"].update(maxRetrains=2))
     else:
-        await world.sim.pass_time(timedelta(hours=12))
+        await world.sim.pass_time(timedelta(hours=4))
     await begins(world, 2)
 
 
@@ -354,7 +355,7 @@ async def test_a_cancelled_retrain_may_be_followed_by_another(reason: str, how: 
 
 
 @cures("LoopOpen")
-@pytest.mark.parametrize("why", ["alias", "model", "template", "pinned", "retrain"])
+@pytest.mark.parametrize("why", first_fast(["alias", "model", "template", "pinned", "retrain"]))
 async def test_a_loop_is_closed_as_its_message_says(reason: str, why: str) -> None:
     def report_only(spec: JsonObject) -> None:
         del spec["retrain"]

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from tests.support.fakes import drivers
+from tests.support.tiers import first_fast
 from tests.support.worlds.cures import cures, together
 from tests.support.worlds.rollout import NAME, REGISTERED, Model, RolloutWorld
 from tests.support.worlds.serving import truth
@@ -53,7 +54,15 @@ async def test_the_first_version_is_loaded_and_serves_while_one_waits(reasons: t
     assert seen >= set(reasons)
 
 
-@cures("DigestMismatch", "EnvironmentMismatch", "UntrustedType", "SignatureMismatch", "ModelMissing", "LoadFailed")
+@cures(
+    "DigestMismatch",
+    "EnvironmentMismatch",
+    "UntrustedType",
+    "SignatureMismatch",
+    "ModelMissing",
+    "LoadFailed",
+    long=True,
+)
 async def test_a_first_version_that_cannot_be_loaded_is_followed_by_the_next_one_registered(reason: str) -> None:
     world = scene()
     newer(world, Model(load_seconds=2, failure=Failure(reason=reason, message="what the server says")))
@@ -62,7 +71,7 @@ async def test_a_first_version_that_cannot_be_loaded_is_followed_by_the_next_one
     await ready(world, newer(world, ONE))
 
 
-@cures("ModelMissing", "LoadFailed", "DigestMismatch")
+@cures("ModelMissing", "LoadFailed", "DigestMismatch", long=True)
 async def test_a_version_whose_artifact_was_mended_is_loaded_again_when_attempt_is_raised(reason: str) -> None:
     world = scene()
     await served(world)
@@ -131,7 +140,7 @@ async def test_what_keeps_the_pods_that_serve_is_told_and_gone_once_it_is_mended
     await ready(world, one)
 
 
-@cures("Unschedulable", "ContainerRefused", "OutOfMemory", "CrashLooping")
+@cures("Unschedulable", "ContainerRefused", "OutOfMemory", "CrashLooping", long=True)
 async def test_a_first_version_gets_other_pods_when_its_resources_are_edited(reason: str) -> None:
     world = scene()
     one = newer(world, ONE)
@@ -146,7 +155,9 @@ async def test_a_first_version_gets_other_pods_when_its_resources_are_edited(rea
 
 
 @cures("ImagePullFailed")
-@pytest.mark.parametrize("value", [{"image_serve": "mirror/serve:test"}, {"image_pull_secrets": ("mirror",)}])
+@pytest.mark.parametrize(
+    "value", first_fast([{"image_serve": "mirror/serve:test"}, {"image_pull_secrets": ("mirror",)}])
+)
 async def test_an_image_or_pull_secret_that_was_corrected_in_the_chart_reaches_the_first_version(
     reason: str, value: JsonObject
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from tests.support.tiers import first_fast
 from tests.support.worlds.cures import cures, together
 from tests.support.worlds.rollout import NAME, REGISTERED, Model
 from tests.support.worlds.serving import HOURS, MINUTES, candidate, share_of, stable, truth
@@ -112,7 +113,7 @@ async def test_a_condemned_candidate_is_followed_by_the_next_version(reason: str
 
 
 @cures("OtherQuestion")
-@pytest.mark.parametrize("how", ["a deployment of its own", "the same question"])
+@pytest.mark.parametrize("how", first_fast(["a deployment of its own", "the same question"]))
 async def test_a_version_of_another_question_is_served_elsewhere_or_followed(reason: str, how: str) -> None:
     world = scene()
     one = await served(world)
@@ -130,7 +131,7 @@ async def test_a_version_of_another_question_is_served_elsewhere_or_followed(rea
 
 
 @cures("OtherInputs")
-@pytest.mark.parametrize("how", ["callers send it", "the schema of what serves"])
+@pytest.mark.parametrize("how", first_fast(["callers send it", "the schema of what serves"]))
 async def test_a_version_that_needs_more_columns_is_tried_once_callers_send_them_or_followed(
     reason: str, how: str
 ) -> None:
@@ -150,7 +151,7 @@ async def test_a_version_that_needs_more_columns_is_tried_once_callers_send_them
 
 
 @cures("CandidateRejected", "RolledBack")
-@pytest.mark.parametrize("how", ["another version", "attempt"])
+@pytest.mark.parametrize("how", first_fast(["another version", "attempt"]))
 async def test_a_refused_version_is_followed_by_another_or_tried_again(reason: str, how: str) -> None:
     world = scene()
     await served(world)
@@ -172,7 +173,7 @@ async def test_a_refused_version_is_followed_by_another_or_tried_again(reason: s
 
 
 @cures("UndecidedAtMaxDuration")
-@pytest.mark.parametrize("how", ["margin", "time"])
+@pytest.mark.parametrize("how", first_fast(["margin", "time"]))
 async def test_an_undecided_candidate_gets_a_wider_margin_or_more_time(reason: str, how: str) -> None:
     world = scene(noise=0.01 if how == "margin" else 0.04)
     short = {"samples": 10, "minDuration": "2s", "maxDuration": "30s" if how == "margin" else "8s"}
@@ -201,7 +202,7 @@ async def test_a_gate_that_can_be_read_again_goes_on(reason: str) -> None:
 
 
 @cures("NoTraffic")
-@pytest.mark.parametrize("on_no_data", ["Hold", "Abort"])
+@pytest.mark.parametrize("on_no_data", first_fast(["Hold", "Abort"]))
 async def test_a_gate_without_samples_goes_on_when_they_come(reason: str, on_no_data: str) -> None:
     world = scene(requests_per_second=0.0)
     await served(world, steps=[STEPS[1]], onNoData=on_no_data)
@@ -214,7 +215,7 @@ async def test_a_gate_without_samples_goes_on_when_they_come(reason: str, on_no_
 
 
 @cures("UnreachableGate")
-@pytest.mark.parametrize("change", [{"samples": 100}, {"maxDuration": "700h"}])
+@pytest.mark.parametrize("change", first_fast([{"samples": 100}, {"maxDuration": "700h"}]))
 async def test_a_gate_that_asks_for_too_much_passes_when_it_asks_for_less_or_gets_more_time(
     reason: str, change: JsonObject
 ) -> None:
@@ -253,7 +254,7 @@ async def test_callers_of_dead_pods_are_led_elsewhere_within_seconds(reason: str
 
 
 @cures("TookOver")
-@pytest.mark.parametrize("how", ["pods return", "pin the other", "a new version"])
+@pytest.mark.parametrize("how", first_fast(["pods return", "pin the other", "a new version"]))
 async def test_a_version_that_took_over_is_kept_or_followed(reason: str, how: str) -> None:
     world = scene()
     one, first, second = await at_half(world)
@@ -275,7 +276,7 @@ async def test_a_version_that_took_over_is_kept_or_followed(reason: str, how: st
 
 
 @cures("RouterNotReady")
-@pytest.mark.parametrize("how", ["by itself", "requests"])
+@pytest.mark.parametrize("how", first_fast(["by itself", "requests"]))
 async def test_a_router_without_pods_is_told_and_gone_once_they_are_ready(reason: str, how: str) -> None:
     world = scene()
     one = await served(world)
@@ -345,7 +346,7 @@ async def test_an_alias_of_its_own_is_in_place(reason: str) -> None:
 
 
 @cures("ModelNotRegistered")
-@pytest.mark.parametrize("how", ["register again", "promote another"])
+@pytest.mark.parametrize("how", first_fast(["register again", "promote another"]))
 async def test_a_served_model_that_the_registry_forgot_is_registered_again_or_followed(reason: str, how: str) -> None:
     world = scene()
     await served(world)

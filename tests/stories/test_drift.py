@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.support.tiers import first_fast
 from tests.support.worlds.drift import (
     MODEL,
     NAME,
@@ -93,6 +94,7 @@ async def test_a_running_rollout_makes_the_retrain_wait() -> None:
     assert len(world.children()) == 1
 
 
+@pytest.mark.thorough
 async def test_a_model_that_is_not_better_ends_the_retrain_and_the_next_one_waits_for_cooldown_and_a_new_window() -> (
     None
 ):
@@ -114,6 +116,7 @@ async def test_a_model_that_is_not_better_ends_the_retrain_and_the_next_one_wait
     assert action(world) == ("Suppressed", "StoppedAfterFailures")
 
 
+@pytest.mark.thorough
 async def test_a_lost_status_makes_no_second_retrain() -> None:
     world = DriftWorld()
     await drifted(world)
@@ -131,7 +134,7 @@ async def test_a_lost_status_makes_no_second_retrain() -> None:
     assert world.status["retrains"]["inFlight"]["name"] == world.children()[0]["metadata"]["name"]
 
 
-@pytest.mark.parametrize("writes", range(1, 6))
+@pytest.mark.parametrize("writes", first_fast(range(1, 6)))
 async def test_a_kill_after_any_write_makes_exactly_one_retrain(writes: int) -> None:
     world = DriftWorld()
     await world.window("0.60")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.tiers import first_fast
 from tests.support.worlds.drift import (
     NAME,
     ROWS,
@@ -81,15 +82,20 @@ async def registered(world: DriftWorld, version: int) -> None:
 
 @pytest.mark.parametrize(
     ("told", "outcome"),
-    [
-        ({"rejected": refused(2)}, "Refused"),
-        ({"rejected": refused(3, at=LATER)}, "Refused"),
-        ({"rejected": refused(3, at=EARLIER)}, None),
-        ({"history": [{"model": {"digest": "sha256:m2"}, "outcome": "Superseded", "reason": "Replaced"}]}, "Refused"),
-        ({"history": [{"model": {"digest": "sha256:m2"}, "outcome": "Superseded", "reason": "PlanChanged"}]}, None),
-        ({"candidate": {"model": {"digest": "sha256:m2"}}, "rejected": refused(2)}, None),
-        ({"rejected": refused(2) | {"digest": "sha256:of-another-registry"}}, None),
-    ],
+    first_fast(
+        [
+            ({"rejected": refused(2)}, "Refused"),
+            ({"rejected": refused(3, at=LATER)}, "Refused"),
+            ({"rejected": refused(3, at=EARLIER)}, None),
+            (
+                {"history": [{"model": {"digest": "sha256:m2"}, "outcome": "Superseded", "reason": "Replaced"}]},
+                "Refused",
+            ),
+            ({"history": [{"model": {"digest": "sha256:m2"}, "outcome": "Superseded", "reason": "PlanChanged"}]}, None),
+            ({"candidate": {"model": {"digest": "sha256:m2"}}, "rejected": refused(2)}, None),
+            ({"rejected": refused(2) | {"digest": "sha256:of-another-registry"}}, None),
+        ]
+    ),
 )
 async def test_a_retrain_ends_with_what_became_of_its_version(told: dict[str, Any], outcome: str | None) -> None:
     world = DriftWorld()

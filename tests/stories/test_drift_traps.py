@@ -220,6 +220,7 @@ async def test_a_status_that_a_newer_release_wrote_is_left_as_it_is_and_said(pat
     assert f"status.{path[0]}.{path[1]} is '{value}'" in message
 
 
+@pytest.mark.thorough
 async def test_a_policy_that_cannot_look_for_hours_does_not_say_that_all_is_well() -> None:
     world = DriftWorld()
     await world.window("0.51")

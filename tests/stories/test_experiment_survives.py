@@ -117,6 +117,7 @@ async def test_registration_waits_for_the_registry() -> None:
     assert len(registry.versions) == 1
 
 
+@pytest.mark.thorough
 async def test_trials_cut_off_by_the_time_limit_do_not_undo_the_search_while_the_registry_is_away() -> None:
     sim, registry = await started()
     finish_open_jobs(sim)
@@ -130,6 +131,7 @@ async def test_trials_cut_off_by_the_time_limit_do_not_undo_the_search_while_the
     assert said(sim)["Ready"] == "True/Registered"
 
 
+@pytest.mark.thorough
 async def test_waiting_for_the_registry_does_not_use_up_the_time_of_the_search() -> None:
     sim, registry = operator()
     registry.down = "connection refused"

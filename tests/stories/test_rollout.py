@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from tests.support.tiers import first_fast
 from tests.support.worlds.rollout import NAME, REGISTERED, Model, RolloutWorld, owned
 
 from bucle.contracts import registry_tags
@@ -176,7 +177,8 @@ async def test_going_back_to_the_stable_version_cancels_the_rollout() -> None:
 
 
 @pytest.mark.parametrize(
-    ("supersede", "outcomes"), [("Queue", ["Promoted"] * 3), ("Replace", ["Promoted", "Superseded", "Promoted"])]
+    ("supersede", "outcomes"),
+    first_fast([("Queue", ["Promoted"] * 3), ("Replace", ["Promoted", "Superseded", "Promoted"])]),
 )
 async def test_a_newer_version_waits_or_replaces(supersede: str, outcomes: list[str]) -> None:
     world = RolloutWorld()
@@ -189,6 +191,7 @@ async def test_a_newer_version_waits_or_replaces(supersede: str, outcomes: list[
     assert [line["outcome"] for line in world.status["history"]] == outcomes
 
 
+@pytest.mark.thorough
 async def test_a_registry_that_is_down_delays_the_alias_and_nothing_else() -> None:
     world = RolloutWorld()
     await serving_one(world)
@@ -205,7 +208,9 @@ async def test_a_registry_that_is_down_delays_the_alias_and_nothing_else() -> No
     assert world.registry.aliases[REGISTERED, "champion"] == two
 
 
-@pytest.mark.parametrize(("state", "step"), [("Loading", None), ("Stepping", 0), ("Stepping", 1), ("Soaking", None)])
+@pytest.mark.parametrize(
+    ("state", "step"), first_fast([("Loading", None), ("Stepping", 0), ("Stepping", 1), ("Soaking", None)])
+)
 async def test_a_lost_status_is_rebuilt_from_what_lives(state: str, step: int | None) -> None:
     world = RolloutWorld()
     await serving_one(world)
@@ -270,6 +275,7 @@ async def test_equal_evidence_at_the_end_of_the_time_aborts_as_undecided() -> No
     assert world.status["rejected"]["reason"] == "UndecidedAtMaxDuration"
 
 
+@pytest.mark.thorough
 async def test_a_paused_rollout_holds_its_step_and_goes_on_later() -> None:
     world = RolloutWorld()
     await serving_one(world)

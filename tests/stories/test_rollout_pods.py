@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from tests.support.fakes import drivers
+from tests.support.tiers import first_fast
 from tests.support.worlds.rollout import NAME, Model
 from tests.support.worlds.serving import (
     HOURS,
@@ -32,7 +33,7 @@ WEBHOOK = 'admission webhook "policy.example.com" denied the request: no privile
 QUOTA = 'pods "flights-r" is forbidden: exceeded quota: team, requested: cpu=1, used: cpu=4, limited: cpu=4'
 
 
-@pytest.mark.parametrize("words", [WEBHOOK, QUOTA])
+@pytest.mark.parametrize("words", first_fast([WEBHOOK, QUOTA]))
 async def test_pods_that_are_refused_are_told_at_once_and_condemn_no_version(words: str) -> None:
     world = world_of()
     one = await serving_one(world)
@@ -48,6 +49,7 @@ async def test_pods_that_are_refused_are_told_at_once_and_condemn_no_version(wor
     await world.sim.until(world.serves(two), HOURS)
 
 
+@pytest.mark.thorough
 async def test_a_refused_deployment_stops_the_clock_of_the_model() -> None:
     world = world_of()
     one = await serving_one(world)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.support.tiers import first_fast
 from tests.support.worlds.rollout import REGISTERED, Model, RolloutWorld, owned
 from tests.support.worlds.serving import (
     HOURS,
@@ -112,6 +113,7 @@ async def test_an_alias_that_somebody_else_moves_is_told_and_not_fought_over() -
     assert world.registry.aliases[REGISTERED, "champion"] == other and len(world.registry.effects) == before
 
 
+@pytest.mark.thorough
 async def test_two_deployments_keep_their_facts_about_one_version_side_by_side() -> None:
     world = world_of()
     one = await serving_one(world)
@@ -127,14 +129,16 @@ async def test_two_deployments_keep_their_facts_about_one_version_side_by_side()
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [
-        (registry_tags.TAG_MODEL_DIGEST, "latest"),
-        (registry_tags.TAG_MODEL_DIGEST, "sha256:" + "x" * 64),
-        (owned(registry_tags.TAG_REJECTED), "[" * 2000),
-        (owned(registry_tags.TAG_REJECTED), '{"planHash": 1, "attempt": true}'),
-        (owned(registry_tags.TAG_PROMOTED_AT), "yesterday"),
-        (owned(registry_tags.TAG_PROMOTED_AT), "2025-01-01T00:00:00"),
-    ],
+    first_fast(
+        [
+            (registry_tags.TAG_MODEL_DIGEST, "latest"),
+            (registry_tags.TAG_MODEL_DIGEST, "sha256:" + "x" * 64),
+            (owned(registry_tags.TAG_REJECTED), "[" * 2000),
+            (owned(registry_tags.TAG_REJECTED), '{"planHash": 1, "attempt": true}'),
+            (owned(registry_tags.TAG_PROMOTED_AT), "yesterday"),
+            (owned(registry_tags.TAG_PROMOTED_AT), "2025-01-01T00:00:00"),
+        ]
+    ),
 )
 async def test_a_tag_written_by_hand_makes_no_object_invalid(key: str, value: str) -> None:
     world = world_of()

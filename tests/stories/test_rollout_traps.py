@@ -10,6 +10,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from tests.support.tiers import first_fast
 from tests.support.worlds.rollout import NAME, REGISTERED, Model, RolloutWorld, owned
 from tests.support.worlds.simulation import NAMESPACE
 
@@ -314,7 +315,7 @@ async def test_a_status_lost_at_half_and_half_never_promotes_what_has_not_passed
     await world.sim.until(world.serves(two), HOURS)
 
 
-@pytest.mark.parametrize("why", ["StoreUnavailable", "SecretMissing", "ImagePullFailed"])
+@pytest.mark.parametrize("why", first_fast(["StoreUnavailable", "SecretMissing", "ImagePullFailed"]))
 async def test_what_is_mended_after_the_load_timeout_condemns_nobody(why: str) -> None:
     """Also between two starts: a pod that is running again has no trouble to show, and is not ready yet."""
     world = world_of()

@@ -150,6 +150,7 @@ async def test_no_answer_at_all_counts_as_one_failure_per_request(bench: Bench) 
     assert (view.counts["new"].requests, view.counts["new"].errors) == (4, 4)
 
 
+@pytest.mark.thorough
 async def test_a_body_as_large_as_a_server_takes_is_copied_whole(bench: Bench) -> None:
     await bench.program(bench.routes(mirror=100), "old", "new-shadow")
     size = 7 * 1024 * 1024
@@ -207,6 +208,7 @@ async def test_an_unready_backend_leaves_the_healthy_ones(bench: Bench) -> None:
     assert not {"new", "new-shadow"} & view.healthy
 
 
+@pytest.mark.thorough
 async def test_weights_change_under_load_without_a_failed_request(bench: Bench) -> None:
     statuses: Counter[int] = Counter()
     stop = asyncio.Event()

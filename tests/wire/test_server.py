@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.support.fakes.envoy import Envoy, free_port
 from tests.support.fakes.small_model import FOREST, TABLE, StoredModel, flights, stored_model, v2_body
+from tests.support.tiers import first_fast
 
 from bucle.contracts import exits
 from bucle.contracts.result import Result
@@ -182,6 +183,7 @@ async def test_answers_are_captured_labelled_and_there_after_the_server_ended(
     assert rows.column("time_hour").to_pylist()[0] == datetime(2013, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.thorough
 async def test_what_is_stored_while_it_runs_moves_the_watermark(
     start: Starter, model: StoredModel, session: aiohttp.ClientSession
 ) -> None:
@@ -222,10 +224,12 @@ async def test_requests_in_flight_are_answered_while_it_drains(
 
 @pytest.mark.parametrize(
     ("wrong", "reason"),
-    [
-        ({"digest": "sha256:" + "0" * 64}, "DigestMismatch"),
-        ({"uri": "file:///nowhere/at/all"}, "ModelMissing"),
-    ],
+    first_fast(
+        [
+            ({"digest": "sha256:" + "0" * 64}, "DigestMismatch"),
+            ({"uri": "file:///nowhere/at/all"}, "ModelMissing"),
+        ]
+    ),
 )
 async def test_a_model_that_cannot_be_served_ends_the_pod_with_its_reason(
     start: Starter, model: StoredModel, wrong: dict[str, str], reason: str
@@ -237,6 +241,7 @@ async def test_a_model_that_cannot_be_served_ends_the_pod_with_its_reason(
     assert result.task_sha256 == server.task.content_hash()
 
 
+@pytest.mark.thorough
 async def test_twenty_requests_that_the_model_cannot_answer_cost_no_other_its_answer(
     start: Starter, tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
@@ -260,6 +265,7 @@ async def test_twenty_requests_that_the_model_cannot_answer_cost_no_other_its_an
     assert len(start.captured()) <= 3, "a file a roll, not one for every few rows"
 
 
+@pytest.mark.thorough
 async def test_an_outage_of_the_store_costs_no_prediction_and_tells_the_sender_of_labels(
     start: Starter, model: StoredModel, session: aiohttp.ClientSession
 ) -> None:
@@ -286,6 +292,7 @@ async def test_an_outage_of_the_store_costs_no_prediction_and_tells_the_sender_o
     assert joined(start.location).column("flight_id").to_pylist() == ["f1"]
 
 
+@pytest.mark.thorough
 async def test_dropped_columns_and_unsampled_requests_are_not_stored(
     start: Starter, model: StoredModel, session: aiohttp.ClientSession
 ) -> None:
@@ -338,7 +345,8 @@ async def test_through_the_router_original_and_shadow_can_be_paired(
     assert set(copied.column("bucle_id").to_pylist()) <= ids
 
 
-@pytest.mark.parametrize("megabytes", [9, 20])
+@pytest.mark.parametrize("megabytes", first_fast([9, 20]))
+@pytest.mark.thorough
 async def test_who_sends_far_too_much_and_reads_nothing_meanwhile_still_gets_the_answer(
     start: Starter, model: StoredModel, session: aiohttp.ClientSession, tmp_path: Path, megabytes: int
 ) -> None:

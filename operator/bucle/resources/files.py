@@ -35,7 +35,7 @@ def _plural(kind: Any) -> str:
     return str(kind.plural)
 
 
-class _InFull(yaml.CSafeDumper):
+class _InFull(yaml.SafeDumper):
     """No anchors: a part that stands twice is written twice, and every tool that reads YAML can read it."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -15,6 +15,7 @@ import copy
 from collections.abc import Callable
 
 import pytest
+from tests.support.tiers import first_fast
 from tests.support.worlds.simulation import Simulation
 
 from bucle.contracts.reasons import REASONS
@@ -23,9 +24,9 @@ from bucle.engine.status import condition
 from bucle.resources.addresses import EXPERIMENT, Resource
 
 
-def cures(*reasons: str) -> pytest.MarkDecorator:
-    """The story runs once for each of these reasons."""
-    return pytest.mark.parametrize("reason", reasons)
+def cures(*reasons: str, long: bool = False) -> pytest.MarkDecorator:
+    """The story runs once for each of these reasons; a long one for the first in every check, for the others by `make test`."""
+    return pytest.mark.parametrize("reason", first_fast(reasons) if long else reasons)
 
 
 def together(*reasons: str) -> pytest.MarkDecorator:
