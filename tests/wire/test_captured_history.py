@@ -88,6 +88,7 @@ def test_a_second_look_asks_for_new_files_only(history: ObjectStore) -> None:
     assert history.asked == []
 
 
+@pytest.mark.thorough
 def test_all_of_a_long_history_is_read_several_files_at_a_time(history: ObjectStore) -> None:
     history.forget()
     two = threading.Barrier(2)

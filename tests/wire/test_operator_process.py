@@ -22,6 +22,7 @@ import pytest
 from tests.support.builders.objects import an_object
 from tests.support.fakes.apiserver import FakeApiServer
 from tests.support.fakes.kube import FakeKube
+from tests.support.tiers import first_fast
 from tests.support.worlds.training import FLIGHTS
 
 from bucle.contracts.names import ANNOTATION_SCHEMA_HASH
@@ -140,6 +141,7 @@ async def test_it_leads_works_and_hands_over_on_a_signal(tmp_path: Path) -> None
     assert any(line.get("key") == "Dataset ml/flights" and line["level"] == "INFO" for line in process.told())
 
 
+@pytest.mark.thorough
 async def test_a_standby_writes_nothing_and_ends_on_a_signal(tmp_path: Path) -> None:
     kube = FakeKube()
     kube.put(DATASET, {**FLIGHTS, "metadata": {**FLIGHTS["metadata"], "namespace": "ml"}})
@@ -164,6 +166,7 @@ async def test_it_waits_for_its_kinds_and_says_so(tmp_path: Path) -> None:
     assert kube.writes == []
 
 
+@pytest.mark.thorough
 async def test_who_lost_the_lease_ends_with_an_error_and_leaves_the_new_holder_alone(tmp_path: Path) -> None:
     kube = FakeKube()
     async with operator(tmp_path, kube, KINDS + OTHERS) as process:
@@ -214,7 +217,9 @@ async def test_a_probe_says_which_schema_is_wrong_and_costs_nothing_once_all_are
         assert "bucle_leader 1.0" in (await probe("/metrics"))[1]
 
 
-@pytest.mark.parametrize("kubeconfig", [None, "not: a kubeconfig", "only words"], ids=["missing", "wrong", "words"])
+@pytest.mark.parametrize(
+    "kubeconfig", first_fast([None, "not: a kubeconfig", "only words"]), ids=["missing", "wrong", "words"]
+)
 async def test_without_a_way_to_an_api_server_it_says_so_without_a_traceback(
     tmp_path: Path, kubeconfig: str | None
 ) -> None:

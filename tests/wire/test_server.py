@@ -202,6 +202,7 @@ async def test_what_is_stored_while_it_runs_moves_the_watermark(
         assert "bucle_captured_rows_total 5.0" in await answer.text()
 
 
+@pytest.mark.thorough
 async def test_requests_in_flight_are_answered_while_it_drains(
     start: Starter, model: StoredModel, session: aiohttp.ClientSession
 ) -> None:
@@ -309,6 +310,7 @@ async def test_dropped_columns_and_unsampled_requests_are_not_stored(
     assert 15 <= rows <= 45
 
 
+@pytest.mark.thorough
 async def test_through_the_router_original_and_shadow_can_be_paired(
     start: Starter, model: StoredModel, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
