@@ -49,7 +49,10 @@ STATES: dict[str, State] = {
     "fit stopped": State(
         INPUTS, (), None, Stopped(replace(FIT, attempt=GIVEN_UP), "ProgramFailed", "exit code 1", NOW), 4
     ),
-    **{f"{state}": State(INPUTS, (), None, replace(JUDGED, state=state), 4) for state in (FinalState.PASSED, *DECIDED)},
+    **{
+        f"{state}": State(INPUTS, (), None, replace(JUDGED, state=state), 4)
+        for state in (FinalState.PASSED, *sorted(DECIDED))
+    },
     "remembered": State(
         INPUTS,
         (),
