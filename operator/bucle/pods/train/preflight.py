@@ -43,6 +43,8 @@ def require_servable(fitted: Fitted, rows: Rows) -> None:
     if _answered(whole, _with_holes(first, holes)):
         return
     if not _answered(whole, first):
+        # What the library says of a parameter, such as more neighbours than rows, tells more than that it failed.
+        whole.answers(first)
         raise bad_configuration(
             "SignatureMismatch",
             f"{_name(fitted)} does not answer with finite numbers, or with probabilities, rows like those it was fitted "
