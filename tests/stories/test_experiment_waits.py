@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.support.fakes.drivers import set_pod_status, start_pod
 from tests.support.worlds.experiment import job_names, played, said, started
-from tests.support.worlds.training import LATE, operator
+from tests.support.worlds.training import LATE, changed, operator
 
 from bucle.engine.objects import JOB, JsonObject
+from bucle.engine.reads import Known, Observation, Unavailable
 from bucle.engine.status import timestamp
+from bucle.externals.sampler.optuna_sampler import suggest
+from bucle.externals.sampler.values import Suggest, Suggestion
 from bucle.resources.addresses import EXPERIMENT
 
 
@@ -28,6 +31,28 @@ async def test_what_all_pods_wait_for_is_the_reason_with_its_cure_and_goes_when_
     set_pod_status(sim.kube, pod, {"phase": "Running"})
     await sim.pass_time(timedelta(seconds=5))
     assert said(sim)["Reconciling"] == "True/SearchRunning"
+
+
+class LateSampler:
+    """Gives the first suggestions and, like one that is late, no further ones."""
+
+    async def read(self, read: Suggest) -> Observation[tuple[Suggestion, ...]]:
+        if read.history:
+            return Unavailable("the sampler did not answer within 2 s")
+        return Known(suggest(read), datetime.now(UTC))
+
+
+async def test_what_all_pods_wait_for_is_told_although_the_sampler_is_late_with_the_next_trials() -> None:
+    wide = changed(LATE, lambda m: m["spec"]["limits"].update(maxTrials=8, parallelTrials=6))
+    sim, _ = await started(wide, {Suggest: LateSampler()})
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "bucle-storage" not found'}
+    for name in job_names(sim):
+        pod = start_pod(sim.kube, "ml", name)
+        set_pod_status(sim.kube, pod, {"containerStatuses": [{"name": "train", "state": {"waiting": waiting}}]})
+    await sim.pass_time(timedelta(seconds=5))
+    assert said(sim)["Reconciling"] == "True/SecretMissing"
+    (reconciling,) = [c for c in sim.status(EXPERIMENT, "late")["conditions"] if c["type"] == "Reconciling"]
+    assert "the sampler did not answer" in reconciling["message"]
 
 
 def marked(status: JsonObject) -> Callable[[JsonObject], None]:

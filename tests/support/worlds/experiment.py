@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.worlds.training import (
 from bucle.contracts import registry_tags
 from bucle.contracts.result import Result
 from bucle.engine.objects import JsonObject
+from bucle.engine.reads import Source
 from bucle.resources.addresses import EXPERIMENT
 
 MODEL = "ml.flights"
@@ -26,8 +28,10 @@ MODEL = "ml.flights"
 CHAMPION_DIGEST = "sha256:" + "e" * 64
 
 
-async def started(manifest: JsonObject = LATE) -> tuple[Simulation, FakeRegistry]:
-    sim, registry = operator()
+async def started(
+    manifest: JsonObject = LATE, sampler: Mapping[type, Source] | None = None
+) -> tuple[Simulation, FakeRegistry]:
+    sim, registry = operator(sampler=sampler)
     with_version(sim)
     sim.create(manifest)
     await sim.pass_time(timedelta(seconds=5))

@@ -24,6 +24,7 @@ from bucle.contracts.result import (
     TrialResult,
 )
 from bucle.engine.objects import JsonObject
+from bucle.engine.reads import Source
 from bucle.externals.sampler.optuna_sampler import sources as sampler_sources
 from bucle.kinds import dataset, experiment
 from bucle.resources.addresses import DATASET, EXPERIMENT
@@ -97,10 +98,13 @@ def changed(manifest: JsonObject, change: Callable[[JsonObject], None]) -> JsonO
     return made
 
 
-def operator(*, datasets: bool = False) -> tuple[Simulation, FakeRegistry]:
-    """An operator of Experiments (and of Datasets, if asked), with a fake registry and the real sampler."""
+def operator(
+    *, datasets: bool = False, sampler: Mapping[type, Source] | None = None
+) -> tuple[Simulation, FakeRegistry]:
+    """An operator of Experiments (and of Datasets, if asked), with a fake registry and, unless said otherwise, the
+    real sampler."""
     registry = FakeRegistry(FakeClock())
-    sources: dict[type, Any] = {**registry.sources(), **sampler_sources()}
+    sources: dict[type, Any] = {**registry.sources(), **(sampler or sampler_sources())}
     rooms = (experiment.room(PLATFORM), *((dataset.room(PLATFORM),) if datasets else ()))
     executors = registry.executors()
     sim = Simulation(rooms, sources, executors)

@@ -237,7 +237,8 @@ def _concluded(world: World, state: State, now: datetime) -> Decision:
         why = outage or "the champion is being looked up"
         return Decision(state, conditions.under_way("RegistryUnavailable", why), LOOK_AGAIN)
     if isinstance(world.suggestions, Unavailable):
-        said = conditions.under_way("SearchRunning", f"no suggestion: {world.suggestions.why}")
+        reason, text = _progress(world, state, now)
+        said = conditions.under_way(reason, f"{text}; no suggestion: {world.suggestions.why}")
         return Decision(state, said, LOOK_AGAIN)
     return Decision(state, conditions.under_way(*_progress(world, state, now)), _again(state, outage, now))
 
