@@ -18,7 +18,7 @@ from aiohttp import web
 
 from bucle.externals.answers import AnswerCounts
 from bucle.externals.envoy.documents import Place, route_versions, router_documents
-from bucle.externals.envoy.status import (
+from bucle.externals.envoy.stats import (
     CONFIG_PATH,
     STATS_PATH,
     cluster_numbers,

@@ -12,7 +12,7 @@ from bucle.engine.kube import Kube, KubeError, NotFound
 from bucle.engine.objects import POD
 from bucle.engine.plan import EffectFailed, Executor
 from bucle.engine.reads import Known, Observation, Source, Unavailable
-from bucle.externals.envoy import status
+from bucle.externals.envoy import stats
 from bucle.externals.envoy.values import RouterPod, RouterRead, RouterStatus, TouchRouters
 from bucle.externals.podhttp import Address, PodSilent, get_json, running_pods
 
@@ -43,10 +43,10 @@ class RouterSource:
     async def _ask(self, session: aiohttp.ClientSession, pod: Address) -> RouterPod:
         base = f"http://{pod.ip}:{self._port}"
         try:
-            config, stats = await asyncio.gather(
-                get_json(session, base + status.CONFIG_PATH), get_json(session, base + status.STATS_PATH)
+            config, counted = await asyncio.gather(
+                get_json(session, base + stats.CONFIG_PATH), get_json(session, base + stats.STATS_PATH)
             )
-            versions, numbers = status.shown_versions(config), status.cluster_numbers(stats)
+            versions, numbers = stats.shown_versions(config), stats.cluster_numbers(counted)
         except (PodSilent, KeyError, TypeError, ValueError) as error:
             return RouterPod(pod.uid, pod.name, silent=f"router pod {pod.name}: {error}")
         return RouterPod(
@@ -54,8 +54,8 @@ class RouterSource:
             name=pod.name,
             cds_version=versions.cds,
             rds_version=versions.rds,
-            healthy=status.healthy_clusters(numbers),
-            counts=status.counts(numbers),
+            healthy=stats.healthy_clusters(numbers),
+            counts=stats.counts(numbers),
         )
 
 

@@ -20,7 +20,7 @@ from bucle.externals.envoy.documents import (
     route_versions,
     router_documents,
 )
-from bucle.externals.envoy.status import cluster_numbers, counts, healthy_clusters, shown_versions
+from bucle.externals.envoy.stats import cluster_numbers, counts, healthy_clusters, shown_versions
 from bucle.externals.envoy.values import Backend, Mirror, RouterPod, Routes, RouteVersions
 
 OLD, NEW = Backend("old", "old.ns.svc"), Backend("new", "new.ns.svc")
