@@ -78,6 +78,7 @@ def test_a_restarted_judge_reads_what_is_new_and_says_the_same(
     assert "set aside" not in caplog.text
 
 
+@pytest.mark.thorough
 def test_what_a_judge_holds_does_not_grow_with_the_rollout(location: str) -> None:
     judge = judge_of(location)
     before = pa.total_allocated_bytes()
