@@ -22,6 +22,7 @@ from bucle.contracts.row_rules import (
     EXACT_FLOATS_END,
     INTEGER_HIGHEST,
     INTEGER_LOWEST,
+    NUMBER_LABEL_LIMIT,
     TIME_BEFORE,
     TIME_FROM,
     Fault,
@@ -44,6 +45,7 @@ NOT_WHOLE = "are not whole numbers"
 NOT_64_BITS = "do not fit into 64 bits"
 NOT_NUMBERS = "are not numbers"
 NOT_FINITE = "are not finite"
+NOT_A_TARGET = f"are not between -{NUMBER_LABEL_LIMIT:g} and {NUMBER_LABEL_LIMIT:g}, as the numbers of a target must be"
 NOT_TRUTHS = "are neither true nor false"
 NOT_TEXTS = "are neither text nor numbers"
 TWO_WAYS = "are a number that other rows write in another way, as 3.1 and 3.10"
@@ -89,6 +91,12 @@ def typed(values: pa.Array | pa.ChunkedArray, type_: ColumnType) -> pa.Array:
     if pa.types.is_string(array.type):
         return _PARSED[type_](pc.utf8_trim_whitespace(array))
     return _NUMERIC[type_](array)
+
+
+def require_label_numbers(numbers: pa.Array) -> None:
+    """Raises WrongValues for numbers that no label may be (see LabelContract): what comes true of them is refused, and
+    squares of errors are no longer finite."""
+    _refuse(pc.less(pc.abs(numbers), NUMBER_LABEL_LIMIT), NOT_A_TARGET)
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bucle.contracts.row_rules import category_text
 from bucle.contracts.table import Column, ColumnType, TableSchema, Target
-from bucle.podkit.column_values import ARROW, WrongValues, typed
+from bucle.podkit.column_values import ARROW, WrongValues, require_label_numbers, typed
 from bucle.podkit.program import bad_configuration
 
 __all__ = [
@@ -66,6 +66,8 @@ def typed_table(table: pa.Table, schema: TableSchema, where: str = "the data") -
     for name, type_ in wanted.items():
         try:
             arrays.append(typed(table.column(found[_one_form(name)][0]), type_))
+            if name == schema.target.name and schema.target.task == "Regression":
+                require_label_numbers(arrays[-1])
         except WrongValues as error:
             raise bad_configuration(
                 "WrongType",

@@ -58,12 +58,16 @@ def per_row(metric: str, truth: NDArray[np.float64] | NDArray[np.int64], answers
         error = np.minimum(np.nan_to_num(error, nan=NUMBER_LABEL_LIMIT), NUMBER_LABEL_LIMIT)
         return np.asarray(error if metric == "mae" else error**2)
     if answers.scores is not None and metric in ("log_loss", "brier"):
-        of_truth = answers.scores[np.arange(len(truth)), truth.astype(np.int64)]
+        # As for numbers: a row that overflowed within the model is answered as badly as can be.
+        of_truth = np.nan_to_num(answers.scores[np.arange(len(truth)), truth.astype(np.int64)], nan=0.0)
         if metric == "brier":
             return np.asarray((1.0 - of_truth) ** 2)
         return np.asarray(-np.log(np.clip(of_truth, PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)))
     if answers.labels is not None and metric == "accuracy":
-        return np.asarray(answers.labels == truth, dtype=np.float64)
+        right = answers.labels == truth
+        if answers.scores is not None:
+            right &= ~np.isnan(answers.scores).any(axis=1)
+        return np.asarray(right, dtype=np.float64)
     raise ValueError(f"metric {metric} has no value per row for these answers")
 
 
@@ -81,7 +85,9 @@ def summary(task: TaskName, truth: NDArray[np.float64] | NDArray[np.int64], answ
 
 
 def roc_auc(truth: NDArray[np.int64], scores: Floats) -> float:
-    """Probability that a positive row scores above a negative one, ties counting half (Mann–Whitney U)."""
+    """Probability that a positive row scores above a negative one, ties counting half (Mann–Whitney U). A row without a
+    score has the worst one."""
+    scores = np.where(np.isnan(scores), 1.0 - truth, scores)
     order = np.argsort(scores, kind="stable")
     ordered = scores[order]
     _, first, inverse, counts = np.unique(ordered, return_index=True, return_inverse=True, return_counts=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bucle.contracts.reasons import REASONS
+from bucle.contracts.reasons_types import Fault
 from bucle.contracts.result import DataResult
 from bucle.contracts.task import DataTask, FinalTask, TrialTask
+from bucle.podkit.program import ProgramError, failure_of
 from bucle.pods.data.build import build
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,6 +40,19 @@ ESTIMATORS = {
     "Regression": {"class": "sklearn.ensemble.HistGradientBoostingRegressor", "params": {"max_iter": 20}},
 }
 METRIC = {"Binary": "log_loss", "MultiClass": "log_loss", "Regression": "mse"}
+
+
+NUMBERS = {"types": ["Number", "Integer"]}
+
+
+def step(class_: str, **params: Any) -> dict[str, Any]:
+    return {"class": f"sklearn.{class_}", "params": params}
+
+
+def trainer(estimator: dict[str, Any], *more: dict[str, Any]) -> dict[str, Any]:
+    """The estimator behind an imputer and more steps for numbers."""
+    numbers = {**NUMBERS, "steps": [step("impute.SimpleImputer"), *more]}
+    return {"estimator": estimator, "preprocessing": [numbers]}
 
 
 def rows(task: str = "Binary", days: int = 30, seed: int = 1, first_day: int = 0) -> pa.Table:
@@ -91,6 +108,23 @@ def final_task(tmp_path: Path, data: DataResult, task: str = "Binary", **changes
         **changes,
     }
     return FinalTask.from_json(json.dumps(document))
+
+
+def said(run: Callable[[], object]) -> ProgramError | None:
+    """The refusal, if any; anything else that is raised fails the test as it would the person."""
+    try:
+        run()
+    except ProgramError as error:
+        return error
+    return None
+
+
+def in_words(error: ProgramError) -> str:
+    """What the person reads, who can mend it."""
+    _, failure = failure_of(error)
+    assert REASONS[failure.reason].fault in (Fault.USER, Fault.MODEL), failure
+    assert "Traceback" not in failure.message and failure.reason != "ProgramFailed"
+    return failure.message
 
 
 def _common(data: DataResult, task: str) -> dict[str, Any]:

@@ -95,3 +95,12 @@ def test_the_stated_error_is_the_one_that_repetition_shows() -> None:
     ]
     spread = np.std([m.value for m in means])
     assert np.mean([m.standard_error for m in means]) == pytest.approx(spread, rel=0.12)
+
+
+def test_a_row_that_a_model_answers_with_no_probability_counts_as_the_worst_answer() -> None:
+    """As numbers do that overflow: one row makes a mean bad, never unspeakable."""
+    truth, nan = np.array([1, 0, 1, 0]), np.nan
+    told = Answers(scores=np.array([[0.2, 0.8], [0.9, 0.1], [nan, nan], [nan, nan]]), labels=np.array([1, 0, 1, 0]))
+    worst = Answers(scores=np.array([[0.2, 0.8], [0.9, 0.1], [1.0, 0.0], [0.0, 1.0]]), labels=np.array([1, 0, 0, 1]))
+    assert summary("Binary", truth, told) == summary("Binary", truth, worst)
+    assert per_row("brier", truth, told).tolist() == pytest.approx([0.04, 0.01, 1.0, 1.0])

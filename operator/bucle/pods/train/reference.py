@@ -69,10 +69,13 @@ def prior(rows: Rows) -> dict[str, float]:
 
 
 def quantiles(values: Floats) -> tuple[float, ...]:
-    """At 0, 1/32 … 1; empty for no values."""
+    """At 0, 1/32 … 1 of the finite ones, all finite; empty for no values."""
+    values = values[np.isfinite(values)]
     if not len(values):
         return ()
-    return tuple(_rounded(float(q)) for q in np.quantile(values, np.linspace(0.0, 1.0, QUANTILES)))
+    # Of halves: between -1e308 and 1e308 lies more than a float can hold.
+    found = np.quantile(values / 2, np.linspace(0.0, 1.0, QUANTILES)) * 2
+    return tuple(_rounded(float(q)) for q in found)
 
 
 def _profile(column: Column, values: pd.Series) -> FeatureProfile:

@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pytest
-from tests.support.builders.data_pods import START, refused, rows
+from tests.support.builders.data_pods import START, refused, rows, task
+
+from bucle.contracts.row_rules import NUMBER_LABEL_LIMIT
+from bucle.contracts.table import Column, TableSchema, Target
+from bucle.podkit.program import ProgramError
+from bucle.pods.data.build import build
 
 COUNT = 240
 HEAD = b"carrier,hour,id,time,late\n"
@@ -61,6 +67,44 @@ def test_a_value_that_is_none_is_told_with_its_column_row_and_rule(
     tmp_path: Path, column: str, values: Any, words: str
 ) -> None:
     assert words in refused(tmp_path, rows(COUNT, **{column: values})).message
+
+
+DELAYS = TableSchema(
+    target=Target(name="delay", task="Regression"),
+    columns=(Column(name="id", type="Text", role="Id"), Column(name="time", type="Timestamp", role="Time")),
+)
+LIMIT = "delay must be Number, but 1 of 240 values are not between -1e+60 and 1e+60"
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (1e308, LIMIT),
+        (-1e308, LIMIT),
+        (1e60, LIMIT),
+        (float("inf"), "delay must be Number, but 1 of 240 values are not finite"),
+    ],
+)
+def test_a_target_that_no_label_may_be_is_told_before_anything_is_fitted(
+    tmp_path: Path, value: float, words: str, form: str
+) -> None:
+    """What a server would refuse as a label is no target either: squares of its errors are no numbers any more."""
+    table = rows(COUNT, delay=one_bad(value, 1.5))
+    source: dict[str, Any] = {}
+    if form == "csv":
+        (tmp_path / "raw").mkdir()
+        pa_csv.write_csv(table, tmp_path / "raw" / "a.csv")
+        source = {"sources": [{"uri": {"location": f"file://{tmp_path}/raw/*.csv", "csv": {}}}]}
+    with pytest.raises(ProgramError) as caught:
+        build(task(tmp_path, table if form == "parquet" else None, **source).model_copy(update={"table": DELAYS}))
+    error = caught.value
+    assert error.reason == "WrongType" and words in error.message and "the first in row 8 of" in error.message
+
+
+def test_a_target_right_below_the_limit_is_one(tmp_path: Path) -> None:
+    table = rows(COUNT, delay=one_bad(NUMBER_LABEL_LIMIT / 1.1, -1.5))
+    assert build(task(tmp_path, table).model_copy(update={"table": DELAYS})).rows == COUNT
 
 
 def zipped(data: bytes) -> bytes:

@@ -6,45 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.builders.train_pods import dataset, final_task, rows, trial_task
+from tests.support.builders.train_pods import dataset, final_task, in_words, rows, said, step, trainer, trial_task
 
-from bucle.contracts.reasons import REASONS
-from bucle.contracts.reasons_types import Fault
 from bucle.contracts.result import DataResult
-from bucle.podkit.program import ProgramError, failure_of
 from bucle.pods.train.final import run_final
 from bucle.pods.train.trial import run_trial
 
-NUMBERS = {"types": ["Number", "Integer"]}
-
-
-def step(class_: str, **params: Any) -> dict[str, Any]:
-    return {"class": f"sklearn.{class_}", "params": params}
-
-
-def trainer(estimator: dict[str, Any], *more: dict[str, Any]) -> dict[str, Any]:
-    numbers = {**NUMBERS, "steps": [step("impute.SimpleImputer"), *more]}
-    return {"estimator": estimator, "preprocessing": [numbers]}
-
-
 LOGISTIC = step("linear_model.LogisticRegression", max_iter=50)
-
-
-def said(run: Any) -> ProgramError | None:
-    """The refusal, if any; anything else that is raised fails the test as it would the person."""
-    try:
-        run()
-    except ProgramError as error:
-        return error
-    return None
-
-
-def in_words(error: ProgramError) -> str:
-    _, failure = failure_of(error)
-    assert REASONS[failure.reason].fault in (Fault.USER, Fault.MODEL), failure
-    assert "Traceback" not in failure.message and failure.reason != "ProgramFailed"
-    return failure.message
-
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any], str]] = {
     "more neighbours than rows": (
