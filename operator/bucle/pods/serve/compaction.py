@@ -120,11 +120,14 @@ def _closed(hour: datetime, now: datetime) -> bool:
 
 
 def groups(files: Sequence[Written], *, fewest: int) -> Iterator[Sequence[Written]]:
-    """Neighbours that fit into one file together, at least so many of them."""
+    """Neighbours that fit into one file together, at least so many of them.
+
+    A number that is left out may be a file whose put seemed to fail: a name from before it to after it would cover it.
+    """
     group: list[Written] = []
     for file in files:
         rows, size = (sum(f.rows for f in group) + file.rows, sum(f.bytes for f in group) + file.bytes)
-        if group and (rows > MOST_ROWS or size > MOST_BYTES):
+        if group and (rows > MOST_ROWS or size > MOST_BYTES or file.first != group[-1].last + 1):
             if len(group) >= fewest:
                 yield tuple(group)
             group = []

@@ -142,6 +142,8 @@ class Recorder:
         log.exception("captured rows were not written (attempt %d)", self._odd)
         if self._odd >= ODD_ATTEMPTS:
             self._give_up(batch)
+            # The store may have kept what a put that failed brought it: files that readers have seen must never change.
+            self._sequence += 1
 
     def _run(self) -> None:
         while not self._ending.is_set():

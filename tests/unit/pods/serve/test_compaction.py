@@ -139,3 +139,9 @@ def test_groups_are_neighbours_that_fit_together(sizes: list[tuple[int, bool]], 
         assert len(group) >= fewest and sum(file.rows for file in group) <= MOST_ROWS
         assert [file.first for file in group] == list(range(group[0].first, group[-1].first + 1))
     assert len({file.first for group in found for file in group}) == sum(map(len, found))
+
+
+def test_a_file_that_may_be_in_the_store_though_its_put_failed_is_in_no_merged_name() -> None:
+    """The name of a merged file covers all numbers between its ends: a reader would no longer see that one."""
+    files = [Written(n, n, 1, 100) for n in (0, 1, 3, 4, 6)]
+    assert [[file.first for file in group] for group in groups(files, fewest=2)] == [[0, 1], [3, 4]]

@@ -231,6 +231,35 @@ def test_rows_that_fail_again_and_again_give_way_and_are_counted() -> None:
     assert (unwritable.value, recorder.stored_rows, recorder.dropped_rows) == (2, 2, 2)
 
 
+class KeptAndOdd(Store):
+    """Keeps each file, and fails afterwards in a way that nobody foresaw, so often."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def put(self, uri: str, table: pa.Table) -> None:
+        super().put(uri, table)
+        self.times -= 1
+        if self.times >= 0:
+            raise RuntimeError("nobody foresaw this")
+
+
+def test_rows_that_gave_way_but_are_in_the_store_are_not_written_over_by_the_next() -> None:
+    kept = KeptAndOdd(ODD_ATTEMPTS)
+    recorder = recorder_of(kept)
+    recorder.offer(entry("a"))
+    for _ in range(ODD_ATTEMPTS):
+        assert not recorder.flush()
+    recorder.offer(entry("b"))
+    assert recorder.flush()
+    names = {
+        uri.rpartition("/")[2]: {tuple(t.column("bucle_id").to_pylist()) for t in tables}
+        for uri, tables in kept.files.items()
+    }
+    assert names == {"pod-1-000000.parquet": {("a", "a")}, "pod-1-000001.parquet": {("b", "b")}}
+
+
 def test_the_thread_outlives_what_nobody_foresaw() -> None:
     odd = Odd(1)
     recorder = recorder_of(odd)
