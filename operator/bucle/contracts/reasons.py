@@ -26,6 +26,7 @@ __all__ = [
     "event_of",
     "heals",
     "is_external",
+    "keeps_pods_from_running",
     "known",
     "needs_someone",
 ]
@@ -63,6 +64,11 @@ def needs_someone(reason: str) -> bool:
 def ends_unregistered(reason: str) -> bool:
     """An Experiment that ended so has decided, and no version of the registry will come of it."""
     return known(reason).unregistered
+
+
+def keeps_pods_from_running(reason: str) -> bool:
+    """A pod that runs refutes it; what its program said stands until a program says otherwise."""
+    return known(reason).of_pods
 
 
 def differs_by_value(reason: str) -> bool:

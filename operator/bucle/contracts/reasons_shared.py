@@ -118,12 +118,14 @@ SHARED: dict[str, Reason] = {
         "an Experiment that has started also needs a raised `run`.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
+        of_pods=True,
     ),
     "SecretMissing": Reason(
         "The Secret with the store's credentials does not exist in this namespace.",
         "Create it; the message holds the command.",
         Fault.EXTERNAL,
         retry=Retry.MENDED,
+        of_pods=True,
     ),
     "ContainerRefused": Reason(
         "The container runtime refused the container.",
@@ -131,6 +133,7 @@ SHARED: dict[str, Reason] = {
         "an Experiment that has started also needs a raised `run` in the same edit.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
+        of_pods=True,
     ),
     "PodsRefused": Reason(
         "The API server creates no pod for a workload: a quota, a limit range or an admission policy is in the way.",
@@ -138,12 +141,14 @@ SHARED: dict[str, Reason] = {
         "an Experiment that has started also needs a raised `run` in the same edit.",
         Fault.EXTERNAL,
         retry=Retry.MENDED,
+        of_pods=True,
     ),
     "Unschedulable": Reason(
         "No node takes the pod.",
         "Add a node, or lower its requests: an Experiment that has started also needs a raised `run` in the same edit.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
+        of_pods=True,
     ),
     "OutOfMemory": Reason(
         "A container used more memory than its limit.",
@@ -162,6 +167,7 @@ SHARED: dict[str, Reason] = {
         "Nothing: a new attempt starts by itself.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
+        of_pods=True,
     ),
     "DeadlineExceeded": Reason(
         "A program was still running at its deadline.",
@@ -194,5 +200,6 @@ SHARED: dict[str, Reason] = {
         "See the queue that the message names; time spent waiting is not counted.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
+        of_pods=True,
     ),
 }

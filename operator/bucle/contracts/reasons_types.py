@@ -46,7 +46,7 @@ class Event(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Reason:
     """`unregistered`: an Experiment that ends with it has decided, and no version will come of it. `by_value`: one value of
-    a parameter may fail with it and another not."""
+    a parameter may fail with it and another not. `of_pods`: it keeps a pod from running, so a pod that runs refutes it."""
 
     cause: str
     cure: str
@@ -55,3 +55,4 @@ class Reason:
     event: Event = Event.NORMAL
     unregistered: bool = False
     by_value: bool = False
+    of_pods: bool = False

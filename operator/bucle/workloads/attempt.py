@@ -18,7 +18,6 @@ from bucle.contracts.reasons import Retry
 from bucle.contracts.task import Task
 from bucle.engine.objects import JsonObject, labels_of
 from bucle.workloads.jobs import Failed, Lost, Outcome, Running, outcome, task_sha256
-from bucle.workloads.trouble import TOLD_BY_PODS
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -95,7 +94,7 @@ def unmask_deadline(reason: str | None, message: str, failed: Failed | Lost) -> 
     waiting for; the reason that was seen last, in its words, is then the one to tell. What an earlier attempt failed of
     is none of it."""
     masked = isinstance(failed, Failed) and failed.reason == "DeadlineExceeded"
-    if masked and reason in TOLD_BY_PODS and reasons.heals(reason):
+    if masked and reason is not None and reasons.keeps_pods_from_running(reason) and reasons.heals(reason):
         return Failed("Retry", reason, message)
     return failed
 
@@ -118,7 +117,7 @@ def watched(attempt: Attempt, running: Running) -> Attempt:
 
 def looks_again(attempt: Attempt) -> bool:
     """Whether what it says is of an earlier attempt of its number's line, whose program failed of it."""
-    return attempt.number > 0 and attempt.reason is not None and attempt.reason not in TOLD_BY_PODS
+    return attempt.number > 0 and attempt.reason is not None and not reasons.keeps_pods_from_running(attempt.reason)
 
 
 def after(

@@ -15,18 +15,6 @@ FAILED_CREATE = "FailedCreate"
 WORDS_LIMIT = 500
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-TOLD_BY_PODS = frozenset(
-    {
-        "ContainerRefused",
-        "Disrupted",
-        "ImagePullFailed",
-        "PodsRefused",
-        "Queued",
-        "SecretMissing",
-        "Unschedulable",
-    }
-)
-"""What a pod that is well refutes by being there; what its program said stands until a program says otherwise."""
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 
 

@@ -74,7 +74,7 @@ def test_a_lasting_refusal_writes_the_same_conditions_again_and_again() -> None:
 def test_nulls_are_not_stored_because_the_server_would_drop_them() -> None:
     state = DatasetStatus(current=None, rejected=RejectedVersion(digest=None, spec_hash="h"))
     status = planned_status(a_dataset(), state, (), (), START)
-    assert status["rejected"] == {"specHash": "h", "failed": []}
+    assert status["rejected"] == {"specHash": "h", "failed": [], "setAside": []}
     assert "current" not in status
 
 
