@@ -112,6 +112,8 @@ def stage(installation: Installation) -> Iterator[Stage]:
         secretless = stack.enter_context(scenes.scene(installation, "bad-secretless", None))
         full = stack.enter_context(scenes.scene(installation, "bad-full", right))
         full.kubectl("create", "quota", "small", "--hard=pods=0")
+        # Admission knows a quota only once its controller has counted; pods that come before pass it.
+        full.kubectl("wait", "quota/small", "--for=jsonpath={.status.hard.pods}=0", "--timeout=60s")
         full.apply(sample("Dataset", "flights"), sample("Dataset", "queued", {"spec.splits.seed": 8}))
         astray.apply(sample("Dataset", "flights"))
         secretless.apply(sample("Dataset", "flights"))

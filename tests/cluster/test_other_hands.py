@@ -195,6 +195,9 @@ LIMIT_RANGE: JsonObject = {
 def in_force(scene: Scene, *obstacles: JsonObject) -> Iterator[None]:
     scene.apply(*obstacles)
     try:
+        for quota in (one["metadata"]["name"] for one in obstacles if one["kind"] == "ResourceQuota"):
+            # Admission knows a quota only once its controller has counted; pods that come before pass it.
+            scene.kubectl("wait", f"quota/{quota}", "--for=jsonpath={.status.hard.pods}=0", "--timeout=60s")
         yield
     finally:
         for obstacle in obstacles:

@@ -26,6 +26,17 @@ def partial(resource: Resource, live: JsonObject, **fields: Any) -> JsonObject:
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **fields}
 
 
+async def put_spec(kube: Kube, resource: Resource, namespace: str, name: str, spec: JsonObject) -> JsonObject:
+    """The object as stored with that spec, although a real controller writes its status meanwhile."""
+    for _ in range(PATIENCE_SECONDS * 10):
+        live = await kube.get(resource, namespace, name)
+        try:
+            return await kube.replace(resource, {**live, "spec": spec})
+        except Conflict:
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"{resource.kind} {name}: its controller still writes status after {PATIENCE_SECONDS} s")
+
+
 async def put_status(
     kube: Kube, resource: Resource, namespace: str, name: str, change: Callable[[JsonObject], JsonObject]
 ) -> tuple[JsonObject, JsonObject]:

@@ -6,7 +6,7 @@ import asyncio
 import copy
 
 import pytest
-from tests.conformance.rules import PATIENCE_SECONDS, partial, put_status, rule
+from tests.conformance.rules import PATIENCE_SECONDS, partial, put_spec, put_status, rule
 from tests.support.builders.objects import a_config_map, a_deployment, a_job, a_service, an_object
 
 from bucle.engine.kube import AlreadyExists, Conflict, Invalid, Kube, NotFound
@@ -236,11 +236,11 @@ async def a_service_that_somebody_made_a_node_port_is_merged_back(kube: Kube, na
 @rule
 async def a_budget_that_somebody_changed_is_merged_back(kube: Kube, namespace: str) -> None:
     spec = {"maxUnavailable": 1, "selector": {"matchLabels": {"a": "1"}}}
-    live = await kube.create(
+    await kube.create(
         POD_DISRUPTION_BUDGET, an_object(POD_DISRUPTION_BUDGET, "budget", namespace, spec=copy.deepcopy(spec))
     )
     theirs = {"minAvailable": 2, "selector": {"matchLabels": {"a": "1", "b": "2"}}}
-    changed = await kube.replace(POD_DISRUPTION_BUDGET, {**live, "spec": theirs})
+    changed = await put_spec(kube, POD_DISRUPTION_BUDGET, namespace, "budget", theirs)
     patch = {**spec, "minAvailable": None, "selector": {"matchLabels": {"a": "1", "b": None}}}
     merged = await kube.merge(POD_DISRUPTION_BUDGET, partial(POD_DISRUPTION_BUDGET, changed, spec=patch))
     assert merged["spec"] == spec
