@@ -29,6 +29,7 @@ from bucle.kinds.modeldeployment.state import (
     with_line,
 )
 from bucle.kinds.modeldeployment.takeover import put_in_place
+from bucle.kinds.modeldeployment.traffic.router import LiveRoutes
 from bucle.kinds.modeldeployment.world import Followed, World
 from bucle.resources.base import parse_duration
 
@@ -48,7 +49,8 @@ def adopted(world: World, state: State, now: datetime) -> State:
     """A lost status is rebuilt from the live routes: stable is the revision with the larger weight.
 
     At 50 to 50 it is the one that was stable before: the other has not passed its gates.
-    Whatever was on trial is not: it starts again at weight 0. The alias is moved on if the adopted version is newer.
+    Whatever was on trial is not: it starts again at weight 0. The alias is moved on if the adopted version is newer,
+    unless it answers for a champion whose pods are gone.
     """
     live = world.router.live
     if state.stable is not None or state.rollout is not None or live is None:
@@ -62,8 +64,16 @@ def adopted(world: World, state: State, now: datetime) -> State:
     champion = world.promoted.value.model if isinstance(world.promoted, Known) else None
     if champion is not None and (champion.version or 0) > (revision.model.version or 0):
         return state
+    if champion is not None and _answers_for_a_dead(champion, world, live):
+        return state
     run = _run(world, state, revision, now, f"adopted-{revision.id}")
     return with_promotion(world, replace(state, rollout=Promoting(run, now, Wait(WaitFor.REGISTRY))))
+
+
+def _answers_for_a_dead(champion: ModelFacts, world: World, live: LiveRoutes) -> bool:
+    """What all callers reach may be there because the champion's pods are gone, and was then never judged to its end."""
+    left = [r for r, model in live.facts.items() if model.digest == champion.digest and r in world.fleets]
+    return bool(left) and not any(world.fleets[r].ready for r in left)
 
 
 def target(world: World, state: State) -> Followed | Waiting:

@@ -210,6 +210,16 @@ def test_an_older_version_that_still_answers_takes_no_alias_from_a_newer_champio
     assert found.rollout is None and found.promotion is None
 
 
+@pytest.mark.parametrize(("pods_of_the_champion", "promoted"), [(0, False), (2, True)])
+def test_who_answers_for_a_dead_champion_is_not_promoted_when_the_status_is_lost(
+    pods_of_the_champion: int, promoted: bool
+) -> None:
+    fleets = {states.revision(1).id: fleet(pods_of_the_champion), states.revision(2).id: fleet(2)}
+    found = adopted(states.world(router=live({1: 0, 2: 100}, 2), fleets=fleets, promoted=known(1)), EMPTY, NOW)
+    assert found.stable is not None and found.stable.revision == states.revision(2)
+    assert isinstance(found.rollout, Promoting) == promoted
+
+
 def test_a_version_that_did_not_load_in_time_keeps_nobody_waiting() -> None:
     rollout = running(started_at=NOW - timedelta(hours=1))
     fleets = {states.revision(1).id: fleet(2)}
