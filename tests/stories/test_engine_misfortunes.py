@@ -139,13 +139,15 @@ async def test_an_effect_ends_before_another_process_can_lead() -> None:
             return 0.02
 
     class Hanging:
+        place = "the tag service at http://tags:80"
+
         async def execute(self, effect: Tag) -> None:
             await asyncio.Event().wait()
 
     sim = Simulation([ROOM], {Tagged: FakeTags()}, {Tag: Hanging()}, fence=AlmostOver(), rights=None)
     sim.create(a_dataset(tag=True))
     await sim.settle()
-    assert "Tag: not done within 0.02 s" in list(sim.ran)[-1]
+    assert "Tag: not done within 0.02 s by the tag service at http://tags:80" in list(sim.ran)[-1]
 
 
 async def test_an_external_system_that_refuses_writes_is_told_and_asked_ever_less_often() -> None:

@@ -36,6 +36,8 @@ async def test_what_all_pods_wait_for_is_the_reason_with_its_cure_and_goes_when_
 class LateSampler:
     """Gives the first suggestions and, like one that is late, no further ones."""
 
+    place = "a late sampler"
+
     async def read(self, read: Suggest) -> Observation[tuple[Suggestion, ...]]:
         if read.history:
             return Unavailable("the sampler did not answer within 2 s")

@@ -156,6 +156,8 @@ def _removed(status: JsonObject, path: str) -> None:
 
 
 class _Silent:
+    place = "nobody"
+
     async def read(self, read: object) -> Observation[Any]:
         return Unavailable("nobody answers here")
 

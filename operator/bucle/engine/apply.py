@@ -235,7 +235,7 @@ class Applier:
                 await executor.execute(effect)
             done.effects_done.append(effect)
         except TimeoutError:
-            done.effects_failed[effect] = f"{name}: not done within {limit:g} s"
+            done.effects_failed[effect] = f"{name}: not done within {limit:g} s by {executor.place}"
         except (EffectFailed, KubeError) as error:
             done.effects_failed[effect] = f"{name}: {error}"
             if isinstance(error, EffectRefused):

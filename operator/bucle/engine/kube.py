@@ -13,6 +13,7 @@ from bucle.engine.objects import JsonObject
 from bucle.resources.addresses import Resource
 
 FIELD_MANAGER = "bucle"
+API_SERVER = "the API server"
 
 
 class KubeError(Exception):

@@ -93,6 +93,11 @@ class Executor(Protocol):
     """Carries out one type of effect. Safe to run twice. Raises EffectFailed(why) on an outage, EffectRefused(why) when only
     another effect can help."""
 
+    @property
+    def place(self) -> str:
+        """Who is told, with the address if it has one, as a `Source` says it."""
+        ...
+
     async def execute(self, effect: Any) -> None: ...
 
 

@@ -110,4 +110,9 @@ class EventsOf:
 class Source(Protocol):
     """Answers one type of read. Must not raise for outages: it answers `Unavailable` and says why."""
 
+    @property
+    def place(self) -> str:
+        """Who is asked, with the address if it has one: all that can be said of an answer that does not come."""
+        ...
+
     async def read(self, read: Any) -> Observation[Any]: ...

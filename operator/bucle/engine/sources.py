@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from bucle.engine.clock import Clock
-from bucle.engine.kube import Kube, KubeError, NotFound
+from bucle.engine.kube import API_SERVER, Kube, KubeError, NotFound
 from bucle.engine.objects import EVENT, controller_uid
 from bucle.engine.reads import (
     Absent,
@@ -34,6 +34,8 @@ Sources: TypeAlias = Mapping[type, Source]
 
 class KubeSource:
     """Answers GetObject and ListObjects from the live API, never from a cache."""
+
+    place = API_SERVER
 
     def __init__(self, kube: Kube, clock: Clock) -> None:
         self._kube = kube
@@ -105,7 +107,7 @@ async def _ask(source: Source, read: Read, seconds: float | None) -> Observation
         async with asyncio.timeout(limit_seconds):
             return await source.read(read)
     except TimeoutError:
-        return Unavailable(f"{_named(read)} was not answered within {limit_seconds:g} s")
+        return Unavailable(f"{_named(read)} was not answered within {limit_seconds:g} s by {source.place}")
     except Exception as error:  # noqa: BLE001 - a source with a mistake in it must not look like an absence
         return Unavailable(f"{_named(read)} failed: {type(error).__name__}: {error}")
 

@@ -42,6 +42,8 @@ EFFECTS = (EnsureRun, CloseRun, CloseOpenRuns, RegisterVersion, SetAlias, TagVer
 class FakeRegistry:
     """`effects` lists everything that was carried out, in order."""
 
+    place = "MLflow in memory"
+
     clock: FakeClock
     down: str | None = None
     fails_next: int = 0

@@ -29,6 +29,8 @@ ROWS = 5000
 class DriftWorld:
     """A served version with labels coming back; the evaluate Job finds the windows that the test says."""
 
+    place = "the model servers"
+
     rows: int = 0
     windows: list[tuple[str, int]] = field(default_factory=list)
     policy: dict[str, Any] = field(default_factory=dict)

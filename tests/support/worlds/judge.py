@@ -32,6 +32,8 @@ class Models(Protocol):
 class Judge:
     """Pairs per group since the step began: the candidate's losses are as its model says, the same at every look."""
 
+    place = "the judge's pod"
+
     world: Models
 
     async def read(self, read: EvidenceRead) -> Observation[Evidence]:

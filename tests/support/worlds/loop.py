@@ -186,6 +186,8 @@ class LoopWorld(RolloutWorld):
 class _Servers:
     """What the prediction servers say they stored."""
 
+    place = "the model servers"
+
     world: LoopWorld
 
     async def read(self, read: WatermarkRead) -> Observation[Watermarks]:

@@ -90,6 +90,8 @@ class RolloutWorld:
     judge_down: str | None = None
     judge_refused: str | None = None
     """What a quota or a webhook says to the judge's pod."""
+
+    place = "the router's pods"
     without_group: bool = False
     """No request sends the column that the gate groups by."""
     router_down: str | None = None

@@ -80,6 +80,10 @@ class _Slow:
     behind: Any
     toll: Callable[[], Awaitable[None]]
 
+    @property
+    def place(self) -> str:
+        return str(self.behind.place)
+
     async def read(self, read: Any) -> Any:
         await self.toll()
         return await self.behind.read(read)

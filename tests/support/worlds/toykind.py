@@ -41,6 +41,8 @@ class Tag:
 class FakeTags:
     """An external system with tags; `down` makes it unavailable, `blind` hides what was done."""
 
+    place = "the tag service"
+
     kube: FakeKube | None = None
     tags: list[str] = field(default_factory=list)
     down: bool = False

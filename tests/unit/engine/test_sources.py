@@ -22,18 +22,24 @@ class Wordless:
 
 
 class Silent:
+    place = "a peer at http://peer:5000"
+
     async def read(self, read: Any) -> Observation[Any]:
         await asyncio.Event().wait()
         raise AssertionError("never")
 
 
 class Mistaken:
+    place = "a peer"
+
     async def read(self, read: Any) -> Observation[Any]:
         raise KeyError("experiment")
 
 
 class Counting:
     """Answers once all of them are asked: one after the other would never end."""
+
+    place = "a peer"
 
     def __init__(self, together: int) -> None:
         self.asked = 0
@@ -62,7 +68,7 @@ async def test_what_is_not_answered_in_time_is_unavailable_and_named_for_people(
     answer = found["it"]
     assert isinstance(answer, Unavailable)
     assert answer.why.startswith(words)
-    assert answer.why.endswith("was not answered within 0.01 s")
+    assert answer.why.endswith("was not answered within 0.01 s by a peer at http://peer:5000")
     assert len(answer.why) < 200
     assert "(" not in answer.why, "no field list of a class"
 

@@ -8,7 +8,7 @@ import aiohttp
 
 from bucle.contracts import names
 from bucle.engine.clock import Clock
-from bucle.engine.kube import Kube, KubeError, NotFound
+from bucle.engine.kube import API_SERVER, Kube, KubeError, NotFound
 from bucle.engine.objects import POD
 from bucle.engine.plan import EffectFailed, Executor
 from bucle.engine.reads import Known, Observation, Source, Unavailable
@@ -23,6 +23,8 @@ def _labels(owner_uid: str) -> dict[str, str]:
 
 class RouterSource:
     """Answers RouterRead. A living pod that does not answer is in the status and says why (`silent`)."""
+
+    place = "the router's pods"
 
     def __init__(self, kube: Kube, clock: Clock, port: int = names.PORT_ROUTER_STATUS) -> None:
         self._kube = kube
@@ -61,6 +63,8 @@ class RouterSource:
 
 class TouchExecutor:
     """Carries out TouchRouters."""
+
+    place = API_SERVER
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube

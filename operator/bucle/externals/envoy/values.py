@@ -85,6 +85,9 @@ class RouterRead:
     namespace: str
     owner_uid: str
 
+    def __str__(self) -> str:
+        return f"asking the router pods of a ModelDeployment in {self.namespace} for their status"
+
 
 @dataclass(frozen=True, slots=True)
 class TouchRouters:

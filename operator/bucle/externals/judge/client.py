@@ -19,6 +19,8 @@ from bucle.externals.podhttp import PodSilent, get_json, running_pods
 class EvidenceSource:
     """Answers EvidenceRead."""
 
+    place = "the judge's pod"
+
     def __init__(self, kube: Kube, clock: Clock, port: int = names.PORT_JUDGE) -> None:
         self._kube = kube
         self._clock = clock

@@ -17,3 +17,6 @@ class EvidenceRead:
     namespace: str
     owner_uid: str
     query: Query
+
+    def __str__(self) -> str:
+        return f"asking the judge of a rollout in {self.namespace} for its evidence"

@@ -54,6 +54,10 @@ class MlflowClient:
     def uri(self) -> str:
         return self._uri
 
+    @property
+    def place(self) -> str:
+        return f"MLflow at {self._uri}"
+
     async def get(self, path: str, query: Mapping[str, str], seconds: float = READ_SECONDS) -> dict[str, Any]:
         return await self._ask("GET", path, seconds, params=dict(query))
 
@@ -78,9 +82,9 @@ class MlflowClient:
                     return await _document(response, url)
                 raise _refused(self._uri, path, response.status, text, how.get("json"))
         except TimeoutError as error:
-            raise RegistryError(f"MLflow at {self._uri} did not answer {path} within {seconds:g} s") from error
+            raise RegistryError(f"{self.place} did not answer {path} within {seconds:g} s") from error
         except aiohttp.ClientError as error:
-            raise RegistryError(f"MLflow at {self._uri} cannot be reached for {path}: {error}") from error
+            raise RegistryError(f"{self.place} cannot be reached for {path}: {error}") from error
 
 
 async def _document(response: aiohttp.ClientResponse, url: str) -> dict[str, Any]:

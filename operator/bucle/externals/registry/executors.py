@@ -150,6 +150,10 @@ class RegistryExecutor:
         self._client = client
         self._carry_out = carry_out
 
+    @property
+    def place(self) -> str:
+        return self._client.place
+
     async def execute(self, effect: Any) -> None:
         try:
             await self._carry_out(self._client, effect)

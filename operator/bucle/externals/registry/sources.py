@@ -129,6 +129,10 @@ class RegistrySource:
         self._client = client
         self._answer = answer
 
+    @property
+    def place(self) -> str:
+        return self._client.place
+
     async def _found(self, read: Any) -> Any:
         return await self._answer(self._client, read)
 

@@ -25,6 +25,8 @@ class OptunaSampler:
     """A `Source` for `Suggest`. Late in a long search one answer takes longer than a look waits: it is kept, and one
     thread computes all of them, one after the other, so that they cannot take the processor from everything else."""
 
+    place = "the sampler"
+
     def __init__(self, compute: Callable[[Suggest], tuple[Suggestion, ...]] | None = None) -> None:
         self._compute = compute or suggest
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")

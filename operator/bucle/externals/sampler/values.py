@@ -57,6 +57,9 @@ class Suggest:
     indices: tuple[int, ...]
     history: tuple[Past, ...] = ()
 
+    def __str__(self) -> str:
+        return f"asking for the parameters of {len(self.indices)} trials"
+
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:

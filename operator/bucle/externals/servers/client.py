@@ -20,6 +20,8 @@ from bucle.externals.servers.values import WatermarkRead, Watermarks
 class WatermarkSource:
     """Answers WatermarkRead. Unavailable when any pod is silent: a sum without it would look like fewer rows."""
 
+    place = "the model servers"
+
     def __init__(self, kube: Kube, clock: Clock, port: int = names.PORT_HTTP) -> None:
         self._kube = kube
         self._clock = clock

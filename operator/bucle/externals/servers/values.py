@@ -26,3 +26,6 @@ class WatermarkRead:
 
     namespace: str
     deployment: str
+
+    def __str__(self) -> str:
+        return f"asking the model servers of {self.namespace}/{self.deployment} how many rows they stored"
