@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Literal
 
 from bucle.contracts.metrics import METRICS
-from bucle.contracts.student import quantile
+from bucle.statistics.student import quantile
 
 Verdict = Literal["Healthy", "Breached", "Inconclusive"]
 

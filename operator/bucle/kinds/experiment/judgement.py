@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from bucle.contracts import student
 from bucle.contracts.base import decimal_text
 from bucle.contracts.metrics import METRICS, TaskName, estimated_metric
 from bucle.contracts.result import ChampionResult, FinalResult
 from bucle.kinds.experiment.state import Bounds, ComparedOn, Comparison, ComparisonState
 from bucle.resources.experiment import AbsoluteGate, Champion, ExperimentSpec
+from bucle.statistics import student
 
 MINIMUM_GROUPS = 5
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucle.contracts import student
+from bucle.statistics import student
 
 scipy_t = pytest.importorskip("scipy.stats").t
 

@@ -1,0 +1,48 @@
+"""What a series of groups looks like: how far its parts scatter, to which side, and how much neighbours are alike. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+
+ROUNDING = 1e-12
+"""Squares smaller than this share of what they were computed from are rounding, and count as none."""
+
+FEWEST = 3
+"""Fewer parts have no skewness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`squares`: Σr² of the parts; `skew`: Fisher and Pearson's, freed of bias; `lag`: the first autocorrelation ρ plus
+    (1 + 3ρ)/t, by which short series understate it (Kendall 1954; Marriott & Pope 1954). All zero where only rounding
+    is left."""
+
+    squares: float
+    skew: float
+    lag: float
+
+
+FLAT = Shape(0.0, 0.0, 0.0)
+
+
+def shape(parts: Sequence[float], size: float) -> Shape:
+    """Of at least three parts r whose sum is zero, in their order; `size`: Σ of the squares that they are differences of."""
+    return of_sums(
+        len(parts),
+        sum(r * r for r in parts),
+        sum(r * r * r for r in parts),
+        sum(before * after for before, after in pairwise(parts)),
+        size,
+    )
+
+
+def of_sums(t: int, squares: float, cubes: float, neighbours: float, size: float) -> Shape:
+    """The same from Σr², Σr³ and Σ r_g r_{g−1} of t parts."""
+    if t < FEWEST or squares <= ROUNDING * size:
+        return FLAT
+    skew = cubes / t / (squares / t) ** 1.5 * sqrt(t * (t - 1)) / (t - 2)
+    lag = neighbours / squares
+    return Shape(squares, skew, lag + (1 + 3 * lag) / t)
