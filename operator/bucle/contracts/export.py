@@ -13,9 +13,11 @@ from pathlib import Path
 from bucle.contracts.base import Document
 from bucle.contracts.capture import FeedbackBody, Watermark
 from bucle.contracts.evidence import Evidence
+from bucle.contracts.findings import WindowFindings
 from bucle.contracts.manifest import DatasetManifest
 from bucle.contracts.reference import Reference
 from bucle.contracts.result import Result
+from bucle.contracts.sketch import WindowSketch
 from bucle.contracts.task import DataTask, EvaluateTask, FinalTask, JudgeTask, ServeTask, TrialTask
 
 DOCUMENTS: dict[str, type[Document]] = {
@@ -29,6 +31,8 @@ DOCUMENTS: dict[str, type[Document]] = {
     "manifest": DatasetManifest,
     "reference": Reference,
     "evidence": Evidence,
+    "sketch": WindowSketch,
+    "findings": WindowFindings,
     "feedback": FeedbackBody,
     "watermark": Watermark,
 }

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from bucle.contracts.base import Document
 from bucle.contracts.canonical import digest
+from bucle.contracts.profile import Blocks, FeatureProfile
 from bucle.contracts.result import Estimate
 from bucle.contracts.table import TableSchema, Target, Task
 from bucle.contracts.task import DatasetVersion
-
-
-class FeatureProfile(Document):
-    """Numeric columns: quantiles at 0, 1/32 … 1; categorical columns: the most frequent values with their counts."""
-
-    name: str
-    rows: int
-    nulls: int
-    quantiles: tuple[float, ...] = ()
-    counts: dict[str, int] = {}
-    other: int = 0
-
 
 WORDS, SHOWN = 180, 100
 """A longer question is told by its beginning and its digest: it must fit into a termination message and a tag."""
@@ -64,6 +53,7 @@ class Reference(Document):
 
     `classes`: order of the scores, sorted; for Binary the positive class is the last. `categories`: all values that
     training saw, per Category column. `scores`: quantiles of out-of-fold scores (Binary) or numbers (Regression).
+    `predictions`: the out-of-fold answers as columns. `blocks`: the stretches of rows whose levels all profiles tell.
     """
 
     version: str = "v1"
@@ -76,6 +66,8 @@ class Reference(Document):
     features: tuple[FeatureProfile, ...] = ()
     categories: dict[str, tuple[str, ...]] = {}
     scores: tuple[float, ...] = ()
+    predictions: tuple[FeatureProfile, ...] = ()
+    blocks: Blocks = Blocks()
     trusted_types: tuple[str, ...] = ()
     environment: dict[str, str] = {}
 

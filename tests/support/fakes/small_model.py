@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bucle.contracts.reference import MODEL_REFERENCE_PATH, FeatureProfile, Reference
+from bucle.contracts.profile import FeatureProfile
+from bucle.contracts.reference import MODEL_REFERENCE_PATH, Reference
 from bucle.contracts.result import Estimate
 from bucle.contracts.table import Column, TableSchema, Target
 from bucle.contracts.task import DatasetVersion, Preprocessing, SklearnTrainer, Step

@@ -10,7 +10,8 @@ from enum import StrEnum
 import numpy as np
 
 from bucle.contracts import capture
-from bucle.contracts.reference import FeatureProfile, Reference
+from bucle.contracts.profile import FeatureProfile
+from bucle.contracts.reference import Reference
 from bucle.contracts.row_rules import NUMBER_LABEL_LIMIT
 from bucle.contracts.succession import unfit
 from bucle.contracts.table import Column

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bucle.contracts.reference import FeatureProfile, Reference
+from bucle.contracts.profile import FeatureProfile
+from bucle.contracts.reference import Reference
 from bucle.contracts.result import Estimate
 from bucle.contracts.table import Column, TableSchema
 from bucle.contracts.task import FinalTask
