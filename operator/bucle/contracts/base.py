@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from bucle.contracts.canonical import canonical_json, sha256_hex
 
-FINITE = re.compile(r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]+)?$")
+DECIMAL_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]{1,3})?$"
+"""Of results and of statuses alike: what a program may report, an object can hold."""
 
-DecimalText = Annotated[str, Field(pattern=FINITE.pattern, max_length=32)]
+DecimalText = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=32)]
 """A finite number as text: JSON has no NaN and API servers refuse it."""
 
 

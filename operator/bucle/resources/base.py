@@ -27,6 +27,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from bucle.contracts.base import DECIMAL_PATTERN
 from bucle.resources.columns import Column
 
 GROUP: Final = "bucle.dev"
@@ -35,7 +36,6 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 CATEGORY: Final = "bucle"
 
 NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"
-DECIMAL_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]{1,3})?$"
 QUANTITY_PATTERN: Final = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?$"
 SETTING_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]{1,2})?$"
 DURATION_PATTERN: Final = r"^([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h)){1,4}$"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, TypeAlias
 
 from bucle.resources.base import Model
@@ -21,7 +22,7 @@ Cut: TypeAlias = Callable[[Any], Any]
 
 
 def within_bounds(model: Model) -> dict[str, Any]:
-    """The model as it stands in YAML, long texts and lists cut to what its schema allows."""
+    """The model as it stands in YAML, long texts, lists and maps cut to what its schema allows."""
     found = to_dict(model)
     cut = _of_kind(type(model))
     return cut(found) if cut else found
@@ -37,13 +38,14 @@ def _of_kind(kind: type[Model]) -> Cut | None:
 def _cut(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Cut | None:
     """What cuts a value of that schema; None where nothing in it has a bound."""
     schema = _resolved(schema, shared)
-    limit, longest = schema.get("maxLength"), schema.get("maxItems")
-    text = limit if not any(word in schema for word in _MEANINGFUL) else None
+    longest, most = schema.get("maxItems"), schema.get("maxProperties")
+    text = schema.get("maxLength") if not any(word in schema for word in _MEANINGFUL) else None
     items = _cut(schema["items"], shared) if schema.get("items") else None
     known = {name: _cut(inner, shared) for name, inner in (schema.get("properties") or {}).items()}
     additional = schema.get("additionalProperties")
     others = _cut(additional, shared) if isinstance(additional, Mapping) and additional else None
-    if text is None and longest is None and items is None and others is None and not any(known.values()):
+    bounds, parts = (text, longest, most), (items, others, *known.values())
+    if all(bound is None for bound in bounds) and not any(parts):
         return None
 
     def cut(value: Any) -> Any:
@@ -52,7 +54,8 @@ def _cut(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Cut | None:
         if isinstance(value, list):
             return [items(item) for item in value[:longest]] if items else value[:longest]
         if isinstance(value, dict):
-            return {key: inner(item) if (inner := known.get(key, others)) else item for key, item in value.items()}
+            kept = islice(value.items(), most)
+            return {key: inner(item) if (inner := known.get(key, others)) else item for key, item in kept}
         return value
 
     return cut
