@@ -159,6 +159,17 @@ async def test_a_registry_that_is_down_keeps_reference_and_windows() -> None:
     assert {name: world.status[name] for name in kept} == kept
 
 
+async def test_a_version_promoted_while_the_registry_is_down_does_not_inherit_the_reference_of_the_one_before() -> None:
+    world = DriftWorld()
+    await world.window("0.51")
+    world.registry.down = "connection refused"
+    world.serve(2)
+    await world.sim.pass_time(timedelta(minutes=1))
+    told = world.status["reference"]
+    assert told["digest"] == "sha256:m2" and "value" not in told and "dataset" not in told, told
+    assert reason(world) == "RegistryUnavailable"
+
+
 @pytest.mark.parametrize("column", ["hour", "flight_id"])
 async def test_a_dropped_column_that_the_data_must_have_opens_the_loop(column: str) -> None:
     world = DriftWorld()
@@ -273,11 +284,17 @@ async def test_a_policy_reads_what_it_points_to_however_many_experiments_and_dat
 
 
 async def test_a_version_number_that_another_model_has_by_now_lends_its_reference_to_nobody() -> None:
+    """Neither what it was measured at, nor the data it learnt from: a retrain would be built on them."""
     world = DriftWorld(rows=ROWS)
     await world.sim.settle()
     assert world.status["reference"]["value"] == "0.5"
-    stranger = dict(world.registry.versions[MODEL, 1].tags) | {registry_tags.TAG_MODEL_DIGEST: "sha256:stranger"}
-    stranger[registry_tags.TAG_REFERENCE] = canonical_json({**REFERENCE, "value": "9.0"})
+    stranger = {
+        registry_tags.TAG_MODEL_DIGEST: "sha256:stranger",
+        registry_tags.TAG_DATASET_NAME: "cancellations",
+        registry_tags.TAG_REFERENCE: canonical_json({**REFERENCE, "value": "9.5"}),
+    }
     world.registry.versions[MODEL, 1] = replace(world.registry.versions[MODEL, 1], tags=pairs(stranger))
-    await world.sim.pass_time(timedelta(hours=2))
-    assert world.status["reference"].get("value") != "9.0"
+    await world.sim.pass_time(timedelta(minutes=1))
+    told = world.status["reference"]
+    assert "value" not in told and "dataset" not in told, told
+    assert (told["digest"], reason(world)) == ("sha256:m1", "WaitingForReference")

@@ -38,7 +38,7 @@ async def test_the_judge_runs_with_the_resources_it_is_given_in_whatever_form_th
     world = world_of()
     two = await on_trial(
         world,
-        judge={"resources": {"requests": {"cpu": "0.5", "memory": "1024Mi"}, "limits": {"memory": "2048Mi"}}},
+        judge={"resources": {"requests": {"cpu": 0.5, "memory": "1024Mi"}, "limits": {"memory": "2048Mi"}}},
         serving={"builtin": {}, "replicas": 2, "resources": {"limits": {"memory": "8Gi"}}},
     )
     contested: list[str] = []
