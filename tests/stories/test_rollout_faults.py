@@ -103,6 +103,45 @@ async def test_a_stable_version_that_comes_back_within_a_minute_gets_its_callers
     assert world.status["stable"]["model"]["version"] == one and world.at("Stepping", 1)()
 
 
+@pytest.mark.parametrize("moment", ["it answers for it", "it soaks", "it is all there is", "it is condemned as well"])
+async def test_who_answers_for_a_dead_champion_is_not_promoted_when_the_status_is_lost_and_the_champion_is_back(
+    moment: str,
+) -> None:
+    """What was not judged is told by the routes: which pods are ready at the look that rebuilds the status says nothing."""
+    world = world_of()
+    one, first, second = await at_half(world)
+    world.unready.add(first)
+    await world.sim.until(lambda: share_of(world, second) == 100, timedelta(minutes=1))
+    if moment == "it is condemned as well":
+        misbehave(world, 0.3)
+        await world.sim.until(world.at("Aborting"), MINUTES)
+    elif moment != "it answers for it":
+        await world.sim.until(world.at("Soaking"), MINUTES)
+    if moment == "it is all there is":
+        await world.sim.until(lambda: "rollout" not in world.status and list(world.fleets()) == [second], MINUTES)
+    world.lose_status()
+    world.unready.clear()
+    await world.sim.pass_time(timedelta(minutes=10))
+    assert world.registry.aliases[REGISTERED, "champion"] == one
+    assert truth(world, "Available") == "True"
+    world.lose_status()
+    await world.sim.pass_time(timedelta(minutes=10))
+    assert world.registry.aliases[REGISTERED, "champion"] == one, "nor at the second time"
+
+
+async def test_a_status_lost_while_a_candidate_on_trial_has_most_callers_begins_its_trial_anew() -> None:
+    world = world_of()
+    one = await serving_one(world, steps=[{"weight": {"percent": 90, "until": SHORT, "gates": ["errors"]}}])
+    first, two = stable(world), world.register(Model(loss=-0.07))
+    world.point("challenger", two)
+    await world.sim.until(lambda: share_of(world, first) == 10, HOURS)
+    world.lose_status()
+    await world.sim.settle()
+    assert (stable(world), world.registry.aliases[REGISTERED, "champion"]) == (first, one)
+    await world.sim.until(world.serves(two), HOURS)
+    assert world.registry.aliases[REGISTERED, "champion"] == two
+
+
 @pytest.mark.parametrize(
     "edit",
     [

@@ -18,6 +18,7 @@ from bucle.kinds.modeldeployment.rollout import move
 from bucle.kinds.modeldeployment.selection import adopted, interrupt_if_superseded, start_wanted_rollout
 from bucle.kinds.modeldeployment.state import Loading, Promoting, State, Stepping, Wait, WaitFor
 from bucle.kinds.modeldeployment.status_codec import Held, Numbers, encode
+from bucle.kinds.modeldeployment.takeover import judged
 from bucle.kinds.modeldeployment.traffic.choice import router_for
 from bucle.kinds.modeldeployment.traffic.routing import Routes, routes_for
 from bucle.kinds.modeldeployment.world import World, desired_routes
@@ -81,7 +82,8 @@ def _children(world: World, state: State, routes: Routes) -> tuple[tuple[Child, 
     """The routes come first: a candidate loses its weight whatever may be wrong with what is rendered after them. What is
     asked for and cannot be made takes nothing from the rest."""
     deployment, platform, kept = world.deployment, world.platform, state.kept
-    made, unmade = list(router_for(deployment).children(deployment, platform, routes, kept)), None
+    told = judged(state, world.spec)
+    made, unmade = list(router_for(deployment).children(deployment, platform, routes, kept, told)), None
     for revision in kept.values():
         serving = state.stable.revision if state.stable and revision == state.candidate else None
         successor = successor_of(serving, world.spec) if serving else None

@@ -29,7 +29,6 @@ from bucle.kinds.modeldeployment.state import (
     with_line,
 )
 from bucle.kinds.modeldeployment.takeover import put_in_place
-from bucle.kinds.modeldeployment.traffic.router import LiveRoutes
 from bucle.kinds.modeldeployment.world import Followed, World
 from bucle.resources.base import parse_duration
 
@@ -46,11 +45,10 @@ class Waiting:
 
 
 def adopted(world: World, state: State, now: datetime) -> State:
-    """A lost status is rebuilt from the live routes: stable is the revision with the larger weight.
+    """A lost status is rebuilt from the live routes: stable is their main version, or who answers everything in its place.
 
-    At 50 to 50 it is the one that was stable before: the other has not passed its gates.
-    Whatever was on trial is not: it starts again at weight 0. The alias is moved on if the adopted version is newer,
-    unless it answers for a champion whose pods are gone.
+    Whatever was on trial starts again at weight 0. The alias is moved on if the adopted version is newer and the routes say
+    that it was judged. Pods are not asked: who answers for a dead champion is as unjudged when the champion is back.
     """
     live = world.router.live
     if state.stable is not None or state.rollout is not None or live is None:
@@ -58,22 +56,14 @@ def adopted(world: World, state: State, now: datetime) -> State:
     owned = [r for r in live.weights if r in world.fleets and r in live.facts and live.weights[r] > 0]
     if not owned:
         return state
-    chosen = max(owned, key=lambda r: (live.weights[r], r == live.main, r))
+    chosen = max(owned, key=lambda r: (r == live.main, live.weights[r], r))
     revision = Revision(chosen, live.facts[chosen], live.images[chosen])
     state = replace(state, stable=Serving(revision, promoted_at(world, revision.model) or now, None))
     champion = world.promoted.value.model if isinstance(world.promoted, Known) else None
-    if champion is not None and (champion.version or 0) > (revision.model.version or 0):
-        return state
-    if champion is not None and _answers_for_a_dead(champion, world, live):
+    if chosen not in live.judged or (champion is not None and (champion.version or 0) > (revision.model.version or 0)):
         return state
     run = _run(world, state, revision, now, f"adopted-{revision.id}")
     return with_promotion(world, replace(state, rollout=Promoting(run, now, Wait(WaitFor.REGISTRY))))
-
-
-def _answers_for_a_dead(champion: ModelFacts, world: World, live: LiveRoutes) -> bool:
-    """What all callers reach may be there because the champion's pods are gone, and was then never judged to its end."""
-    left = [r for r, model in live.facts.items() if model.digest == champion.digest and r in world.fleets]
-    return bool(left) and not any(world.fleets[r].ready for r in left)
 
 
 def target(world: World, state: State) -> Followed | Waiting:

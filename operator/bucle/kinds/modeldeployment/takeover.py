@@ -8,8 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bucle.kinds.modeldeployment.state import Outcome, Run, Serving, Soaking, State, Wait, WaitFor, finished
+from bucle.kinds.modeldeployment.identity import Revision
+from bucle.kinds.modeldeployment.state import (
+    Outcome,
+    Promoting,
+    Run,
+    Serving,
+    Soaking,
+    State,
+    Stepping,
+    Wait,
+    WaitFor,
+    finished,
+)
 from bucle.kinds.modeldeployment.world import World
+from bucle.resources.modeldeployment import ModelDeploymentSpec
 
 TAKE_OVER_AFTER = timedelta(minutes=2)
 """A candidate answers for a dead stable version at once, and becomes the stable one after that long: a restarted pod needs
@@ -35,3 +48,31 @@ def put_in_place(state: State, now: datetime) -> State:
         return state
     stable = Serving(state.rollout.run.candidate, now, None)
     return replace(finished(state, Outcome.TOOK_OVER, "TookOver", now), stable=stable)
+
+
+def judged(state: State, spec: ModelDeploymentSpec) -> frozenset[str]:
+    """Revisions that were promoted, or have all their steps behind them: what the routes say of them for a lost status.
+
+    Not who took over, for as long as it serves; nor who is on trial, however many callers it has.
+    """
+    stable = state.stable.revision if state.stable else None
+    match state.rollout:
+        case Soaking(run=run, previous=previous):
+            found = {
+                run.candidate.id: run.took_over_at is None,
+                previous.revision.id: _promoted(state, previous.revision),
+            }
+        case Promoting(run=run):
+            found = {run.candidate.id: True}
+        case rollout:
+            found = {stable.id: _promoted(state, stable)} if stable else {}
+            if isinstance(rollout, Stepping):
+                found[rollout.run.candidate.id] = rollout.step >= len(spec.rollout.steps)
+    return frozenset(revision for revision, passed in found.items() if passed)
+
+
+def _promoted(state: State, revision: Revision) -> bool:
+    """A model of no registry has nowhere to be promoted to."""
+    return revision.model.name is None or (
+        state.promotion is not None and state.promotion.model.digest == revision.model.digest
+    )

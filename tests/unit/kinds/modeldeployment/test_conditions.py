@@ -21,7 +21,7 @@ QUOTA = Failure(reason="PodsRefused", message="exceeded quota: team")
 
 
 def world(weights: dict[str, int], ready: dict[str, int], routers: int = 2, **more: Any) -> World:
-    live = LiveRoutes("v1", weights, {}, {}, 0, OLD)
+    live = LiveRoutes("v1", weights, {}, {}, 0, OLD, frozenset({OLD}))
     fleets = {revision: fleet(count, QUOTA if count < 2 else None) for revision, count in ready.items()}
     router = RouterWorld(live, Unavailable("not asked"), routers, 2, None)
     return states.world(fleets=fleets, router=router, wanted=known(1), **more)

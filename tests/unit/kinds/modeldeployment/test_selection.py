@@ -11,6 +11,7 @@ from tests.support.builders import rollout_states as states
 from tests.support.builders.rollout_states import NOW, fleet, known
 
 from bucle.engine.reads import Absent, Observation, Unavailable
+from bucle.kinds.modeldeployment.fleets import Fleet
 from bucle.kinds.modeldeployment.identity import ModelFacts
 from bucle.kinds.modeldeployment.selection import (
     Waiting,
@@ -163,7 +164,7 @@ def test_in_a_soak_the_version_before_is_wanted_again() -> None:
     assert found.stable is not None and found.stable.revision == states.revision(1)
 
 
-def live(weights: dict[int, int], main: int) -> RouterWorld:
+def live(weights: dict[int, int], main: int, *judged: int) -> RouterWorld:
     by_id = {states.revision(number).id: number for number in weights}
     routes = LiveRoutes(
         version="v",
@@ -172,6 +173,7 @@ def live(weights: dict[int, int], main: int) -> RouterWorld:
         images=dict.fromkeys(by_id, "image"),
         mirror=0,
         main=states.revision(main).id,
+        judged=frozenset(states.revision(number).id for number in judged),
     )
     return RouterWorld(routes, Unavailable("not asked"), 2, 2, None)
 
@@ -181,9 +183,11 @@ def live(weights: dict[int, int], main: int) -> RouterWorld:
     [
         ({1: 100}, 1, (1,), 1),
         ({1: 90, 2: 10}, 1, (1, 2), 1),
-        ({1: 10, 2: 90}, 1, (1, 2), 2),
+        ({1: 10, 2: 90}, 1, (1, 2), 1),
+        ({1: 10, 2: 90}, 1, (2,), 2),
         ({1: 50, 2: 50}, 1, (1, 2), 1),
         ({1: 50, 2: 50}, 2, (1, 2), 2),
+        ({1: 0, 2: 100}, 1, (1, 2), 2),
         ({1: 100, 2: 0}, 1, (2,), None),
         ({1: 100}, 1, (), None),
     ],
@@ -192,7 +196,7 @@ def test_a_lost_status_is_rebuilt_from_the_live_routes(
     weights: dict[int, int], main: int, pods: tuple[int, ...], stable: int | None
 ) -> None:
     fleets = {states.revision(number).id: fleet(2) for number in pods}
-    found = adopted(states.world(router=live(weights, main), fleets=fleets), EMPTY, NOW)
+    found = adopted(states.world(router=live(weights, main, 1, 2), fleets=fleets), EMPTY, NOW)
     assert (found.stable.revision if found.stable else None) == (states.revision(stable) if stable else None)
     assert isinstance(found.rollout, Promoting) == (stable is not None)
 
@@ -200,24 +204,32 @@ def test_a_lost_status_is_rebuilt_from_the_live_routes(
 def test_what_is_known_is_not_rebuilt() -> None:
     state = states.state()
     assert (
-        adopted(states.world(router=live({2: 100}, 2), fleets={states.revision(2).id: fleet(2)}), state, NOW) == state
+        adopted(states.world(router=live({2: 100}, 2, 2), fleets={states.revision(2).id: fleet(2)}), state, NOW)
+        == state
     )
 
 
 def test_an_older_version_that_still_answers_takes_no_alias_from_a_newer_champion() -> None:
     fleets = {states.revision(1).id: fleet(2)}
-    found = adopted(states.world(router=live({1: 100}, 1), fleets=fleets, promoted=known(5)), EMPTY, NOW)
+    found = adopted(states.world(router=live({1: 100}, 1, 1), fleets=fleets, promoted=known(5)), EMPTY, NOW)
     assert found.rollout is None and found.promotion is None
 
 
-@pytest.mark.parametrize(("pods_of_the_champion", "promoted"), [(0, False), (2, True)])
+@pytest.mark.parametrize("champion", [known(1), DOWN, Absent(NOW)], ids=["known", "registry down", "no champion"])
+@pytest.mark.parametrize("champions_pods", [fleet(0), fleet(2), None], ids=["dead", "back", "deleted"])
+@pytest.mark.parametrize("main", [1, 2], ids=["answers for it", "took over"])
+@pytest.mark.parametrize("passed", [True, False])
 def test_who_answers_for_a_dead_champion_is_not_promoted_when_the_status_is_lost(
-    pods_of_the_champion: int, promoted: bool
+    champion: Observation[Followed], champions_pods: Fleet | None, main: int, passed: bool
 ) -> None:
-    fleets = {states.revision(1).id: fleet(pods_of_the_champion), states.revision(2).id: fleet(2)}
-    found = adopted(states.world(router=live({1: 0, 2: 100}, 2), fleets=fleets, promoted=known(1)), EMPTY, NOW)
+    """Whether it was judged is what the routes say; neither pods nor the registry are asked."""
+    fleets = {states.revision(2).id: fleet(2)}
+    if champions_pods is not None:
+        fleets[states.revision(1).id] = champions_pods
+    routes = live({1: 0, 2: 100}, main, 1, *((2,) if passed else ()))
+    found = adopted(states.world(router=routes, fleets=fleets, promoted=champion), EMPTY, NOW)
     assert found.stable is not None and found.stable.revision == states.revision(2)
-    assert isinstance(found.rollout, Promoting) == promoted
+    assert isinstance(found.rollout, Promoting) == (found.promotion is not None) == passed
 
 
 def test_a_version_that_did_not_load_in_time_keeps_nobody_waiting() -> None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from tests.support.builders import rollout_states as states
 from tests.support.builders.rollout_states import NOW
 
-from bucle.kinds.modeldeployment.state import Outcome, Soaking
-from bucle.kinds.modeldeployment.takeover import TAKE_OVER_AFTER, dead_for_good, put_in_place, take_over
+from bucle.kinds.modeldeployment.identity import ModelFacts, Revision
+from bucle.kinds.modeldeployment.state import (
+    Outcome,
+    Promoting,
+    Promotion,
+    Serving,
+    Soaking,
+    State,
+    Stepping,
+    Telling,
+    Wait,
+    WaitFor,
+)
+from bucle.kinds.modeldeployment.takeover import TAKE_OVER_AFTER, dead_for_good, judged, put_in_place, take_over
 
 LONG_AGO, LATELY = NOW - TAKE_OVER_AFTER, NOW - TAKE_OVER_AFTER + timedelta(seconds=1)
 
@@ -49,3 +62,66 @@ def test_who_is_put_in_place_ends_the_rollout_without_a_promotion() -> None:
     assert found.rollout is None and found.promotion is None
     assert found.stable is not None and found.stable.revision == states.revision(2)
     assert [(line.outcome, line.reason) for line in found.history[:1]] == [(Outcome.TOOK_OVER, "TookOver")]
+
+
+# --- what the routes say of it ----------------------------------------------------------------------------------
+
+PROMOTED = Promotion(states.facts(1), NOW, None, "champion", None, Telling.DONE)
+SERVED = states.state(promotion=PROMOTED)
+STEPS = {"rollout": {"steps": [{"weight": {"percent": 90, "until": {"samples": 10, "maxDuration": "1h"}}}]}}
+
+
+def stepping(step: int) -> State:
+    weight = (90, 100)[step]
+    return replace(SERVED, rollout=Stepping(states.run(), step, NOW, NOW, weight, weight, None, Wait(WaitFor.GATES)))
+
+
+def soaking(before: State, number: int = 2) -> State:
+    assert before.stable is not None
+    rollout = Soaking(states.run(number), before.stable, NOW, Wait(WaitFor.SOAK))
+    return replace(before, stable=states.serving(number), rollout=rollout)
+
+
+TAKEN_OVER = take_over(stepping(0), states.run(), NOW)
+PUT = put_in_place(stepping(0), NOW)
+BARE = Serving(Revision("r", ModelFacts("s3://b/m", states.facts(1).digest), "image"), NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("state", "passed"),
+    [
+        (SERVED, {1}),
+        (replace(SERVED, rollout=states.PHASES["loading"]), {1}),
+        (stepping(0), {1}),
+        (stepping(1), {1, 2}),
+        (replace(SERVED, rollout=states.PHASES["aborting"]), {1}),
+        (soaking(SERVED), {1, 2}),
+        (replace(SERVED, stable=states.serving(2), rollout=Promoting(states.run(), NOW, Wait(WaitFor.REGISTRY))), {2}),
+        (TAKEN_OVER, {1}),
+        (PUT, set()),
+        (replace(PUT, rollout=replace(states.PHASES["loading"], run=states.run(3))), set()),
+        (soaking(PUT, 3), {3}),
+        (states.state(stable=None), set()),
+    ],
+    ids=[
+        "promoted",
+        "a candidate loads",
+        "a candidate is on trial",
+        "behind the last step",
+        "condemned",
+        "soaks after its steps",
+        "only the registry is to be told",
+        "took over",
+        "took over and serves since",
+        "another is tried against who took over",
+        "another has passed after who took over",
+        "nothing serves",
+    ],
+)
+def test_who_was_judged(state: State, passed: set[int]) -> None:
+    found = judged(state, states.deployment(**STEPS).spec)
+    assert found == {states.revision(number).id for number in passed}
+
+
+def test_a_model_of_no_registry_has_nowhere_to_be_promoted_to() -> None:
+    assert judged(states.state(stable=BARE), states.deployment().spec) == {"r"}

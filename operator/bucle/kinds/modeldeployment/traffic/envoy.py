@@ -65,10 +65,15 @@ class EnvoyRouter:
         return _rendered(deployment.metadata.name, deployment.metadata.namespace, routes).version
 
     def children(
-        self, deployment: ModelDeployment, platform: Platform, routes: Routes, revisions: Mapping[str, Revision]
+        self,
+        deployment: ModelDeployment,
+        platform: Platform,
+        routes: Routes,
+        revisions: Mapping[str, Revision],
+        judged: frozenset[str],
     ) -> tuple[Child, ...]:
         return (
-            _config(deployment, routes, revisions, self.version(deployment, routes)),
+            _config(deployment, routes, revisions, judged, self.version(deployment, routes)),
             _pods(deployment, platform),
             _stable_service(deployment),
             _budget(deployment),
@@ -134,19 +139,28 @@ def live_routes(config_map: JsonObject) -> LiveRoutes | None:
         state = json.loads((config_map.get("data") or {})[STATE_KEY])
         revisions: dict[str, Any] = state["revisions"]
         facts = {r: facts_of(ModelReference.model_validate(item["model"])) for r, item in revisions.items()}
+        main = state.get("main")
         return LiveRoutes(
             version=str(state["version"]),
             weights={r: int(item["weight"]) for r, item in revisions.items()},
             facts={r: fact for r, fact in facts.items() if fact is not None},
             images={r: str(item["image"]) for r, item in revisions.items()},
             mirror=int(state.get("mirror", 0)),
-            main=state.get("main"),
+            main=main,
+            # An earlier release wrote no `judged`: its main version is taken for promoted, as nearly every one is.
+            judged=frozenset(r for r, item in revisions.items() if item.get("judged", r == main) is True),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
-def _config(deployment: ModelDeployment, routes: Routes, revisions: Mapping[str, Revision], version: str) -> Child:
+def _config(
+    deployment: ModelDeployment,
+    routes: Routes,
+    revisions: Mapping[str, Revision],
+    judged: frozenset[str],
+    version: str,
+) -> Child:
     """The router's ConfigMap: Envoy's files, and beside them the facts from which a lost status is rebuilt."""
     owner = manifests.owner_of(deployment)
     weights = routes.weights()
@@ -157,6 +171,7 @@ def _config(deployment: ModelDeployment, routes: Routes, revisions: Mapping[str,
         "revisions": {
             revision: {
                 "weight": weights.get(revision, 0),
+                "judged": revision in judged,
                 "image": revisions[revision].image,
                 "model": revisions[revision]
                 .model.reference()

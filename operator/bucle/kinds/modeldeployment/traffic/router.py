@@ -26,6 +26,8 @@ class LiveRoutes:
     images: Mapping[str, str]
     mirror: int
     main: str | None
+    judged: frozenset[str]
+    """Who may be called champion by whoever knows nothing but these routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,17 @@ class Router(Protocol):
         ...
 
     def children(
-        self, deployment: ModelDeployment, platform: Platform, routes: Routes, revisions: Mapping[str, Revision]
+        self,
+        deployment: ModelDeployment,
+        platform: Platform,
+        routes: Routes,
+        revisions: Mapping[str, Revision],
+        judged: frozenset[str],
     ) -> tuple[Child, ...]:
-        """All that it needs in the cluster, the routes first; the Service that callers know by the deployment's name is one."""
+        """All that it needs in the cluster, the routes first; the Service that callers know by the deployment's name is one.
+
+        `revisions` and `judged` are kept beside the routes, as `LiveRoutes` gives them back.
+        """
         ...
 
     def nudge(self, deployment: ModelDeployment, version: str, now: datetime) -> tuple[Effect, ...]:
