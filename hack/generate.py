@@ -18,6 +18,7 @@ GENERATORS = (
     ("CRDs, chart templates of them, tables of docs/reference", "bucle", "crds"),
     ("schemas of docs/contracts", "bucle.contracts.export"),
     ("docs/reasons.md", "bucle.contracts.reasons_doc"),
+    ("docs/metrics.md", "bucle.contracts.telemetry_doc"),
     ("manifests/crds.yaml, manifests/install.yaml, manifests/argocd/argocd-cm.yaml", "hack.plain_install"),
 )
 

@@ -194,7 +194,7 @@ class Reconciler:
         return replace(verdict, within=plan.wake, known=_known(decision, applied))
 
     def _count(self, key: ObjectKey, decision: Decision, applied: Applied) -> None:
-        self._around.metrics.conditions(key, decision.status)
+        self._around.metrics.told(key, decision.room, decision.obj, decision.status)
         for effect in applied.effects_done:
             self._around.metrics.effects(type(effect).__name__, "Done")
         for effect in applied.effects_failed:
@@ -225,7 +225,7 @@ class Reconciler:
             if written is not None:
                 await self._applier.tell(room, obj, status)
                 verdict = replace(verdict, known=frozenset({version_of(room.resource, written)}))
-            self._around.metrics.conditions(key_of(room.resource, obj), status)
+            self._around.metrics.told(key_of(room.resource, obj), room, obj, status)
         except Conflict as error:
             return Verdict("Conflict", Again.AFRESH, str(error))
         except (KubeError, StatusRefused) as error:

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
+from bucle.contracts.measures import NOTHING, Measures
 from bucle.engine.objects import JsonObject, Ref
 from bucle.engine.plan import Effect, Plan
 from bucle.engine.reads import Observations, Reads, Unavailable
@@ -103,6 +104,10 @@ def _conditions_only(_: Mapping[str, Any]) -> Any:
     return None
 
 
+def _no_numbers(_: Mapping[str, Any]) -> Measures:
+    return NOTHING
+
+
 @dataclass(frozen=True)
 class Room(Generic[Obj, World]):
     """One kind.
@@ -118,6 +123,7 @@ class Room(Generic[Obj, World]):
     owed:  what must still be done outside of the cluster once the object is gone, read off it as it was seen last.
     steps: what of its stored status its own next step may rest on: after a change of it the object is planned again at once.
         All of it, unless it holds numbers that every look changes.
+    measures: what an object tells in numbers, besides its conditions. Raises InvalidResource or UnknownState.
     """
 
     resource: Resource
@@ -131,6 +137,7 @@ class Room(Generic[Obj, World]):
     tells: Callable[[Mapping[str, Any]], Any] = _conditions_only
     owed: Callable[[Mapping[str, Any]], tuple[Effect, ...]] = _nothing
     steps: Callable[[Mapping[str, Any]], Any] = _whole_status
+    measures: Callable[[Mapping[str, Any]], Measures] = _no_numbers
 
 
 AnyRoom: TypeAlias = Room[Any, Any]

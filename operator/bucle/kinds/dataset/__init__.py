@@ -6,6 +6,7 @@ from functools import partial
 
 from bucle.engine.objects import CONFIG_MAP, JOB
 from bucle.engine.room import Room
+from bucle.kinds.dataset.measures import measures
 from bucle.kinds.dataset.plan import plan
 from bucle.kinds.dataset.world import World, reads, refs, tells, world
 from bucle.resources.addresses import DATASET
@@ -23,6 +24,7 @@ def room(platform: Platform) -> Room[Dataset, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
+        measures=measures,
         tells=tells,
         children=(JOB, CONFIG_MAP),
     )

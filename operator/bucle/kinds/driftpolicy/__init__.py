@@ -6,6 +6,7 @@ from functools import partial
 
 from bucle.engine.objects import JOB
 from bucle.engine.room import Room
+from bucle.kinds.driftpolicy.measures import measures
 from bucle.kinds.driftpolicy.plan import plan
 from bucle.kinds.driftpolicy.world import World, reads, refs, world
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
@@ -23,6 +24,7 @@ def room(platform: Platform) -> Room[DriftPolicy, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
+        measures=measures,
         doubtful=("DriftDetected",),
         children=(
             JOB,

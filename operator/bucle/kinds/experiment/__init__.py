@@ -6,6 +6,7 @@ from functools import partial
 
 from bucle.engine.objects import CONFIG_MAP, JOB
 from bucle.engine.room import Room
+from bucle.kinds.experiment.measures import measures
 from bucle.kinds.experiment.plan import plan
 from bucle.kinds.experiment.registration import owed
 from bucle.kinds.experiment.world import World, reads, refs, tells, world
@@ -24,6 +25,7 @@ def room(platform: Platform) -> Room[Experiment, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
+        measures=measures,
         tells=tells,
         owed=owed,
         children=(JOB, CONFIG_MAP),

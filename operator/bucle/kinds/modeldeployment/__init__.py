@@ -6,6 +6,7 @@ from functools import partial
 
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, POD_DISRUPTION_BUDGET, SERVICE
 from bucle.engine.room import Room
+from bucle.kinds.modeldeployment.measures import measures
 from bucle.kinds.modeldeployment.plan import plan
 from bucle.kinds.modeldeployment.world import World, reads, refs, steps, tells, world
 from bucle.resources.addresses import MODEL_DEPLOYMENT
@@ -23,6 +24,7 @@ def room(platform: Platform) -> Room[ModelDeployment, World]:
         reads=reads,
         world=partial(world, platform=platform),
         plan=plan,
+        measures=measures,
         doubtful=("Available",),
         tells=tells,
         steps=steps,
