@@ -8,16 +8,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from bucle.contracts.limits import ATTEMPTS, READ_AGAIN_LAST, in_words
 from bucle.contracts.reasons import REASONS, Reason
 
 PAGE = Path("docs") / "reasons.md"
-HEAD = """# Reasons
+HEAD = f"""# Reasons
 
 Every condition carries one of these words. The message beside it names the object, what was tried and what to do
 next; this page says what the word means, whose fault it is (of the Model, of the User who wrote the spec, External,
 or of the Operator itself; none where nothing is wrong), and what Bucle does: `Wait` and `Mended` are tried again
-with growing pauses without end, `Budget` a few times, `Data` by a Dataset,
-which reads its sources again within the hour, `Never` only after an edit. A released word keeps its name, so it is safe to match on.
+with growing pauses without end, `Budget` up to {ATTEMPTS} times, `Data` by a Dataset,
+which reads its sources again within {in_words(READ_AGAIN_LAST)}, `Never` only after an edit. A released word keeps its name, so it is safe to match on.
 
 This page is made from `operator/bucle/contracts/reasons_*.py` by `python -m bucle.contracts.reasons_doc`.
 

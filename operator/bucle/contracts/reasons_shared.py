@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bucle.contracts.limits import ATTEMPTS, FAILED_TTL, LONGEST_BLIND_PAUSE, TASK_DOCUMENT_BYTES, in_words
 from bucle.contracts.reasons_types import Event, Fault, Reason, Retry
 
 SHARED: dict[str, Reason] = {
@@ -66,7 +67,8 @@ SHARED: dict[str, Reason] = {
     ),
     "ApiUnavailable": Reason(
         "The Kubernetes API has not answered what must be known to decide, for minutes.",
-        "Read the message: an API server under load, or a right that was taken away. It is asked again once a minute.",
+        "Read the message: an API server under load, or a right that was taken away. It is asked again within "
+        f"{in_words(LONGEST_BLIND_PAUSE)}.",
         Fault.EXTERNAL,
         retry=Retry.WAIT,
         event=Event.WARNING,
@@ -178,20 +180,20 @@ SHARED: dict[str, Reason] = {
     ),
     "ProgramFailed": Reason(
         "A program ended with an error and left no explanation.",
-        "Read the pod's log, which is kept for a day after its last attempt, and mend what it names; a Dataset or Experiment "
-        "that has stopped begins again when `run` is raised.",
+        f"Read the pod's log, which is kept for {in_words(FAILED_TTL)} after its last attempt, and mend what it names; a Dataset "
+        "or Experiment that has stopped begins again when `run` is raised.",
         Fault.USER,
         retry=Retry.BUDGET,
     ),
     "ResultLost": Reason(
         "A Job ended but its result is gone.",
-        "Nothing: a new attempt starts by itself; a Dataset or Experiment that has stopped after three begins again when `run` "
-        "is raised.",
+        f"Nothing: a new attempt starts by itself; a Dataset or Experiment that has stopped after {ATTEMPTS} begins again when "
+        "`run` is raised.",
         Fault.EXTERNAL,
         retry=Retry.BUDGET,
     ),
     "TaskTooLarge": Reason(
-        "A task is longer than one MiB, or that of a server longer than a pod annotation.",
+        f"A task is longer than {TASK_DOCUMENT_BYTES:,} bytes, or that of a server longer than a pod annotation.",
         "Describe fewer or shorter columns and expectations; of a ModelDeployment, name fewer columns in `capture.drop`.",
         Fault.USER,
     ),

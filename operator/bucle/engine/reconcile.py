@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeAlias
 
+from bucle.contracts.limits import LONGEST_BLIND_PAUSE
 from bucle.engine.apply import Applied, Applier, Decision, StatusRefused
 from bucle.engine.backoff import Debts, Memory
 from bucle.engine.children import child_key, listed, observed_objects
@@ -33,8 +34,6 @@ from bucle.engine.status import (
     told_to_others,
 )
 from bucle.resources.documents import InvalidResource
-
-LONGEST_BLIND_PAUSE = timedelta(minutes=1)
 
 log = logging.getLogger(__name__)
 

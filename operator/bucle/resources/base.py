@@ -35,7 +35,8 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 CATEGORY: Final = "bucle"
 
-NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,36}[a-z0-9])?$"
+NAME_LIMIT: Final = 38
+NAME_PATTERN: Final = rf"^[a-z]([-a-z0-9]{{0,{NAME_LIMIT - 2}}}[a-z0-9])?$"
 QUANTITY_PATTERN: Final = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?$"
 SETTING_PATTERN: Final = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]{1,2})?$"
 DURATION_PATTERN: Final = r"^([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h)){1,4}$"
@@ -222,7 +223,7 @@ Quantity = Annotated[
 """A Kubernetes quantity, such as 500m or 2Gi. A schema has no word for "number or string", and Kubernetes takes
 `cpu: 0.5`: so any value is taken, text must match, a number must not be negative, lists and maps must be empty."""
 
-ObjectName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=38)]
+ObjectName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=NAME_LIMIT)]
 """The name of one of the four kinds: short enough that every child's name fits in 63 characters."""
 
 DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
@@ -379,7 +380,7 @@ def named_rule() -> Rule:
     """The root rule of every kind: its children's names are made from its own."""
     return Rule(
         f"self.metadata.name.matches('{NAME_PATTERN}')",
-        "`metadata.name` must be at most 38 characters: lower-case letters, digits and hyphens, "
+        f"`metadata.name` must be at most {NAME_LIMIT} characters: lower-case letters, digits and hyphens, "
         "starting with a letter and ending with a letter or digit",
     )
 

@@ -44,7 +44,7 @@ class DatasetVersion(Model):
     """One version: immutable content in the store."""
 
     digest: Short | None = Field(default=None, description="sha256 of the canonical content; names the version.")
-    version: Short | None = Field(default=None, description="First twelve digits of the digest, for people.")
+    version: Short | None = Field(default=None, description="First digits of the digest, for people.")
     spec_hash: Short | None = Field(default=None, description="Hash of the spec it was built or checked with.")
     written_hash: Short | None = Field(
         default=None, description="Hash of that spec alone, without what its ModelDeployments say."

@@ -64,7 +64,9 @@ class PerformanceSignal(Model):
     )
     max_degradation: Setting = Field(description="By how much it may be worse.")
     confidence: Setting = Field(default="0.95", description="Confidence of the one-sided test.")
-    group_by: GroupBy | None = Field(default=None, description="Which rows hang together; left out: those of one hour.")
+    group_by: GroupBy | None = Field(
+        default=None, description="Which rows hang together; left out: those received in the same hour."
+    )
 
 
 class Signals(Model):

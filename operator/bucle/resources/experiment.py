@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bucle.contracts.task import FOLDS
 from bucle.resources.base import (
     AliasName,
     Arguments,
@@ -182,7 +183,8 @@ class ExperimentLimits(Model):
     )
     trial_timeout: TimeLimit = Field(
         default="1h",
-        description="Longest time for one trial. The final fit fits six times (once for the model, five times out of fold) and has six times as long.",
+        description=f"Longest time for one trial. The final fit fits {1 + FOLDS} times (once for the model, {FOLDS} times out of fold) "
+        f"and has {1 + FOLDS} times as long.",
     )
     max_duration: TimeLimit = Field(default="24h", description="Longest time for the whole search.")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bucle.contracts import reasons
+from bucle.contracts.limits import ATTEMPTS, READ_AGAIN_LAST
 from bucle.contracts.names import ANNOTATION_TASK
 from bucle.contracts.reasons import Retry
 from bucle.contracts.task import Task
@@ -22,9 +23,8 @@ from bucle.workloads.jobs import Failed, Lost, Outcome, Running, outcome, task_s
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
 """A weekend of a broken store costs some hundred attempts, and a mended one is noticed within this time."""
-BUDGET = 3
-READ_AGAIN_FIRST, READ_AGAIN_LAST = timedelta(minutes=5), timedelta(hours=1)
-"""Sources that were refused are read again by themselves: soon at first, hourly after a while."""
+READ_AGAIN_FIRST = timedelta(minutes=5)
+"""Sources that were refused are read again by themselves: soon at first, after the longest pause in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def looks_again(attempt: Attempt) -> bool:
 
 
 def after(
-    attempt: Attempt, ended: Failed | Lost, now: datetime, *, budget: int = BUDGET, data_changes: bool = False
+    attempt: Attempt, ended: Failed | Lost, now: datetime, *, budget: int = ATTEMPTS, data_changes: bool = False
 ) -> Attempt:
     """The next attempt with its pause, or the end. An external fault costs nothing of the budget.
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 
 from bucle.contracts import names
 from bucle.contracts.canonical import canonical_json
+from bucle.contracts.limits import TASK_DOCUMENT_BYTES
 from bucle.contracts.task import Task
 from bucle.engine.objects import CONFIG_MAP, JsonObject, uid_of
 from bucle.engine.plan import Child, Deletion
@@ -18,8 +19,6 @@ from bucle.workloads.owner import Owner
 
 COMPONENT = "task"
 FILE = "task.json"
-LONGEST = 1_000_000
-"""A ConfigMap holds one MiB, names and labels included."""
 
 
 class TaskTooLarge(SpecInvalid):
@@ -39,9 +38,9 @@ def document_name(owner: Owner, task: Task) -> str:
 def document(owner: Owner, task: Task) -> Child | None:
     """The ConfigMap of a long task; None for one that the annotation carries. Raises TaskTooLarge."""
     text = task.canonical()
-    if len(text) > LONGEST:
+    if len(text) > TASK_DOCUMENT_BYTES:
         raise TaskTooLarge(
-            f"the {task.program} task of {task.name} has {len(text)} bytes, at most {LONGEST} fit: "
+            f"the {task.program} task of {task.name} has {len(text)} bytes, at most {TASK_DOCUMENT_BYTES} fit: "
             "describe fewer or shorter columns and expectations"
         )
     if not is_long(task):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
+from bucle.contracts.limits import FAILED_TTL
 from bucle.engine.objects import JOB, JsonObject, uid_of
 from bucle.engine.plan import Child, Deletion
 from bucle.workloads.attempt import Live, retried_for_nothing
@@ -15,8 +16,6 @@ from bucle.workloads.jobs import Failed, Finished, Outcome
 
 FINISHED_TTL = timedelta(minutes=10)
 """Its result is in status: the Job is kept for no more than a look at it."""
-FAILED_TTL = timedelta(hours=24)
-"""Its log is what a person needs."""
 
 
 def ended(job: JsonObject) -> bool:

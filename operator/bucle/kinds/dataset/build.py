@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bucle.contracts import names
+from bucle.contracts.limits import READ_AGAIN_LAST
 from bucle.engine.objects import JsonObject
 from bucle.kinds.dataset.children import bounds_at, pod_hash
 from bucle.kinds.dataset.state import Bounds, Build, BuildState, Rejected
@@ -79,7 +80,7 @@ def placed_otherwise(build: Build, world: World) -> bool:
 def reads_again_at(rejected: Rejected) -> datetime:
     """When refused sources are looked at again: after as long as they have been refused, within bounds."""
     refused_for = rejected.looked_at - rejected.at
-    return rejected.looked_at + min(max(refused_for, attempts.READ_AGAIN_FIRST), attempts.READ_AGAIN_LAST)
+    return rejected.looked_at + min(max(refused_for, attempts.READ_AGAIN_FIRST), READ_AGAIN_LAST)
 
 
 def _job_name(world: World, spec_hash: str, number: int) -> str:

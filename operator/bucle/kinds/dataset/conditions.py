@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bucle.contracts.limits import READ_AGAIN_LAST, in_words
 from bucle.contracts.reasons import known, needs_someone
 from bucle.contracts.reasons_types import Retry
 from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
@@ -63,7 +64,7 @@ def refused(current: Version | None, rejected: Rejected) -> Conditions:
     stays = f"version {current.digest} stays current" if current else "there is no earlier version"
     message = (
         f"candidate {rejected.digest} fails {told}; {stays}{_left_out(rejected.set_aside, 'rejected')}. Correct the expectation, or the data: "
-        "the sources are read again by themselves within the hour, and at once when `run` is raised"
+        f"the sources are read again by themselves within {in_words(READ_AGAIN_LAST)}, and at once when `run` is raised"
     )
     if current is not None and current.spec_hash == rejected.spec_hash:
         return ready("ExpectationFailed", message)

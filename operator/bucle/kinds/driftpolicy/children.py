@@ -14,6 +14,7 @@ from bucle.engine.status import timestamp
 from bucle.kinds.driftpolicy.state import Evaluation, OpenRetrain
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
+from bucle.resources.base import NAME_LIMIT
 from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy import DriftPolicy, PerformanceSignal
 from bucle.workloads.jobs import JobSpec, task_job
@@ -22,7 +23,6 @@ from bucle.workloads.pods import Owner, PodSettings
 
 COMPONENT = "evaluate"
 EVALUATE_DEADLINE = timedelta(minutes=30)
-NAME_LIMIT = 38
 HASH_LENGTH = 8
 
 

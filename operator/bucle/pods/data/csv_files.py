@@ -18,7 +18,8 @@ from bucle.podkit.program import ProgramError, bad_configuration
 
 BLOCK_BYTES = 16 << 20
 """A row must fit into one block; a longer one makes the blocks as long as the file."""
-LONGEST_BLOCK = (1 << 31) - 1
+LONGEST_BLOCK_GIB = 2
+LONGEST_BLOCK = (LONGEST_BLOCK_GIB << 30) - 1
 
 # The longer marks first: that of UTF-16 is how that of UTF-32 begins.
 _MARKS = {
@@ -91,7 +92,7 @@ def _read(uri: str, data: bytes, options: Csv, wanted: list[str]) -> pa.Table:
                 raise _unreadable(uri, options, wrong[0]) from error
             if "straddl" not in str(error) or size >= len(data):
                 raise
-    raise _unreadable(uri, options, "one of its rows is longer than 2 GiB")
+    raise _unreadable(uri, options, f"one of its rows is longer than {LONGEST_BLOCK_GIB} GiB")
 
 
 def _kept(columns: list[str], wanted: list[str]) -> list[str] | None:
