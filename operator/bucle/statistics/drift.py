@@ -6,7 +6,7 @@ that losses are skewed. Losses, smaller is better; all spreads are of one group 
 With m3 the mean of the last windows by rows, k3 their groups, G the reference's, and φ = clip(ρ + (1+3ρ)/G + ½sqrt((1−ρ²)/G), 0, 0.9):
     VIF(φ, k) = (1+φ)/(1−φ) − 2φ(1−φᵏ)/(k(1−φ)²)      variance of a mean of k such neighbours against independent ones
     a variance s² over k groups is divided by max(0.2, (1 − VIF/k)/(1 − 1/k)): neighbours are alike, so it is too small
-    s² = the larger of the reference's and the windows' (by their degrees),   K3 = (Σn)²/Σ(n²/K)
+    s² = the larger of the reference's and that of reference and windows together (by their degrees),   K3 = (Σn)²/Σ(n²/K)
     err = s·sqrt(VIF(φ, k3)/min(k3, K3) + VIF(φ, G)/K_ref)
     q = t_ν(confidence),   ν = (G − 1 + Σ(k − 1))/VIF(φ, G),   q += g(q² − 1)/6 with g = max(0, γ)/sqrt(k3)
 Shown when m3 − m_ref − limit > q·err.
@@ -95,11 +95,12 @@ def variance_of_mean(phi: float, groups: int) -> float:
 
 
 def _variance(windows: Sequence[Window], reference: Reference) -> float:
+    """Few groups of skewed losses scatter most where they lie high: taken alone, they would hide what they show."""
     phi = reference.likeness
-    degrees = sum(w.groups - 1 for w in windows)
-    seen = sum((w.groups - 1) * w.spread * w.spread / _freedom(phi, w.groups) for w in windows)
     known = reference.spread * reference.spread / _freedom(phi, reference.groups)
-    return max(known, seen / degrees if degrees else 0.0)
+    degrees = reference.groups - 1 + sum(w.groups - 1 for w in windows)
+    seen = sum((w.groups - 1) * w.spread * w.spread / _freedom(phi, w.groups) for w in windows)
+    return max(known, (seen + (reference.groups - 1) * known) / degrees if degrees else 0.0)
 
 
 def _freedom(phi: float, groups: int) -> float:

@@ -33,6 +33,11 @@ def test_what_windows_show(windows: list[Window], limit: float, beyond: bool) ->
     assert pooled(windows, KNOWN).beyond(limit) is beyond
 
 
+def test_three_bad_windows_that_scatter_twice_as_much_are_still_shown() -> None:
+    """Skewed losses do that whenever they are bad; the reference's many groups say what is usual."""
+    assert pooled([window(0.15, spread=0.2)] * 3, KNOWN).beyond(0.03)
+
+
 worlds = st.lists(
     st.builds(
         window, st.floats(-0.3, 0.3), groups=st.integers(5, 30), spread=st.floats(0.01, 0.5), rows=st.floats(10, 1e6)
