@@ -170,30 +170,35 @@ _AMOUNTS = frozenset({"requests", "limits"})
 """Maps of quantities: the API server stores `1024Mi` as `1Gi`, which is no edit of anybody's."""
 
 
-def _as_wanted(key: Any, live: Any, wanted: Any) -> bool:
-    if key in _ATOMIC:
-        return bool(live == wanted)
-    if key in _AMOUNTS and isinstance(live, Mapping) and isinstance(wanted, Mapping):
-        return all(name in live and same_amounts(live[name], value) for name, value in wanted.items())
-    if _is_by_name(key, wanted):
-        return all(contains(_item(live, item["name"]), item) for item in wanted)
-    return contains(live, wanted)
-
-
 def contains(live: Any, wanted: Any) -> bool:
     """Whether every field set in `wanted` has that value in `live`; the server may have added others."""
-    if isinstance(wanted, Mapping):
-        return isinstance(live, Mapping) and all(
-            live.get(key) is None if value is None else key in live and _as_wanted(key, live[key], value)
-            for key, value in wanted.items()
-        )
-    if isinstance(wanted, list):
-        return (
-            isinstance(live, list)
-            and len(live) == len(wanted)
-            and all(contains(have, want) for have, want in zip(live, wanted, strict=True))
-        )
-    return bool(live == wanted)
+    return next(differing(live, wanted), None) is None
+
+
+def differing(live: Any, wanted: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The innermost fields of `wanted` that `live` does not have so. A list without names is one field: it is owned whole."""
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        for key, value in wanted.items():
+            yield from _differing_field(live.get(key), value, str(key), (*path, str(key)))
+    elif isinstance(wanted, list) and isinstance(live, list):
+        if len(live) != len(wanted) or not all(map(contains, live, wanted)):
+            yield path
+    elif live != wanted:
+        yield path
+
+
+def _differing_field(live: Any, wanted: Any, key: str, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """One field, by what its name says of its shape. Nothing is wanted where null is, and no field is as good as null."""
+    if wanted is None or key in _ATOMIC:
+        if live != wanted:
+            yield path
+    elif key in _AMOUNTS and isinstance(live, Mapping) and isinstance(wanted, Mapping):
+        yield from ((*path, name) for name, asked in wanted.items() if not same_amounts(live.get(name), asked))
+    elif _is_by_name(key, wanted):
+        for item in wanted:
+            yield from differing(_item(live, item["name"]), item, (*path, item["name"]))
+    else:
+        yield from differing(live, wanted, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,25 +244,6 @@ def not_ours(child: Child, live: JsonObject, obj: JsonObject) -> Refusal:
         return Refusal(kind, name, "AwaitingDeletion", message)
     message = f"{kind} {name} exists and does not belong to this object; rename or delete it, it is never taken over"
     return Refusal(kind, name, "NameTaken", message)
-
-
-def differing(live: Any, wanted: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The innermost fields of `wanted` that `live` does not have so."""
-    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
-        for key, value in wanted.items():
-            there, below = live.get(key), (*path, str(key))
-            if _is_by_name(key, value):
-                for item in value:
-                    yield from differing(_item(there, item["name"]), item, (*below, item["name"]))
-            elif key in _AMOUNTS and isinstance(there, Mapping) and isinstance(value, Mapping):
-                yield from ((*below, name) for name in value if not _as_wanted(key, there, {name: value[name]}))
-            elif value is None or key in _ATOMIC:
-                if not contains(live, {key: value}):
-                    yield below
-            else:
-                yield from differing(there, value, below)
-    elif not contains(live, wanted):
-        yield path
 
 
 def _edited(live: JsonObject, path: tuple[str, ...]) -> bool:

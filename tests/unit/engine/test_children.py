@@ -12,7 +12,15 @@ from tests.support.builders.objects import a_config_map, a_job, an_object
 from tests.support.fakes.clock import START
 
 from bucle.contracts.names import ANNOTATION_APPLIED
-from bucle.engine.children import adjustment, contains, contest_of, listed, manifest_to_create, observed_objects
+from bucle.engine.children import (
+    adjustment,
+    contains,
+    contest_of,
+    differing,
+    listed,
+    manifest_to_create,
+    observed_objects,
+)
 from bucle.engine.objects import CONFIG_MAP, DEPLOYMENT, JOB, ObjectKey, Ref
 from bucle.engine.plan import Child
 from bucle.engine.reads import Absent, GetObject, Known, ListObjects, Observations, Unavailable
@@ -42,10 +50,48 @@ JSON = st.recursive(
         ({"requests": {}}, {"requests": {"cpu": "1"}}, False),
         ({"requests": "none"}, {"requests": {"cpu": "1"}}, False),
         ("text", {"a": 1}, False),
+        ({"limits": {}}, {"limits": {"cpu": None}}, True),
+        ({"limits": {"cpu": "1"}}, {"limits": {"cpu": None}}, False),
     ],
 )
 def test_contains_asks_only_for_what_is_set(live: Any, wanted: Any, expected: bool) -> None:
     assert contains(live, wanted) is expected
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "fields"),
+    [
+        ({"a": {"b": 1, "more": 1}}, {"a": {"b": 2, "c": 3}}, ["a.b", "a.c"]),
+        ({"a": 1}, {"a": None, "b": None}, ["a"]),
+        ({"ports": [{"port": 80}]}, {"ports": [{"port": 81}]}, ["ports"]),
+        ({"selector": {"ours": "1", "theirs": "2"}}, {"selector": {"ours": "1"}}, ["selector"]),
+        ({}, {"selector": {"ours": "1"}}, ["selector"]),
+        ({"limits": {"cpu": "1", "memory": "1Gi"}}, {"limits": {"cpu": "1000m", "memory": "2Gi"}}, ["limits.memory"]),
+        ({"limits": None}, {"limits": {"cpu": "1"}}, ["limits"]),
+        (
+            {"env": [{"name": "B"}, {"name": "A", "value": "1"}]},
+            {"env": [{"name": "A", "value": "2"}]},
+            ["env.A.value"],
+        ),
+        ({"env": []}, {"env": [{"name": "A", "value": "2"}]}, ["env.A"]),
+        ({"containers": "none"}, {"containers": [{"name": "serve"}]}, ["containers.serve"]),
+    ],
+    ids=[
+        "maps, field by field",
+        "null is no field",
+        "a list without names, whole",
+        "a map that is one value, whole",
+        "and where it is missing",
+        "amounts, one by one",
+        "amounts where none are",
+        "a named item, wherever it stands",
+        "a named item that is missing",
+        "no list where one should be",
+    ],
+)
+def test_what_differs_is_told_as_the_server_owns_it(live: Any, wanted: Any, fields: list[str]) -> None:
+    assert [".".join(path) for path in differing(live, wanted)] == fields
+    assert not contains(live, wanted)
 
 
 @given(JSON)
