@@ -15,9 +15,9 @@ from bucle.engine.reads import Known
 from bucle.externals.registry.values import ModelVersion, pairs
 from bucle.externals.servers.values import Watermarks
 from bucle.kinds.driftpolicy.state import (
-    Bounds,
     Evaluation,
     EvaluationState,
+    FeedbackBounds,
     Judged,
     OpenRetrain,
     PastRetrain,
@@ -54,7 +54,7 @@ EVALUATION = Evaluation(
     feedback_rows=5000,
     started_at=THEN,
 )
-OPEN = OpenRetrain("drift-1", RetrainState.ROLLING_OUT, THEN, 3, Bounds(THEN, THEN), "sha256:m2", 2)
+OPEN = OpenRetrain("drift-1", RetrainState.ROLLING_OUT, THEN, 3, FeedbackBounds(THEN, THEN), "sha256:m2", 2)
 PAST = PastRetrain("drift-0", RetrainOutcome.REFUSED, "NotBetter", THEN, LATER, 1, 1)
 
 

@@ -15,11 +15,11 @@ from bucle.contracts.result import Estimate
 from bucle.engine.objects import JsonObject
 from bucle.engine.reads import Absent
 from bucle.kinds.experiment.state import (
-    Bounds,
     Champion,
     ComparedOn,
     Comparison,
     ComparisonState,
+    ConfidenceInterval,
     FinalState,
     Fit,
     Inputs,
@@ -59,7 +59,7 @@ LETTERS = {
     "f": TrialState.FAILED,
 }
 COMPARISON = Comparison(
-    ComparisonState.COMPARED, 3, ComparedOn.NEWEST, "-0.02", Bounds("-0.03", "-0.01"), groups=20, rows=400
+    ComparisonState.COMPARED, 3, ComparedOn.NEWEST, "-0.02", ConfidenceInterval("-0.03", "-0.01"), groups=20, rows=400
 )
 FIT = Fit(
     job="late-abc-fa0",

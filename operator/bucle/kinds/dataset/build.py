@@ -14,7 +14,7 @@ from bucle.contracts import names
 from bucle.contracts.limits import READ_AGAIN_LAST
 from bucle.engine.objects import JsonObject
 from bucle.kinds.dataset.children import bounds_at, pod_hash
-from bucle.kinds.dataset.state import Bounds, Build, BuildState, Rejected
+from bucle.kinds.dataset.state import Build, BuildState, FeedbackBounds, Rejected
 from bucle.kinds.dataset.world import World
 from bucle.workloads import attempt as attempts
 from bucle.workloads.attempt import Attempt
@@ -100,7 +100,7 @@ def _usable(world: World, job: JsonObject) -> bool:
     return not isinstance(world.live.outcome(job["metadata"]["name"]), Failed | Lost)
 
 
-def _bounds_of(world: World, job: JsonObject) -> Bounds | None:
+def _bounds_of(world: World, job: JsonObject) -> FeedbackBounds | None:
     """The bounds that this Job was made with, read off sources that have none of their own."""
     told = json.loads(attempts.task_text(job) or "{}").get("sources") or ()
     received, labelled = None, None
@@ -110,7 +110,7 @@ def _bounds_of(world: World, job: JsonObject) -> Bounds | None:
         if source.feedback is not None and source.feedback.window.labels_received_before is None:
             labelled = datetime.fromisoformat(made["feedback"]["labelsReceivedBefore"])
     known = received or labelled
-    return Bounds(received or known, labelled or known) if known else None
+    return FeedbackBounds(received or known, labelled or known) if known else None
 
 
 def _image_of(job: JsonObject) -> str:

@@ -12,7 +12,7 @@ from bucle.contracts.table import Deduplicate, Splits, TableSchema
 from bucle.contracts.task import DatasetSource, DataTask, FeedbackSource, SourceItem, UriSource
 from bucle.engine.plan import Child
 from bucle.engine.status import timestamp
-from bucle.kinds.dataset.state import Bounds, Build
+from bucle.kinds.dataset.state import Build, FeedbackBounds
 from bucle.kinds.dataset.world import COMPONENT, World
 from bucle.resources.dataset import Dataset, Source
 from bucle.resources.dataset import FeedbackSource as FeedbackSpec
@@ -45,13 +45,13 @@ def pod_hash(world: World) -> str:
     return short_hash([settings, platform.image_worker, list(platform.image_pull_secrets)], 16)
 
 
-def bounds_at(world: World, now: datetime) -> Bounds | None:
+def bounds_at(world: World, now: datetime) -> FeedbackBounds | None:
     """What feedback windows without own bounds are bounded by; None without such a source."""
     windows = [s.feedback.window for s in world.dataset.spec.sources if s.feedback is not None]
     if all(w.received_before is not None and w.labels_received_before is not None for w in windows):
         return None
     moment = (now - SETTLED_AFTER).replace(microsecond=0)
-    return Bounds(moment, moment)
+    return FeedbackBounds(moment, moment)
 
 
 def data_task(world: World, build: Build) -> DataTask:

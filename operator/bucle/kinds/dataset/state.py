@@ -25,7 +25,7 @@ class BuildState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class FeedbackBounds:
     """What feedback sources without bounds of their own are bounded by."""
 
     received_before: datetime
@@ -42,7 +42,7 @@ class Build:
     state: BuildState
     attempt: Attempt
     started_at: datetime
-    bounds: Bounds | None
+    bounds: FeedbackBounds | None
     pod_hash: str | None
     """Where and with how much its pod was to run; None when an older release did not write it down."""
 
@@ -133,7 +133,7 @@ def _build(record: wire.Build | None) -> Build | None:
     state = known_state(BuildState, record.state, "build.state")
     bounds = None
     if record.received_before is not None and record.labels_received_before is not None:
-        bounds = Bounds(record.received_before, record.labels_received_before)
+        bounds = FeedbackBounds(record.received_before, record.labels_received_before)
     attempt = attempt_status.decoded(record, message=record.message, given_up=state is BuildState.STOPPED)
     began = record.started_at or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     return Build(record.spec_hash, record.job, record.image, state, attempt, began, bounds, record.pod_hash)

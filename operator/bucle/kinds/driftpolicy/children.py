@@ -78,7 +78,7 @@ def retrain_children(world: World, served: Served, retrain: OpenRetrain) -> tupl
 
     Nothing is made while the served version's data is not known: a retrain on half of it would look like a worse model.
     """
-    template, base, bounds = world.template, world.base, retrain.bounds
+    template, base, bounds = world.template, world.base, retrain.feedback_bounds
     data, digest = served.tags.get(registry_tags.TAG_DATASET_NAME), served.tags.get(registry_tags.TAG_DATASET_DIGEST)
     policy = world.policy
     if template is None or base is None or bounds is None or data is None or digest is None:

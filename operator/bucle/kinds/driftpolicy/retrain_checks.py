@@ -20,7 +20,7 @@ from bucle.kinds.driftpolicy.retrain_ledger import wants_retrains
 from bucle.kinds.driftpolicy.state import (
     Action,
     ActionOutcome,
-    Bounds,
+    FeedbackBounds,
     OpenRetrain,
     PastRetrain,
     PastWindow,
@@ -93,7 +93,7 @@ def _claimed(question: Question, state: State) -> State:
         state=RetrainState.CLAIMED,
         started_at=question.now.replace(microsecond=0),
         window=trigger.window,
-        bounds=Bounds(bound, bound),
+        feedback_bounds=FeedbackBounds(bound, bound),
     )
     return replace(state, retrain=claim, retrains_begun=state.retrains_begun + 1)
 

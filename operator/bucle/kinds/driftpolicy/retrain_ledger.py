@@ -14,7 +14,7 @@ from bucle.kinds.driftpolicy.loop_closed import loop_open
 from bucle.kinds.driftpolicy.state import (
     BEGINNING,
     KEPT,
-    Bounds,
+    FeedbackBounds,
     OpenRetrain,
     PastRetrain,
     RetrainOutcome,
@@ -182,7 +182,7 @@ def _as_open(children: Retrained, progress: Progress, stored: OpenRetrain | None
             name=children.name,
             state=RetrainState.CLAIMED,
             started_at=children.created_at or BEGINNING,
-            bounds=_bounds_of(children.dataset),
+            feedback_bounds=_bounds_of(children.dataset),
         )
     both = children.dataset is not None and children.experiment is not None
     state = RetrainState.RETRAINING if both else stored.state
@@ -192,11 +192,11 @@ def _as_open(children: Retrained, progress: Progress, stored: OpenRetrain | None
     return replace(stored, state=state, digest=digest, model_version=progress.version)
 
 
-def _bounds_of(dataset: Dataset | None) -> Bounds | None:
+def _bounds_of(dataset: Dataset | None) -> FeedbackBounds | None:
     window = next((s.feedback.window for s in dataset.spec.sources if s.feedback), None) if dataset else None
     if window is None or window.received_before is None or window.labels_received_before is None:
         return None
-    return Bounds(window.received_before, window.labels_received_before)
+    return FeedbackBounds(window.received_before, window.labels_received_before)
 
 
 def _as_past(children: Retrained, progress: Progress, stored: OpenRetrain | None, now: datetime) -> PastRetrain:

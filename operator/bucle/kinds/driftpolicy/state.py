@@ -132,7 +132,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class FeedbackBounds:
     """The served rows of a retrain, fixed before its Dataset is made."""
 
     received_before: datetime
@@ -147,7 +147,7 @@ class OpenRetrain:
     state: RetrainState
     started_at: datetime
     window: int | None = None
-    bounds: Bounds | None = None
+    feedback_bounds: FeedbackBounds | None = None
     digest: str | None = None
     model_version: int | None = None
 
@@ -316,20 +316,20 @@ def _open(record: wire.OpenRetrain | None) -> OpenRetrain | None:
     bounds = record.feedback_bounds
     known = None
     if bounds is not None and bounds.received_before is not None and bounds.labels_received_before is not None:
-        known = Bounds(bounds.received_before, bounds.labels_received_before)
+        known = FeedbackBounds(bounds.received_before, bounds.labels_received_before)
     return OpenRetrain(
         name=record.name,
         state=known_state(RetrainState, record.state, "retrains.inFlight.state"),
         started_at=record.started_at or BEGINNING,
         window=record.window,
-        bounds=known,
+        feedback_bounds=known,
         digest=record.digest,
         model_version=record.model_version,
     )
 
 
 def _open_record(retrain: OpenRetrain) -> wire.OpenRetrain:
-    bounds = retrain.bounds
+    bounds = retrain.feedback_bounds
     return wire.OpenRetrain(
         name=retrain.name,
         dataset=retrain.name,

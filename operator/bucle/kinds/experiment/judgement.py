@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bucle.contracts.base import decimal_text
 from bucle.contracts.metrics import METRICS, TaskName, estimated_metric
 from bucle.contracts.result import ChampionResult, FinalResult
-from bucle.kinds.experiment.state import Bounds, ComparedOn, Comparison, ComparisonState
+from bucle.kinds.experiment.state import ComparedOn, Comparison, ComparisonState, ConfidenceInterval
 from bucle.resources.experiment import AbsoluteGate, Champion, ExperimentSpec
 from bucle.statistics import student
 
@@ -85,7 +85,9 @@ def compared(spec: Champion, before: Comparison | None, found: ChampionResult | 
     interval, groups = None, found.groups if found.groups is not None else 0
     if found.difference is not None and found.standard_error is not None and groups >= 2:
         measured = (float(found.difference), float(found.standard_error), groups, float(spec.confidence))
-        interval = Bounds(decimal_text(student.lower_bound(*measured)), decimal_text(student.upper_bound(*measured)))
+        interval = ConfidenceInterval(
+            decimal_text(student.lower_bound(*measured)), decimal_text(student.upper_bound(*measured))
+        )
     state = ComparisonState(found.state)
     if state is ComparisonState.COMPARED and (interval is None or groups < MINIMUM_GROUPS):
         state = ComparisonState.UNDECIDED
@@ -115,7 +117,7 @@ def champion(spec: Champion, comparison: Comparison, found: ChampionResult | Non
     return _by_interval(spec, comparison, comparison.interval, name)
 
 
-def _by_interval(spec: Champion, comparison: Comparison, interval: Bounds, name: str) -> Verdict:
+def _by_interval(spec: Champion, comparison: Comparison, interval: ConfidenceInterval, name: str) -> Verdict:
     lower, upper, margin = float(interval.lower), float(interval.upper), float(spec.margin)
     old_rows = spec.data == "Newest" and comparison.data is ComparedOn.TEST
     limit, wanted = (margin, "not worse") if old_rows else (-margin, "better")

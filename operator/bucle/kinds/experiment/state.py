@@ -117,7 +117,7 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ConfidenceInterval:
     """Where a difference lies, as decimal text."""
 
     lower: str
@@ -126,13 +126,13 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is known of challenger against champion; only one that was Compared has bounds."""
+    """What is known of challenger against champion; only one that was Compared has an interval."""
 
     state: ComparisonState
     version: int | None = None
     data: ComparedOn | None = None
     difference: str | None = None
-    interval: Bounds | None = None
+    interval: ConfidenceInterval | None = None
     groups: int | None = None
     rows: int | None = None
 

@@ -13,11 +13,11 @@ from typing import TypedDict
 from bucle.contracts.result import Estimate
 from bucle.engine.room import UnknownState, known_state, required, way_out
 from bucle.kinds.experiment.state import (
-    Bounds,
     Champion,
     ComparedOn,
     Comparison,
     ComparisonState,
+    ConfidenceInterval,
     Final,
     FinalState,
     Fit,
@@ -140,7 +140,7 @@ def _comparison(record: wire.ChampionComparison) -> Comparison:
         version=record.version,
         data=known_state(ComparedOn, record.data, "final.champion.data") if record.data is not None else None,
         difference=record.difference,
-        interval=Bounds(
+        interval=ConfidenceInterval(
             required(interval.lower, "final.champion.interval.lower"),
             required(interval.upper, "final.champion.interval.upper"),
         )

@@ -12,7 +12,7 @@ from bucle.contracts.result import DataResult
 from bucle.engine.room import UnknownState
 from bucle.kinds.dataset import build as builds
 from bucle.kinds.dataset import conditions, versions
-from bucle.kinds.dataset.state import Bounds, Build, BuildState, Rejected, State, Version, decoded, encoded
+from bucle.kinds.dataset.state import Build, BuildState, FeedbackBounds, Rejected, State, Version, decoded, encoded
 from bucle.resources.dataset_status import DatasetStatus, DatasetVersion, FailedExpectation
 from bucle.resources.documents import to_dict
 from bucle.workloads.attempt import Attempt
@@ -25,7 +25,7 @@ WAITS = Attempt(2, 1, "StoreUnavailable", "the store does not answer", NOW)
 
 
 def build(state: BuildState = BuildState.RUNNING, attempt: Attempt = FIRST, spec: str = "new") -> Build:
-    return Build(spec, "flights-data-0", "worker:1", state, attempt, AGO, Bounds(AGO, AGO), "pods")
+    return Build(spec, "flights-data-0", "worker:1", state, attempt, AGO, FeedbackBounds(AGO, AGO), "pods")
 
 
 def version(digest: str = DIGEST, spec: str = "old") -> Version:
