@@ -97,6 +97,9 @@ ROLLOUT_STEPS = _of("bucle_rollout_steps", "Steps in `spec.rollout.steps` while 
 STEP_ENTERED = _of(
     "bucle_rollout_step_timestamp_seconds", "When the running step was asked of the router", unit="seconds"
 )
+STEP_OVERDUE = _of(
+    "bucle_rollout_step_overdue", "1 while the running step is over its `maxDuration` and is held, else 0"
+)
 ROLLOUT_WEIGHT = _of(
     "bucle_rollout_weight_ratio", "The candidate's share of requests: asked for by the step, and confirmed by every router pod",
     Label("weight", ("desired", "programmed")), unit="ratio",
@@ -142,7 +145,7 @@ OPERATOR: tuple[Metric, ...] = (
     CONDITION, RECONCILES, RECONCILE_SECONDS, EFFECTS, REQUESTS, QUEUE, LEADER,
     DATASET_ROWS, DATASET_BYTES, DATASET_BUILT, DATASET_QUALITY,
     TRIALS, BEST,
-    SERVED_VERSION, ROLLOUT_PHASE, ROLLOUT_STARTED, ROLLOUT_STEP, ROLLOUT_STEPS, STEP_ENTERED, ROLLOUT_WEIGHT, ROLLOUTS,
+    SERVED_VERSION, ROLLOUT_PHASE, ROLLOUT_STARTED, ROLLOUT_STEP, ROLLOUT_STEPS, STEP_ENTERED, STEP_OVERDUE, ROLLOUT_WEIGHT, ROLLOUTS,
     GATE_VERDICT, GATE_ESTIMATE, GATE_LIMIT, GATE_INTERVAL, GATE_SAMPLES, GATE_GROUPS,
     SIGNAL_VERDICT, SIGNAL_VALUE, SIGNAL_LIMIT, SIGNAL_INTERVAL, SIGNAL_WINDOW, RETRAINS_BEGUN, RETRAINS, RETRAIN_OPEN,
 )  # fmt: skip

@@ -15,7 +15,7 @@ PAGE = Path("docs") / "metrics.md"
 HEAD = """# Metrics for Prometheus
 
 What Bucle's own programs count, for an on-call engineer. For the metrics of models (`log_loss` and the like) see
-[contracts](contracts/README.md#metrics).
+[contracts](contracts/README.md#metrics); for the alerts on these series see [alerts](alerts.md).
 
 Names follow Prometheus' conventions: base units, `_total` for what only grows since the process began. A `namespace` and a `name`
 are those of the object that a series speaks of. Scrape the operator with `honor_labels: true` (`metrics.serviceMonitor` does), or

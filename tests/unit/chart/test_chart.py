@@ -24,6 +24,7 @@ PACKAGED = (
     "LICENSE",
     "NOTICE",
     "README.md",
+    "observe/",
     "templates/",
     "values.schema.json",
     "values.yaml",

@@ -27,7 +27,7 @@ ALL = [command for page in PAGES for command in commands(page)]
 OWN_FILES = re.compile(r"^(my-|@?request|@?labels)")
 CHOICES = {"CLUSTER", "KUBECONFIG", "REGISTRY"}
 
-BUILTIN = {"pods", "jobs", "secret", "namespace", "deployment", "service", "job", "crd", "events", "configmap"}
+BUILTIN = {"pods", "jobs", "secret", "namespace", "deployment", "service", "job", "crd", "events", "configmap", "lease"}
 NAMESPACED = {"--namespace", "-n"}
 VERBS: Mapping[str, set[str]] = {
     "get": {"--all-namespaces", "-o", "-l"},

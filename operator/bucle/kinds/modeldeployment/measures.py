@@ -7,6 +7,7 @@ from typing import Any
 
 from bucle.contracts import telemetry
 from bucle.contracts.measures import Happening, Measure, Measures, given, one_of, together
+from bucle.kinds.modeldeployment.state import Phase
 from bucle.resources.base import ModelReference
 from bucle.resources.documents import parse
 from bucle.resources.modeldeployment import ModelDeployment
@@ -47,6 +48,7 @@ def _rollout(rollout: RolloutStatus, steps: int) -> tuple[Measure, ...]:
         given(telemetry.ROLLOUT_STEP, rollout.step),
         given(telemetry.ROLLOUT_STEPS, steps),
         given(telemetry.STEP_ENTERED, rollout.step_entered_at),
+        given(telemetry.STEP_OVERDUE, float(rollout.reason is not None) if rollout.state == Phase.STEPPING else None),
         given(telemetry.ROLLOUT_WEIGHT, desired / PERCENT if desired is not None else None, "desired"),
         given(telemetry.ROLLOUT_WEIGHT, programmed / PERCENT if programmed is not None else None, "programmed"),
     )

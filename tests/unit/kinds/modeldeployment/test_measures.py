@@ -48,6 +48,10 @@ def of(state: State) -> Measures:
                 "bucle_gate_groups quality": 12,
             },
         ),
+        (
+            "stepping, over its time",
+            {"bucle_rollout_phase Stepping": 1, "bucle_rollout_step_overdue": 1, "bucle_gate_verdict errors Pass": 1},
+        ),
         ("aborting", {"bucle_rollout_phase Aborting": 1, "bucle_rollout_weight_ratio programmed": 0.5}),
     ],
 )
