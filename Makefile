@@ -14,8 +14,9 @@ help: ## list what can be made
 venv: ## the development environment .venv, from the hashed lock
 	@$(PYTHON) -m hack environment
 
-tools: ## helm and kubectl, built once into ~/.cache/bucle/bin
+tools: ## helm, kubectl, prometheus and promtool, built once into ~/.cache/bucle/bin
 	@$(PYTHON) -m hack cluster tools
+	@$(PYTHON) -m hack cluster prometheus
 
 generate: venv ## every generated file anew: CRDs, their chart templates and tables, contracts, reasons, plain install
 	@$(PYTHON) -m hack cluster helm
@@ -27,6 +28,7 @@ check: venv ## static checks and fast tests (unit, contract, golden, stories, wi
 
 test: venv ## everything: check, the thorough tests, then those on a real cluster, which is started when none runs
 	@$(PYTHON) -m hack cluster helm
+	@$(PYTHON) -m hack cluster prometheus
 	@$(VENV) -m hack check --cluster $(CLUSTER_TESTS)
 
 cluster-up: ## a one-node Kubernetes on this machine (CLUSTER=existing KUBECONFIG=... REGISTRY=...: use that one)

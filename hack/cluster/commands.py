@@ -1,4 +1,4 @@
-"""`python3 -m hack cluster up | down | status | kubeconfig | tools | helm`: a one-node Kubernetes made of its parts.
+"""`python3 -m hack cluster up | down | status | kubeconfig | tools | helm | prometheus`: a one-node Kubernetes made of its parts.
 
 CLUSTER=existing (with KUBECONFIG) makes `up` check that cluster instead, and `down` leave it alone.
 """
@@ -104,6 +104,13 @@ def command_helm(layout: Layout, _: provider.Provider) -> int:
     return 0
 
 
+def command_prometheus(layout: Layout, _: provider.Provider) -> int:
+    """Build Prometheus and promtool: only the thorough tests of alerts and dashboards need them."""
+    with exclusive(layout):
+        parts.build(layout, parts.PROMETHEUS, Steps())
+    return 0
+
+
 COMMANDS = {
     "up": command_up,
     "down": command_down,
@@ -111,6 +118,7 @@ COMMANDS = {
     "kubeconfig": command_kubeconfig,
     "tools": command_tools,
     "helm": command_helm,
+    "prometheus": command_prometheus,
 }
 
 

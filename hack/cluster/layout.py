@@ -109,7 +109,7 @@ class Layout:
         return str(self.binaries / name)
 
     def program(self, name: str) -> str:
-        """The kubectl or helm to call: what $KUBECTL or $HELM names, else ours, else the one on PATH."""
+        """The kubectl, helm, prometheus or promtool to call: what $KUBECTL and so on names, else ours, else the one on PATH."""
         own = self.binaries / name
         found = os.environ.get(name.upper()) or (str(own) if own.exists() else shutil.which(name))
         if not found:
