@@ -6,7 +6,7 @@ export PYTHONPATH := operator
 CLUSTER_TESTS ?= tests/cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools generate check test cluster-up cluster-down cluster-status images demo demo-down
+.PHONY: help venv tools generate check test cluster-up cluster-down cluster-status images demo demo-down judgement
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,3 +49,7 @@ demo: venv ## the whole story on real flights: cluster, images, install, train, 
 
 demo-down: venv ## remove the demo; the cluster stays
 	@$(VENV) -m hack demo down
+
+judgement: venv ## measure the rules of judging anew where results are missing, and write their tables (an hour of one core)
+	@$(VENV) -m hack judgement run
+	@$(VENV) -m hack judgement flights

@@ -1,0 +1,255 @@
+"""`python -m hack.judgement.page [--check]`: the section "Measured" of docs/judging.md, made of the kept results.
+
+Knows the results' form and Markdown, plays nothing. Exit codes: 0 written or equal, 1 the page differs from the results.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+from hack.judgement.runs import EFFECTS, Result, kept
+from hack.judgement.worlds import BLOCK
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "judging.md"
+BEGIN = "<!-- made by `python -m hack judgement page` from hack/judgement/results: begin -->\n"
+END = "<!-- made by `python -m hack judgement page`: end -->\n"
+PROMISED = 1.0
+"""Per cent of rollouts, of each side. What is above it is set in bold."""
+
+RULES = {
+    "before": "before",
+    "paired": "days that came",
+    "days": "mix of days",
+    "classes": "mix of classes",
+    "intervals": "over intervals",
+    "lastThree": "last three as one",
+}
+FAMILIES = {
+    "paired": ("before", "paired"),
+    "days": ("before", "paired", "days"),
+    "classes": ("before", "paired", "classes"),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the section, or with `--check` say whether it is behind."""
+    found = PAGE.read_text(encoding="utf-8")
+    wanted = with_section(found, section())
+    if "--check" in arguments:
+        if found != wanted:
+            print(f"{PAGE.name} differs from the results: run `python -m hack judgement page`", file=sys.stderr)
+        return 0 if found == wanted else 1
+    PAGE.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+def with_section(page: str, text: str) -> str:
+    head, _, rest = page.partition(BEGIN)
+    return f"{head}{BEGIN}{text}{END}{rest.partition(END)[2]}"
+
+
+def section() -> str:
+    parts = (_plain, _by_days, _by_classes, _errors, _drift, _flights, _not_held)
+    return "\n".join(part() for part in parts if part())
+
+
+# --- rollouts ----------------------------------------------------------------------------------------------------
+
+
+def _plain() -> str:
+    return _family(
+        "paired",
+        "Groups that differ by chance",
+        "Wrong passes / wrong aborts in per cent of rollouts; ± is the standard error of the larger one.",
+    )
+
+
+def _by_days() -> str:
+    return _family(
+        "days",
+        "A declared mix of days",
+        "The truth at the declared mix is at the limit. What looks at the days that came answers another question: where "
+        "they drift from that mix, it is rightly far off.",
+    )
+
+
+def _by_classes() -> str:
+    return _family("classes", "A declared mix of classes", "As above; a mix of the two true classes is declared.")
+
+
+def _family(family: str, title: str, told: str) -> str:
+    cells, rules = _cells(family), FAMILIES[family]
+    if not cells:
+        return ""
+    held = {name: cell for name, cell in cells.items() if cell["held"]}
+    rows = [(name, *(_rates(cell, rule, rule == rules[-1]) for rule in rules)) for name, cell in held.items()]
+    priced = {name: cell for name, cell in held.items() if "price" in cell["rules"][rules[-1]]}
+    old = rules[-2]
+    prices = [
+        (name, *(f"{_price(cell, old, effect)} → {_price(cell, rules[-1], effect)}" for effect in EFFECTS))
+        for name, cell in priced.items()
+    ]
+    heads = [f"better by {effect:g} sd" for effect in EFFECTS]
+    return (
+        f"### {title}\n\n{told}\n\n{_table(('cell', *(RULES[r] for r in rules)), rows)}\n"
+        f"Median groups to the verdict (and rollouts that came to one within 120), {RULES[old]} → {RULES[rules[-1]]}:\n\n"
+        f"{_table(('cell', *heads), prices)}"
+    )
+
+
+def _rates(cell: Result, rule: str, with_error: bool = True) -> str:
+    counts, total = cell["rules"][rule], BLOCK * len(cell["rules"][rule]["passes"])
+    rates = [100 * sum(counts[side]) / total for side in ("passes", "fails")]
+    error = f" ± {standard_error(max(rates), total):.2f}" if with_error else ""
+    return " / ".join(_percent(rate) for rate in rates) + error
+
+
+def standard_error(percent: float, rollouts: int) -> float:
+    return 100 * sqrt(percent / 100 * (1 - percent / 100) / rollouts)
+
+
+def _percent(rate: float) -> str:
+    return f"**{rate:.2f}**" if rate > PROMISED else f"{rate:.2f}"
+
+
+def _price(cell: Result, rule: str, effect: float) -> str:
+    return _median(cell["rules"][rule]["price"][f"{effect:g}"])
+
+
+def _median(price: Mapping[str, Any]) -> str:
+    median, decided = price["median"], price["decided"]
+    seen = f"{median:,}" if median else "none"
+    return seen if round(100 * decided) >= 100 else f"{seen} ({100 * decided:.0f} %)"
+
+
+# --- errors, drift, flights --------------------------------------------------------------------------------------
+
+
+def _errors() -> str:
+    rows = []
+    for name, cell in _cells("errors").items():
+        before, now = (cell["rules"][rule] for rule in ("before", "intervals"))
+        wrong = [" / ".join(_percent(r) for r in _sides(rule["limit"])) for rule in (before, now)]
+        aborted = [_percent(_sides(rule["equal"])[1]) for rule in (before, now)]
+        medians = [f"{_median(before[truth])} → {_median(now[truth])}" for truth in ("equal", "worse")]
+        rows.append((name if cell["held"] else f"*{name}*", *wrong, " → ".join(aborted), *medians))
+    heads = (
+        "failures",
+        "before: wrong pass / abort",
+        "over intervals: wrong pass / abort",
+        "an equal one aborted",
+        "an equal one passes after",
+        "one beyond the limit threefold fails after",
+    )
+    told = (
+        "1 % of requests fail, the limit is 1 point more, unless said otherwise; looks to 100,000 requests. Per cent of rollouts, "
+        "medians in requests of the candidate. What stands in italics is not held."
+    )
+    return f"### Errors\n\n{told}\n\n{_table(heads, rows)}" if rows else ""
+
+
+def _sides(counts: Mapping[str, Sequence[int]]) -> list[float]:
+    return [100 * sum(counts[side]) / (BLOCK * len(counts[side])) for side in ("passes", "fails")]
+
+
+def _drift() -> str:
+    rows, powers = [], []
+    for name, cell in _cells("drift").items():
+        rules = [cell["rules"][rule] for rule in ("before", "lastThree")]
+        each, blocks = cell["evaluations"], len(rules[0]["alarms"])
+        rates = (
+            " / ".join(
+                (
+                    _percent(100 * sum(r["alarms"]) / (each * blocks)),
+                    f"{100 * sum(r['any']) / (cell['sequences'] * blocks):.1f}",
+                    f"{100 * sum(r['unchanged']) / (each * blocks):.2f}",
+                )
+            )
+            for r in rules
+        )
+        rows.append((name if cell["held"] else f"*{name}*", *rates))
+        if "power" in rules[0]:
+            shares = (" → ".join(f"{100 * r['power'][limit]:.0f}" for r in rules) for limit in rules[0]["power"])
+            powers.append((name, *shares))
+    told = (
+        "Sequences of 30 windows of 5 to 8 groups against a reference of 59. False alarms in per cent of evaluations with the truth "
+        "at the limit / sequences with any in 30 windows / evaluations without any change and a limit of 0.25 sd. "
+        "What stands in italics is not held."
+    )
+    power = "Alarms in per cent of evaluations when the metric is worse by twice the limit, before → last three as one:"
+    heads = ("cell", "limit 0.25 sd", "0.5 sd", "1 sd", "2 sd")
+    if not rows:
+        return ""
+    table = _table(("cell", "before: two of three windows", "last three windows as one"), rows)
+    return f"### Drift of a metric\n\n{told}\n\n{table}\n{power}\n\n{_table(heads, powers)}"
+
+
+def _flights() -> str:
+    cells = _cells("flights")
+    if not cells:
+        return ""
+    parts = ["### Real flights\n"]
+    some = next(iter(cells.values()))
+    for start, judged in some["starts"].items():
+        rules = list(judged["verdicts"])
+        rows = [
+            (
+                name,
+                f"{cell['starts'][start]['mean']:+.3f}",
+                *(cell["starts"][start]["verdicts"][r] or "–" for r in rules),
+            )
+            for name, cell in cells.items()
+        ]
+        heads = ("candidate", "mean of 30 days", *(_of_flights(rule) for rule in rules))
+        parts.append(f"Shadow from {start}, margin 0.005 (P31: passes after 31 days, –: no verdict in 121):\n")
+        parts.append(_table(heads, rows))
+    rules = list(some["every"])
+    rows = [
+        (name, *(f"{cell['every'][r]['passes']} / {cell['every'][r]['fails']}" for r in rules))
+        for name, cell in cells.items()
+    ]
+    starts = some["every"][rules[0]]["starts"]
+    parts.append(f"Each of the {starts} days of July to September as the first one: starts that pass / that fail.\n")
+    parts.append(_table(("candidate", *(_of_flights(rule) for rule in rules)), rows))
+    return "\n".join(parts)
+
+
+def _of_flights(rule: str) -> str:
+    name, _, mix = rule.partition(" ")
+    return f"{RULES[name]}: {mix}" if mix else RULES[name]
+
+
+def _not_held() -> str:
+    rows = [
+        (RULES[rules[-1]], name, *(_rates(cell, rule, False) for rule in ("before", "paired")), _rates(cell, rules[-1]))
+        for family, rules in FAMILIES.items()
+        for name, cell in _cells(family).items()
+        if not cell["held"]
+    ]
+    told = (
+        "Nothing is promised in these cells, whatever was measured. Groups that scatter with skewness above 2, "
+        "slow and white noise together, a bent relation while the days have a season, a mix that is itself a guess: no rule here "
+        "can tell them from better ones. Nor can any rule exclude a disaster that strikes rarer than the rollout is long."
+    )
+    heads = ("rule", "cell", "before", "days that came", "the rule")
+    return f"### Where no rule can be trusted\n\n{told}\n\n{_table(heads, rows)}" if rows else ""
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------------
+
+
+def _cells(family: str) -> dict[str, Result]:
+    return dict(kept(family)["cells"])
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
