@@ -17,6 +17,7 @@ from tests.support.worlds.drift import (
     ROWS,
     DriftWorld,
     action,
+    all_drift,
     deployment_spec,
     drifted,
     experiment_spec,
@@ -69,8 +70,7 @@ async def fails(world: DriftWorld, count: int) -> None:
         await world.window(f"0.6{number}")
         await world.sim.pass_time(MINUTES)
         newest = max(world.children(), key=lambda child: str(child["metadata"]["creationTimestamp"]))
-        told = ("Registered", "False", "NotBetter"), ("Succeeded", "True", "Succeeded")
-        world.experiment_says(newest["metadata"]["name"], *told)
+        world.brings_nothing(newest)
         await world.sim.pass_time(MINUTES)
 
 
@@ -136,8 +136,7 @@ async def test_labels_are_all_it_needs(reasons: tuple[str, ...]) -> None:
     job = await look(world)
     tells(world, reasons[1])
     world.windows.append(("0.50", 7))
-    world.sim.finish_job(job["metadata"]["name"], world.result(job))
-    await world.sim.settle()
+    await world.looked(job)
     for reason, type_ in zip(reasons[2:], ("Ready", "DriftDetected", "LoopClosed"), strict=True):
         tells(world, reason, type_)
     assert is_ready(world.sim, DRIFT_POLICY, NAME)()
@@ -151,8 +150,7 @@ async def test_larger_windows_have_groups_enough_for_a_verdict(reason: str) -> N
     edit(world, reason, lambda spec: spec["windows"].update(rows=2 * ROWS))
     job = await look(world)
     world.windows = [("0.50", 7)]
-    world.sim.finish_job(job["metadata"]["name"], world.result(job))
-    await world.sim.settle()
+    await world.looked(job)
     tells(world, "Healthy", "DriftDetected")
     assert is_ready(world.sim, DRIFT_POLICY, NAME)()
 
@@ -177,8 +175,7 @@ async def test_rows_that_could_not_be_looked_at_are_looked_at_once_the_store_is_
     await world.sim.until(lambda: bool(world.sim.jobs(open_only=True)), MINUTES)
     (again,) = world.sim.jobs(open_only=True)
     world.windows.append(("0.50", 7))
-    world.sim.finish_job(again["metadata"]["name"], world.result(again))
-    await world.sim.settle()
+    await world.looked(again)
     await watches(world)
 
 
@@ -205,8 +202,7 @@ async def test_a_look_that_was_given_up_is_followed_by_the_next_one(reason: str)
     await world.sim.until(lambda: bool(world.sim.jobs(open_only=True)), timedelta(hours=2))
     (again,) = world.sim.jobs(open_only=True)
     world.windows.append(("0.50", 7))
-    world.sim.finish_job(again["metadata"]["name"], world.result(again))
-    await world.sim.settle()
+    await world.looked(again)
     assert is_ready(world.sim, DRIFT_POLICY, NAME)()
     tells(world, "Watching")
 
@@ -236,8 +232,7 @@ async def test_requests_that_were_edited_reach_the_pod_of_the_next_attempt(reaso
     (again,) = world.sim.jobs(open_only=True)
     assert again["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "8Gi"
     world.windows.append(("0.50", 7))
-    world.sim.finish_job(again["metadata"]["name"], world.result(again))
-    await world.sim.settle()
+    await world.looked(again)
     assert is_ready(world.sim, DRIFT_POLICY, NAME)()
 
 
@@ -305,13 +300,7 @@ async def test_a_policy_that_is_alone_again_retrains(reason: str) -> None:
     world.sim.create({"kind": "DriftPolicy", "metadata": {"name": "older"}, "spec": spec})
     earlier = {"creationTimestamp": timestamp(world.sim.clock.now() - timedelta(days=1))}
     world.sim.edit(DRIFT_POLICY, "older", lambda obj: obj["metadata"].update(earlier))
-    for _ in range(2):
-        world.windows.append(("0.60", 7))
-        world.rows += ROWS
-        await world.sim.pass_time(timedelta(minutes=61))
-        for job in world.sim.jobs(open_only=True):
-            world.sim.finish_job(job["metadata"]["name"], world.result(job))
-        await world.sim.settle()
+    await all_drift(world)
     assert action(world) == ("Suppressed", reason)
     world.sim.delete(DRIFT_POLICY, "older")
     await begins(world)

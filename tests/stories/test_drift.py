@@ -101,9 +101,7 @@ async def test_a_model_that_is_not_better_ends_the_retrain_and_the_next_one_wait
     world = DriftWorld()
     await drifted(world)
     (first,) = world.children()
-    world.experiment_says(
-        first["metadata"]["name"], ("Registered", "False", "NotBetter"), ("Succeeded", "True", "Succeeded")
-    )
+    world.brings_nothing(first)
     await world.sim.pass_time(timedelta(minutes=2))
     assert world.status["retrains"]["recent"][0]["reason"] == "NotBetter" and len(world.children()) == 1
     await world.window("0.62")
@@ -182,8 +180,7 @@ async def test_a_second_policy_leaves_retraining_to_the_first() -> None:
     world.rows = 2 * ROWS
     await world.sim.pass_time(timedelta(minutes=2))
     for job in world.sim.jobs(open_only=True):
-        world.sim.finish_job(job["metadata"]["name"], world.result(job))
-    await world.sim.settle()
+        await world.looked(job)
     assert action(world) == ("Suppressed", "OwnedByOtherPolicy")
 
 

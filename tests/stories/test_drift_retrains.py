@@ -9,9 +9,9 @@ import pytest
 from tests.support.tiers import first_fast
 from tests.support.worlds.drift import (
     NAME,
-    ROWS,
     DriftWorld,
     action,
+    all_drift,
     deployment_spec,
     drifted,
     experiment_spec,
@@ -39,7 +39,7 @@ async def test_children_that_a_person_deleted_still_count() -> None:
     await drifted(world)
     (first,) = world.children()
     name = first["metadata"]["name"]
-    world.experiment_says(name, ("Registered", "False", "NotBetter"), ("Succeeded", "True", "Succeeded"))
+    world.brings_nothing(first)
     await world.sim.pass_time(timedelta(minutes=2))
     assert world.status["retrains"]["recent"][0]["finishedAt"]
     world.sim.delete(EXPERIMENT, name)
@@ -54,9 +54,7 @@ async def test_no_more_retrains_than_the_budget_allows() -> None:
     world = DriftWorld(policy={"limits": {"cooldown": "1h", "maxRetrains": 1, "per": "168h", "stopAfterFailed": 5}})
     await drifted(world)
     (first,) = world.children()
-    world.experiment_says(
-        first["metadata"]["name"], ("Registered", "False", "NotBetter"), ("Succeeded", "True", "Succeeded")
-    )
+    world.brings_nothing(first)
     await world.window("0.62")
     await world.window("0.62")
     assert action(world) == ("Suppressed", "BudgetSpent") and len(world.children()) == 1
@@ -146,13 +144,7 @@ async def test_two_policies_that_drift_in_the_same_moment_make_one_model() -> No
     world.serve_at("elsewhere", 1)
     spec = policy_spec() | {"target": {"modelDeployment": "elsewhere"}}
     world.sim.create({"kind": "DriftPolicy", "metadata": {"name": "other"}, "spec": spec})
-    for _ in range(2):
-        world.windows.append(("0.60", 7))
-        world.rows += ROWS
-        await world.sim.pass_time(timedelta(minutes=61))
-        for job in world.sim.jobs(open_only=True):
-            world.sim.finish_job(job["metadata"]["name"], world.result(job))
-        await world.sim.settle()
+    await all_drift(world)
     await world.sim.pass_time(timedelta(minutes=2))
     made = [e for e in world.sim.kube.all(EXPERIMENT) if e["metadata"]["name"] != "flights"]
     assert len(made) == 1, [e["metadata"]["name"] for e in made]
@@ -171,13 +163,7 @@ async def test_a_policy_that_could_retrain_nothing_keeps_nobody_from_it() -> Non
     world.sim.edit(DRIFT_POLICY, "older", lambda obj: obj["metadata"].update(older))
     await world.sim.settle()
     assert world.sim.condition(DRIFT_POLICY, "older", "LoopClosed") == "False"
-    for _ in range(2):
-        world.windows.append(("0.60", 7))
-        world.rows += ROWS
-        await world.sim.pass_time(timedelta(minutes=61))
-        for job in world.sim.jobs(open_only=True):
-            world.sim.finish_job(job["metadata"]["name"], world.result(job))
-        await world.sim.settle()
+    await all_drift(world)
     await world.sim.pass_time(timedelta(minutes=2))
     assert len(world.children()) == 1
 

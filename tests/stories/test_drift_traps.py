@@ -44,8 +44,7 @@ async def test_labels_that_come_while_a_job_runs_count_towards_the_next_window()
     world.windows = [("0.51", 7)]
     job = await look(world)
     world.rows += 3000
-    world.sim.finish_job(job["metadata"]["name"], world.result(job))
-    await world.sim.settle()
+    await world.looked(job)
     world.windows.append(("0.51", 7))
     world.rows += 2000
     await world.sim.pass_time(timedelta(minutes=61))
@@ -59,8 +58,7 @@ async def test_labels_that_belong_to_no_answer_are_told_with_what_to_do(windows:
     world.windows = [("0.51", 7)] * windows
     world.uncounted = {"unjoined": 4000, "misdated": 2}
     job = await look(world)
-    world.sim.finish_job(job["metadata"]["name"], world.result(job))
-    await world.sim.settle()
+    await world.looked(job)
     told = next(c["message"] for c in world.status["conditions"] if c["type"] == "Ready")
     assert reason(world) == ("Watching" if windows else "NotEnoughLabels")
     assert (
@@ -69,8 +67,7 @@ async def test_labels_that_belong_to_no_answer_are_told_with_what_to_do(windows:
     assert world.status["uncounted"] == {"unjoined": 4000, "misdated": 2}
     world.uncounted = {}
     job = await look(world)
-    world.sim.finish_job(job["metadata"]["name"], world.result(job))
-    await world.sim.settle()
+    await world.looked(job)
     assert "uncounted" not in world.status
 
 
@@ -108,8 +105,7 @@ async def test_a_look_that_fails_says_why_and_is_no_health() -> None:
     assert world.sim.condition(DRIFT_POLICY, NAME, "DriftDetected") == "Unknown"
     assert reason(world, "DriftDetected") == "AccessDenied"
     (again,) = world.sim.jobs(open_only=True)
-    world.sim.finish_job(again["metadata"]["name"], world.result(again))
-    await world.sim.settle()
+    await world.looked(again)
     assert reason(world) == "NotEnoughLabels" and reason(world, "DriftDetected") == "NotEnoughLabels"
 
 

@@ -88,7 +88,12 @@ class DriftWorld:
         await self.sim.pass_time(timedelta(minutes=61))
         jobs = self.sim.jobs(open_only=True)
         assert len(jobs) == 1, [job["metadata"]["name"] for job in jobs]
-        self.sim.finish_job(jobs[0]["metadata"]["name"], self.result(jobs[0]))
+        await self.looked(*jobs)
+
+    async def looked(self, *jobs: JsonObject) -> None:
+        """These Jobs end and report all windows so far."""
+        for job in jobs:
+            self.sim.finish_job(job["metadata"]["name"], self.result(job))
         await self.sim.settle()
 
     def result(self, job: JsonObject) -> Result:
@@ -120,6 +125,11 @@ class DriftWorld:
         """Experiments this policy made."""
         uid = self.sim.get(DRIFT_POLICY, NAME)["metadata"]["uid"]
         return [e for e in self.sim.kube.all(EXPERIMENT) if controller_uid(e) == uid]
+
+    def brings_nothing(self, child: JsonObject) -> None:
+        """The Experiment of a retrain ends with a model that is no better."""
+        told = ("Registered", "False", "NotBetter"), ("Succeeded", "True", "Succeeded")
+        self.experiment_says(child["metadata"]["name"], *told)
 
     def experiment_says(self, name: str, *conditions: tuple[str, str, str], version: int | None = None) -> None:
         def change(obj: JsonObject) -> None:
@@ -182,6 +192,15 @@ def action(world: DriftWorld) -> tuple[str, str]:
 async def drifted(world: DriftWorld) -> None:
     await world.window("0.60")
     await world.window("0.60")
+
+
+async def all_drift(world: DriftWorld) -> None:
+    """As `drifted`, where several policies watch: each looks at both windows."""
+    for _ in range(2):
+        world.windows.append(("0.60", 7))
+        world.rows += ROWS
+        await world.sim.pass_time(timedelta(minutes=61))
+        await world.looked(*world.sim.jobs(open_only=True))
 
 
 async def look(world: DriftWorld) -> JsonObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -34,13 +34,28 @@ def past(outcome: RetrainOutcome, at: timedelta, name: str = "flights-drift-a") 
     return PastRetrain(name, outcome, str(outcome), NOW - at)
 
 
-def in_flight(name: str = "older") -> dict[str, Any]:
-    return {"retrains": {"inFlight": {"name": name, "state": "Retraining"}}}
+def drifted_after(*retrains: PastRetrain) -> State:
+    """It drifts, and these were begun before; the newest first."""
+    return replace(DRIFTED, past_retrains=retrains)
+
+
+def beside(age: str, **status: Any) -> World:
+    """A world in which an older or a younger policy retrains by the same template."""
+    created = {"older": "2026-03-01T10:00:00Z", "younger": "2026-03-01T11:30:00Z"}[age]
+    return states.world(rivals=(states.policy(age, status or None, created=created),))
+
+
+def at(state: str) -> dict[str, Any]:
+    return {"inFlight": {"name": "theirs", "state": state}}
+
+
+def decided(world: World, state: State, now: datetime = NOW) -> State:
+    assert world.served is not None
+    return acted(world, world.served, state, now)
 
 
 def action(world: World, state: State) -> tuple[Wanted, ActionOutcome, str]:
-    assert world.served is not None
-    found = acted(world, world.served, state, NOW).action
+    found = decided(world, state).action
     assert found is not None
     return found.wanted, found.outcome, found.reason
 
@@ -67,29 +82,11 @@ RETRAIN, DONE, SUPPRESSED, WAITING = (
         ),
         (states.world(), replace(DRIFTED, retrain=OPEN), (RETRAIN, DONE, "Retraining")),
         (states.world(template=None), DRIFTED, (RETRAIN, SUPPRESSED, "LoopOpen")),
+        (beside("older"), DRIFTED, (RETRAIN, SUPPRESSED, "OwnedByOtherPolicy")),
+        (beside("younger"), DRIFTED, (RETRAIN, DONE, "Retraining")),
+        (beside("younger", retrains=at("Retraining")), DRIFTED, (RETRAIN, SUPPRESSED, "OwnedByOtherPolicy")),
         (
-            states.world(rivals=(states.policy("older", created="2026-03-01T10:00:00Z"),)),
-            DRIFTED,
-            (RETRAIN, SUPPRESSED, "OwnedByOtherPolicy"),
-        ),
-        (
-            states.world(rivals=(states.policy("younger", created="2026-03-01T11:30:00Z"),)),
-            DRIFTED,
-            (RETRAIN, DONE, "Retraining"),
-        ),
-        (
-            states.world(rivals=(states.policy("younger", in_flight(), created="2026-03-01T11:30:00Z"),)),
-            DRIFTED,
-            (RETRAIN, SUPPRESSED, "OwnedByOtherPolicy"),
-        ),
-        (
-            states.world(
-                rivals=(
-                    states.policy(
-                        "older", states.said(("LoopClosed", "False", "LoopOpen")), created="2026-03-01T10:00:00Z"
-                    ),
-                )
-            ),
+            beside("older", **states.said(("LoopClosed", "False", "LoopOpen"))),
             DRIFTED,
             (RETRAIN, DONE, "Retraining"),
         ),
@@ -102,39 +99,30 @@ RETRAIN, DONE, SUPPRESSED, WAITING = (
         ),
         (
             states.world(),
-            replace(
-                DRIFTED,
-                past_retrains=(
-                    past(RetrainOutcome.REFUSED, timedelta(days=9), "b"),
-                    past(RetrainOutcome.FAILED, timedelta(days=10), "a"),
-                ),
+            drifted_after(
+                past(RetrainOutcome.REFUSED, timedelta(days=9), "b"),
+                past(RetrainOutcome.FAILED, timedelta(days=10), "a"),
             ),
             (RETRAIN, SUPPRESSED, "StoppedAfterFailures"),
         ),
         (
             states.world(),
-            replace(
-                DRIFTED,
-                past_retrains=(
-                    past(RetrainOutcome.CANCELLED, timedelta(days=9), "b"),
-                    past(RetrainOutcome.FAILED, timedelta(days=10), "a"),
-                ),
+            drifted_after(
+                past(RetrainOutcome.CANCELLED, timedelta(days=9), "b"),
+                past(RetrainOutcome.FAILED, timedelta(days=10), "a"),
             ),
             (RETRAIN, DONE, "Retraining"),
         ),
         (
             states.world(),
-            replace(DRIFTED, past_retrains=(past(RetrainOutcome.PROMOTED, timedelta(hours=5)),)),
+            drifted_after(past(RetrainOutcome.PROMOTED, timedelta(hours=5))),
             (RETRAIN, WAITING, "Cooldown"),
         ),
         (
             states.world(),
-            replace(
-                DRIFTED,
-                past_retrains=(
-                    past(RetrainOutcome.PROMOTED, timedelta(hours=7), "b"),
-                    past(RetrainOutcome.PROMOTED, timedelta(hours=20), "a"),
-                ),
+            drifted_after(
+                past(RetrainOutcome.PROMOTED, timedelta(hours=7), "b"),
+                past(RetrainOutcome.PROMOTED, timedelta(hours=20), "a"),
             ),
             (RETRAIN, SUPPRESSED, "BudgetSpent"),
         ),
@@ -153,13 +141,11 @@ def test_what_drift_leads_to_and_why_not(
 
 
 def test_a_window_is_answered_once() -> None:
-    world = states.world()
-    assert world.served is not None
-    three = drifted(BREACHED, BREACHED, BREACHED)
-    claim = acted(world, world.served, three, NOW).retrain
+    world, three = states.world(), drifted(BREACHED, BREACHED, BREACHED)
+    claim = decided(world, three).retrain
     assert claim is not None and (claim.state, claim.window) == (RetrainState.CLAIMED, 1), "it began the drift"
     answered = replace(three, past_retrains=(past(RetrainOutcome.PROMOTED, timedelta(hours=9), claim.name),))
-    again = acted(world, world.served, answered, NOW).retrain
+    again = decided(world, answered).retrain
     assert again is not None and again.window == 2, "the newest breach is another window"
     both = replace(
         answered,
@@ -181,42 +167,23 @@ def test_the_first_reason_in_the_order_of_the_checks_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rival", "kept"),
+    ("world", "kept"),
     [
-        (None, True),
-        (
-            states.policy(
-                "older", {"retrains": {"inFlight": {"name": "o", "state": "Claimed"}}}, "2026-03-01T10:00:00Z"
-            ),
-            False,
-        ),
-        (
-            states.policy(
-                "younger", {"retrains": {"inFlight": {"name": "o", "state": "Claimed"}}}, "2026-03-01T11:30:00Z"
-            ),
-            True,
-        ),
-        (
-            states.policy(
-                "younger", {"retrains": {"inFlight": {"name": "o", "state": "Retraining"}}}, "2026-03-01T11:30:00Z"
-            ),
-            False,
-        ),
+        (states.world(), True),
+        (beside("older", retrains=at("Claimed")), False),
+        (beside("younger", retrains=at("Claimed")), True),
+        (beside("younger", retrains=at("Retraining")), False),
     ],
     ids=["alone", "an older claim", "a younger claim", "already at it"],
 )
-def test_of_two_claims_of_one_moment_one_goes_first(rival: Any, kept: bool) -> None:
-    world = states.world(rivals=(rival,) if rival is not None else ())
-    assert world.served is not None
-    state = State(retrain=CLAIM, retrains_begun=1)
-    found = acted(world, world.served, state, NOW)
+def test_of_two_claims_of_one_moment_one_goes_first(world: World, kept: bool) -> None:
+    found = decided(world, State(retrain=CLAIM, retrains_begun=1))
     assert (found.retrain is not None, found.retrains_begun) == (kept, 1 if kept else 0)
 
 
 def test_the_moment_of_an_action_stays_while_nothing_changes() -> None:
     world = states.world(template=None)
-    assert world.served is not None
-    first = acted(world, world.served, DRIFTED, NOW)
-    later = acted(world, world.served, first, NOW + timedelta(hours=1))
+    first = decided(world, DRIFTED)
+    later = decided(world, first, NOW + timedelta(hours=1))
     assert first.action is not None and later.action is not None
     assert later.action.at == first.action.at
