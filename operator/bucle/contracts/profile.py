@@ -61,3 +61,7 @@ class Blocks(Document):
 
     rows: tuple[int, ...] = ()
     seconds: tuple[int, ...] = ()
+
+    def or_longer(self, other: Blocks) -> Blocks:
+        """The lengths of whichever has more of them: all are the first of the same ones."""
+        return Blocks(rows=max(self.rows, other.rows, key=len), seconds=max(self.seconds, other.seconds, key=len))

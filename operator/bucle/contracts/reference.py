@@ -52,7 +52,7 @@ class Reference(Document):
     """`prior`: class → share in training (or {"mean": value}): the constant predictor a model must beat.
 
     `classes`: order of the scores, sorted; for Binary the positive class is the last. `categories`: all values that
-    training saw, per Category column. `scores`: quantiles of out-of-fold scores (Binary) or numbers (Regression).
+    training saw, per Category column. `scores`: what older releases knew of out-of-fold answers.
     `predictions`: the out-of-fold answers as columns. `blocks`: the stretches of rows whose levels all profiles tell.
     """
 

@@ -69,6 +69,7 @@ class WrongValues(ValueError):
 
     def __init__(self, wrong: NDArray[np.bool_], problem: str) -> None:
         super().__init__(problem)
+        self.wrong = wrong
         self.count = int(wrong.sum())
         self.first = int(wrong.argmax()) + 1
         self.problem = problem

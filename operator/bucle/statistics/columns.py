@@ -88,12 +88,13 @@ def compare_column(
     )
 
 
-def expected_cells(profile: FeatureProfile) -> tuple[float, ...]:
-    """Rows per cell as `ColumnSketch.cells` has them; of categories a part is expected to be new ones (Good 1953)."""
+def expected_cells(profile: FeatureProfile, most_new: float = 1.0) -> tuple[float, ...]:
+    """Rows per cell as `ColumnSketch.cells` has them; of categories a part is expected to be new ones (Good 1953), but
+    `most_new` of them at most: new ones that do not come are no change."""
     if profile.numeric:
         return profile.cells
     counts = [*(profile.counts[value] for value in profile.known), profile.other]
-    unseen = min(1.0, (profile.singletons or 0) / max(1, sum(counts)))
+    unseen = min(most_new, (profile.singletons or 0) / max(1, sum(counts)))
     return (*(count * (1 - unseen) for count in counts), unseen * sum(counts))
 
 
@@ -111,7 +112,7 @@ def ranks_of(profile: FeatureProfile) -> tuple[int, ...]:
 
 
 def _drift(column: ColumnSketch, profile: FeatureProfile, inflation: float, rule: Rule) -> Finding:
-    expected = expected_cells(profile)
+    expected = expected_cells(profile, column.cells[-1] / column.compared)
     value = distance(column.cells, expected)
     threshold = sqrt(log(2 / rule.alpha) / 2 * _noise(inflation, column.compared, sum(expected)))
     breached = value >= rule.min_effect and value > threshold

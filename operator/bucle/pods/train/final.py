@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from bucle.contracts import exits
@@ -24,7 +25,7 @@ from bucle.pods.train.compare import Challenger, compare
 from bucle.pods.train.fit import Recipe
 from bucle.pods.train.folds import fold_codes, out_of_fold
 from bucle.pods.train.preflight import require_servable
-from bucle.pods.train.reference import Made, reference_of
+from bucle.pods.train.reference import Made, reference_of, times_of
 from bucle.pods.train.rows import Loaded, load, require_metric, together
 from bucle.pods.train.trial import finite
 
@@ -51,7 +52,9 @@ def run_final(task: FinalTask) -> FinalResult:
     log.info("out of fold %s %s ± %s", metric, estimate.value, estimate.standard_error)
     champion: ChampionResult | None = compare(task.champion, challenger) if task.champion is not None else None
     archive = dumped(fitted.pipeline)
-    made = Made(fitted, learnt, challenger.answers, estimate)
+    answered = times_of(loaded.rows.table, table)
+    asked = None if answered is None else answered.take(pa.array(challenger.asked))
+    made = Made(fitted, learnt, challenger.answers, asked, estimate)
     reference = reference_of(task, table, made, trusted_types(archive))
     uri, digest = upload(model_files(fitted.pipeline, archive, reference), task.model_location)
     return FinalResult(

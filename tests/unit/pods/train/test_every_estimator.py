@@ -23,13 +23,14 @@ from bucle.contracts.reference import MODEL_REFERENCE_PATH, Reference
 from bucle.contracts.result import Estimate
 from bucle.contracts.task import DatasetVersion, SklearnTrainer
 from bucle.podkit.model import MODEL_FILE, environment, feature_columns, load_model
+from bucle.podkit.profiles import feature_profiles
 from bucle.podkit.program import ProgramError
 from bucle.pods.serve.loading import misfit, predictor, sample_rows, warm
 from bucle.pods.train.artifact import dumped, trusted_types, upload
 from bucle.pods.train.estimators import resolve
 from bucle.pods.train.fit import Fitted, Recipe, threshold
 from bucle.pods.train.preflight import require_servable
-from bucle.pods.train.reference import feature_profiles, prior
+from bucle.pods.train.reference import prior
 from bucle.pods.train.rows import Loaded, load
 
 NUMBERS = [{"class": "sklearn.impute.SimpleImputer"}, {"class": "sklearn.preprocessing.MinMaxScaler"}]

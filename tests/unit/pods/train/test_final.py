@@ -76,7 +76,10 @@ def test_the_reference_holds_what_the_model_is_measured_against(tmp_path: Path) 
     profiles = {profile.name: profile for profile in reference.features}
     learnt = data.rows - data.splits["test"].rows
     assert set(profiles) == {"colour", "size", "count"} and profiles["size"].rows == learnt
-    assert len(profiles["size"].quantiles) == 33 == len(reference.scores)
+    assert len(profiles["size"].quantiles) == 33 and all(profile.comparable for profile in reference.features)
+    assert [profile.name for profile in reference.predictions] == ["prediction", "score"]
+    assert {profile.rows for profile in reference.predictions} == {data.rows}
+    assert reference.blocks.rows[0] == 32 and len(profiles["size"].levels) == len(reference.blocks.rows)
     assert sum(profiles["colour"].counts.values()) + profiles["colour"].nulls == learnt
     assert reference.categories == {"colour": ("blue", "green", "red")}
     assert reference.classes == ("no", "yes") and reference.estimate == result.out_of_fold
