@@ -38,12 +38,13 @@ class Subset:
 
 SUBSETS: Mapping[str, Subset] = {
     "operator": Subset(("operator",)),
+    "cli": Subset(("cli",)),
     # Worker and serve use one environment: two packages more, and a model is served by exactly what trained it.
     "ml": Subset(("ml", "serve")),
     "mlflow": Subset(("ml", "mlflow", "serve")),
     "router": Subset(("router",), package=False),
     "store": Subset(("store",), package=False),
-    "dev": Subset(("demo", "dev", "ml", "mlflow", "operator", "report", "router", "serve", "store")),
+    "dev": Subset(("cli", "demo", "dev", "ml", "mlflow", "operator", "report", "router", "serve", "store")),
 }
 
 

@@ -37,6 +37,8 @@ class FakeApiServer:
         self.kube = kube
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.watching: dict[str, int] = {}
+        self.denied: set[tuple[str, str]] = set()
+        """Verb and plural of what the user may not do: `("list", "datasets")`."""
         self._resources = {(r.group, r.version, r.plural): r for r in resources}
         self._streams: list[tuple[Resource, dict[str, str], asyncio.Queue[Any]]] = []
         self._compactions = 0
@@ -98,8 +100,12 @@ class FakeApiServer:
         resource = self._resources.get((group, version, rest[0]))
         if resource is None:
             return _refused(NotFound(f"no kind {group}/{version} {rest[0]} is served"))
-        if request.method == "GET" and len(rest) == 1:
-            return await self._many(request, resource)
+        many = request.method == "GET" and len(rest) == 1
+        verb = "list" if many else "get" if request.method == "GET" else request.method.lower()
+        if (verb, resource.plural) in self.denied:
+            return _forbidden(verb, resource, namespace)
+        if many:
+            return await self._many(request, resource, namespace)
         try:
             return web.json_response(await self._one(request, resource, namespace, rest[1:]))
         except KubeError as error:
@@ -124,10 +130,10 @@ class FakeApiServer:
             return await self.kube.merge(resource, body)
         return await self.kube.patch_annotations(resource, namespace, rest[0], body["metadata"]["annotations"])
 
-    async def _many(self, request: web.Request, resource: Resource) -> web.StreamResponse:
+    async def _many(self, request: web.Request, resource: Resource, namespace: str) -> web.StreamResponse:
         if request.query.get("watch") == "true":
             return await self._watch(request, resource)
-        items = [item for item in self.kube.all(resource) if _selected(item, dict(request.query))]
+        items = [item for item in self.kube.all(resource, namespace or None) if _selected(item, dict(request.query))]
         begin = int(request.query.get("continue") or 0)
         if begin and self._compactions:
             self._compactions -= 1
@@ -176,6 +182,18 @@ def _refused(error: KubeError) -> web.Response:
     code = 404 if isinstance(error, NotFound) else 409 if isinstance(error, AlreadyExists | Conflict) else 422
     status = {"kind": "Status", "code": code, "reason": type(error).__name__, "message": str(error)}
     return web.json_response(status, status=code)
+
+
+def _forbidden(verb: str, resource: Resource, namespace: str) -> web.Response:
+    """In a real server's words."""
+    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    qualified = f"{resource.plural}.{resource.group}".rstrip(".")
+    message = (
+        f'{qualified} is forbidden: User "jane" cannot {verb} resource "{resource.plural}" '
+        f'in API group "{resource.group}" {where}'
+    )
+    status = {"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": message}
+    return web.json_response(status, status=403)
 
 
 def _selected(obj: JsonObject, query: dict[str, str]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, cast
@@ -17,6 +18,9 @@ import pytest
 from hack.cluster.layout import from_environment
 from tests.support.pages import PAGES, PROGRAMS, ROOT, Block, Command, blocks, commands, is_console, lines_of
 
+from bucle.cli.command import ONLY
+from bucle.cli.command import parser as plugin
+from bucle.cli.kinds import target_named
 from bucle.pods.serve.app import application
 from bucle.pods.serve.server import Server
 from bucle.resources import KINDS
@@ -72,7 +76,7 @@ def test_the_pages_are_read_at_all() -> None:
 def test_every_block_is_something_that_is_checked(page: Any) -> None:
     def known(block: Block) -> bool:
         drawing = not block.label and re.search("[─▶]", block.text)
-        return bool(drawing) or is_console(block) or block.label.split()[0] in ("yaml", "json")
+        return bool(drawing) or is_console(block) or block.label.split()[0] in ("yaml", "json", "text")
 
     assert [block.text for block in blocks(page) if not known(block)] == []
     typed = [line for block in blocks(page) if is_console(block) for line in lines_of(block.text)]
@@ -131,6 +135,21 @@ def test_python(command: Command) -> None:
         assert (ROOT / command.words[1]).exists()
 
 
+@pytest.mark.parametrize("command", of("pip"), ids=str)
+def test_pip(command: Command) -> None:
+    """Installs from files and extras that exist."""
+    verb, *words = command.words[1:]
+    assert verb == "install"
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    flags = [word for word in words if word.startswith("-")]
+    assert set(flags) <= {"-r", "--require-hashes", "--no-deps"}
+    for word in words:
+        if word not in flags:
+            package, _, extra = word.rstrip("]").partition("[")
+            assert not extra or extra in extras
+            assert package == "bucle-operator" or (ROOT / package).exists(), word
+
+
 @pytest.mark.parametrize("command", of("sed"), ids=str)
 def test_sed_gives_every_image_of_the_plain_install_another_registry(command: Command) -> None:
     manifest = (ROOT / "manifests/install.yaml").read_text()
@@ -162,6 +181,12 @@ def kinds_by_word() -> dict[str, str]:
 
 @pytest.mark.parametrize("command", of("kubectl"), ids=str)
 def test_kubectl(command: Command) -> None:
+    if command.words[1:] == ("bucle",):
+        return
+    if command.words[1] == "bucle":
+        options = plugin().parse_args(command.words[2:])
+        assert not getattr(options, "target", None) or target_named(options.target, ONLY.get(options.command))
+        return
     flags, plain = parted(command.words[1:])
     verb, objects = plain[0], plain[1:]
     assert verb in VERBS, f"teach this test what `kubectl {verb}` takes"

@@ -1,0 +1,161 @@
+"""The command line of `kubectl bucle`: what may be typed, what is printed where, and the exit code. Never a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from typing import TextIO
+
+from bucle import __version__
+from bucle.cli import answers
+from bucle.cli.cluster import Cluster, Login, connect
+from bucle.cli.documents import Document, Loop
+from bucle.cli.errors import CliError, Exit, Usage
+from bucle.cli.kinds import LOOP, Target, UnknownWord, target_named
+from bucle.cli.output import FORMS, written
+from bucle.cli.text import Screen, clean
+from bucle.resources.addresses import DRIFT_POLICY, MODEL_DEPLOYMENT
+from bucle.resources.base import parse_duration
+
+DEBUG = "BUCLE_DEBUG"
+EXITS = f"""exit codes: {Exit.SHOWN} shown; {Exit.NOT_FOUND} not there; {Exit.USAGE} wrong usage; {Exit.FORBIDDEN} not allowed, in whole or in part;
+{Exit.UNREACHABLE} no answer from the API server; {Exit.FAULT} a mistake of this program ({DEBUG}=1 shows where)"""
+COMMANDS = {
+    "status": ("[KIND/NAME]", "the loop as a tree: data, experiment, rollout, drift, retrains"),
+    "explain": ("KIND/NAME", "why an object is not ready: causes, cures, events, pods"),
+    "gates": ("NAME", "what a ModelDeployment's gates rest on, with a chart"),
+    "signals": ("NAME", "what a DriftPolicy found on its windows, with a chart"),
+    "version": ("", "the version of this program"),
+}
+ONLY = {"gates": MODEL_DEPLOYMENT, "signals": DRIFT_POLICY}
+"""Commands that are about objects of one kind, so that a name is enough."""
+
+
+def main() -> int:
+    """The process: what `kubectl bucle` starts."""
+    # A reader that has seen enough (`| head`) ends us as it ends kubectl.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    return run(sys.argv[1:])
+
+
+def run(arguments: Sequence[str]) -> int:
+    """What was typed after `kubectl bucle`, answered; the exit code. SystemExit for help and for wrong usage."""
+    options = parser().parse_args(arguments)
+    try:
+        return _shown(options)
+    except CliError as error:
+        _say(f"error: {error}")
+        return error.code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 whatever it was, a person gets words and not our lines of code
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        _say(f"error: a mistake of kubectl-bucle {__version__}: {type(error).__name__}: {error}. {DEBUG}=1 shows where")
+        return Exit.FAULT
+
+
+def parser() -> argparse.ArgumentParser:
+    kinds = ", ".join(resource.kind.lower() for resource in LOOP)
+    made = argparse.ArgumentParser(
+        prog="kubectl bucle",
+        description="Shows what Bucle does and why, with your own rights. It changes nothing.",
+        epilog=EXITS,
+        allow_abbrev=False,
+    )
+    _add_common(made, None)
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (what, told) in COMMANDS.items():
+        one = commands.add_parser(name, help=told, description=f"Shows {told}.", epilog=EXITS, allow_abbrev=False)
+        _add_common(one, argparse.SUPPRESS)
+        if what:
+            many = "*" if what.startswith("[") else "+"
+            one.add_argument(
+                "target", nargs=many, metavar=what.strip("[]"), help=f"kinds: {kinds}, or their short names"
+            )
+        if name == "status":
+            one.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces")
+    return made
+
+
+def login_of(options: argparse.Namespace) -> Login:
+    """Usage when a flag's value means nothing."""
+    return Login(options.kubeconfig, options.context, options.namespace, _seconds(options.request_timeout))
+
+
+def _add_common(to: argparse.ArgumentParser, default: object) -> None:
+    """kubectl takes these before and after the command; what stands after it must not undo what stood before."""
+    to.add_argument("-n", "--namespace", default=default, help="namespace; left out: that of the context")
+    to.add_argument("--context", default=default, help="context of the kubeconfig")
+    to.add_argument("--kubeconfig", default=default, help="kubeconfig file; left out: $KUBECONFIG or ~/.kube/config")
+    to.add_argument("--request-timeout", default=default or "30s", help="longest wait for one answer, such as 10s")
+    to.add_argument("-o", "--output", choices=FORMS, default=default or "table", help="form of the answer")
+
+
+def _shown(options: argparse.Namespace) -> int:
+    if options.command == "version":
+        sys.stdout.write(f"kubectl-bucle {__version__}\n")
+        return Exit.SHOWN
+    everywhere = bool(getattr(options, "all_namespaces", False))
+    document = _answer(options, everywhere=everywhere)
+    text = written(document, options.output, _screen(sys.stdout), datetime.now(UTC), namespaces=everywhere)
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    if isinstance(document, Loop) and document.empty:
+        _say(document.empty)
+    for note in document.notes:
+        _say(f"note: {note}")
+    # A tree with holes must not look whole to a script.
+    return Exit.FORBIDDEN if document.notes and isinstance(document, Loop) else Exit.SHOWN
+
+
+def _answer(options: argparse.Namespace, *, everywhere: bool) -> Document:
+    try:
+        target = target_named(options.target, ONLY.get(options.command)) if options.target else None
+    except UnknownWord as error:
+        raise Usage(str(error)) from error
+    with connect(login_of(options)) as cluster:
+        if options.command == "status":
+            return answers.status(cluster, target, everywhere=everywhere)
+        assert target is not None, "argparse asks for one"
+        return _OF_ONE[options.command](cluster, target)
+
+
+_OF_ONE: dict[str, Callable[[Cluster, Target], Document]] = {
+    "explain": answers.explanation,
+    "gates": answers.gates,
+    "signals": answers.signals,
+}
+
+
+def _seconds(text: str) -> float:
+    """`30s`, or a number of seconds, as kubectl takes it; 0 waits as long as it takes."""
+    try:
+        seconds = float(text) if text.isdigit() else parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise Usage(f"--request-timeout: {error}") from error
+    return seconds or 86_400.0
+
+
+def _screen(stream: TextIO) -> Screen:
+    """A terminal tells its width; `COLUMNS` does for whoever wants lines cut without one."""
+    terminal = stream.isatty()
+    columns = os.environ.get("COLUMNS", "")
+    width = shutil.get_terminal_size().columns if terminal else int(columns) if columns.isdigit() else None
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") not in ("", "dumb")
+    encoding = (stream.encoding or "ascii").lower()
+    return Screen(width or None, colour, encoding.startswith("utf"))
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(clean(text) + "\n")
