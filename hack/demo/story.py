@@ -71,7 +71,7 @@ class Story:
                 )
             self._speed_up()
             with self.steps.step(
-                "version 2 answers in shadow until the paired gate passes, then 10, 50, 100 percent", 300
+                "version 2 answers in shadow until the paired gate passes, then 10, 50, 100 percent", 480
             ):
                 await self.until(
                     "version 2 is stable and the rollout is over",

@@ -284,7 +284,7 @@ async def test_one_story_after_the_other_leaves_nothing_behind() -> None:
 async def test_a_long_shadow_of_days_keeps_its_evidence_and_its_clock() -> None:
     """Labels come in days: a step of 720 h is no different from one of minutes."""
     world = RolloutWorld(group_seconds=3600)
-    until = {"samples": 1000, "groups": 13, "minDuration": "1h", "maxDuration": "720h"}
+    until = {"samples": 1000, "groups": 25, "minDuration": "1h", "maxDuration": "720h"}
     await serving_one(world, steps=[{"shadow": {"percent": 100, "until": until, "gates": ["quality"]}}])
     two = world.register(Model(loss=-0.07))
     world.point("challenger", two)
@@ -294,7 +294,7 @@ async def test_a_long_shadow_of_days_keeps_its_evidence_and_its_clock() -> None:
     await world.sim.pass_time(timedelta(seconds=10))
     assert world.at("Stepping", 0)() and world.status["gates"][0]["groups"] == 12
     assert world.status["rollout"]["stepStartedAt"] == began
-    world.clock.advance(3600)
+    world.clock.advance(13 * 3600)
     await world.sim.until(world.serves(two), timedelta(minutes=10))
 
 

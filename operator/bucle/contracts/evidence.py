@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bucle.contracts.base import Document
+from bucle.contracts.task import Mix
 
 
 class Query(Document):
@@ -22,10 +23,19 @@ class Query(Document):
     sample_percent: int = 100
 
 
+class ClassSums(Document):
+    """The part of a group's rows whose true class is this one; letters as in `GroupSums`."""
+
+    n: int
+    x: float
+    p: float
+
+
 class GroupSums(Document):
     """One closed group of labelled, paired rows. Losses are per-row losses of the metric (smaller is better).
 
-    n: pairs; x: Σ(candidate − stable); p: Σ(candidate − constant predictor); c: Σ candidate; s: Σ stable.
+    n: pairs; x: Σ(candidate − stable); p: Σ(candidate − constant predictor); c: Σ candidate; s: Σ stable. `classes`: of
+    the true classes that a declared mix asks for.
     """
 
     group: str
@@ -34,11 +44,31 @@ class GroupSums(Document):
     p: float
     c: float
     s: float
+    classes: dict[str, ClassSums] = {}
+
+
+class ReferenceDays(Document):
+    """What the days were like that a mix names: labelled rows that this deployment answered before the step began, whoever
+    answered them. Taken once and then kept: they are the question, and labels that come late do not change it.
+
+    `first`, `last`: the days found, `days` of them; `hardness`: Σ of the constant predictor's loss; `positives`: rows of
+    the positive class. `share_of`: that class in words, where the target is Binary, else empty.
+    """
+
+    first: str = ""
+    last: str = ""
+    days: int = 0
+    rows: int = 0
+    hardness: float = 0.0
+    positives: int = 0
+    share_of: str = ""
 
 
 class Evidence(Document):
     """`incompatible`: why the candidate's answers cannot be compared with the stable version's, or empty. It is known
     as soon as both have written their references, before any request is copied; no group is given with it.
+
+    `mix`: the mix that was asked for; `reference`: its days, if it names days; `classes`: those of the model.
 
     `missing`: labelled rows that stable answered and the candidate did not (or not yet, within `watermark`).
 
@@ -65,3 +95,6 @@ class Evidence(Document):
     unreadable: int = 0
     incompatible: str = ""
     groups: tuple[GroupSums, ...]
+    mix: Mix | None = None
+    reference: ReferenceDays | None = None
+    classes: tuple[str, ...] = ()

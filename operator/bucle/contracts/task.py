@@ -228,6 +228,20 @@ class ServeTask(Document):
     successor: Successor | None = None
 
 
+class Mix(Document):
+    """What a judge must know of a declared mix: the days from `first` to `last`, or so many days before the step
+    (`reference_days`), or the true classes whose sums are kept apart."""
+
+    first: str = ""
+    last: str = ""
+    reference_days: int = 0
+    classes: tuple[str, ...] = ()
+
+    @property
+    def names_days(self) -> bool:
+        return bool(self.first or self.reference_days)
+
+
 class JudgeTask(Document):
     """Offer cumulative paired evidence of one ModelDeployment; which rollout is asked for stands in the query."""
 
@@ -237,6 +251,7 @@ class JudgeTask(Document):
     metric: str
     group_by: GroupBy | None = None
     labels: Labels = Labels()
+    mix: Mix | None = None
 
 
 TrainTask = Annotated[TrialTask | FinalTask, Field(discriminator="phase")]

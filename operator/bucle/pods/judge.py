@@ -123,7 +123,9 @@ class Judge:
                 raise
             # It is written before the first answer, so there is nothing yet to be read by it.
             candidate = stable
-        return Rules(self.task.metric, self.task.group_by, self.task.labels.maturity_seconds, stable, candidate)
+        return Rules(
+            self.task.metric, self.task.group_by, self.task.labels.maturity_seconds, stable, candidate, self.task.mix
+        )
 
     def _judged(self, query: Query, table: TableSchema) -> tuple[TableSchema, FileCache]:
         """The schema's columns that a judge needs, and a cache that holds no others: features are most of what is

@@ -41,6 +41,7 @@ from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import ProgramError
 from bucle.pods.judge_checkpoint import Checkpoint, FeedbackHour, HourSums
+from bucle.pods.judge_mix import DeclaredDays
 from bucle.pods.judge_sums import MIRROR_START, HourRows, Rules, evidence_of, hour_sums, partners
 
 log = logging.getLogger("bucle.judge")
@@ -94,6 +95,7 @@ class Ledger:
     table: TableSchema
     cache: FileCache
     kept: Checkpoint = field(init=False)
+    days: DeclaredDays | None = field(init=False, default=None)
     _names: dict[str, Names] = field(default_factory=dict)
     _written: datetime | None = None
 
@@ -101,9 +103,17 @@ class Ledger:
         told = [self.query.as_json(), self.labels.as_json(), self.rules.metric, self.rules.maturity_seconds]
         by = self.rules.group_by
         told += [by.as_json() if by else None, self.rules.stable.as_json(), self.rules.candidate.as_json()]
+        mix, begun = self.rules.mix, datetime.fromisoformat(self.query.started_at)
+        told += [mix.as_json()] if mix is not None else []
         question = short_hash(told, 16)
-        self.uri = store.join(self.location, "evidence", self.query.rollout, f"sums-{question}.json")
+        folder = store.join(self.location, "evidence", self.query.rollout)
+        self.uri = store.join(folder, f"sums-{question}.json")
         self.kept = _read(self.uri, question)
+        if mix is not None and mix.names_days:
+            at = store.join(folder, f"days-{question}.json")
+            self.days = DeclaredDays(
+                self.location, begun, mix, self.rules, self.labels, self.table, self.cache.columns, at
+            )
 
     def look(self, now: datetime) -> Evidence:
         """The evidence up to now. Reads what is new since the last look, here or in a judge before this one."""
@@ -115,7 +125,8 @@ class Ledger:
         told = self._routed(hours, labels, now)
         rows = self._summed(hours, _Labels(told, labels), span, now)
         self._keep(Checkpoint(question=self.kept.question, rows=rows, labels=told), now)
-        return evidence_of(self.query, self.rules, list(rows.values()), list(told.values()), now)
+        days = self.days.look(now) if self.days is not None else None
+        return evidence_of(self.query, self.rules, list(rows.values()), list(told.values()), now, days)
 
     def _keep(self, new: Checkpoint, now: datetime) -> None:
         """The hour that is under way changes at each look: it is not worth a write each time."""

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from bucle.contracts import capture
 from bucle.contracts.capture import SETTLED
-from bucle.contracts.evidence import Evidence, GroupSums, Query
+from bucle.contracts.evidence import ClassSums, Evidence, GroupSums, Query, ReferenceDays
 from bucle.contracts.reference import Reference
 from bucle.contracts.table import GroupBy
+from bucle.contracts.task import Mix
 from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import answers_of, losses, prior_answers, readable, truth_of
 from bucle.pods.groups import grouped, over, tally
@@ -31,13 +32,22 @@ MIRROR_START = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How pairs are judged: the metric, the groups, how long a label may take, and how to read each model's answers."""
+    """How pairs are judged: the metric, the groups, how long a label may take, how to read each model's answers, and the mix."""
 
     metric: str
     group_by: GroupBy | None
     maturity_seconds: int
     stable: Reference
     candidate: Reference
+    mix: Mix | None = None
+
+    @property
+    def kept_classes(self) -> tuple[str, ...]:
+        """True classes whose sums are kept apart: those of a declared mix, or the positive one that tells how hard a day is."""
+        if self.mix is None or not self.stable.classes:
+            return ()
+        positive = self.stable.table.target.positive if self.stable.table.target.task == "Binary" else None
+        return (positive,) if self.mix.names_days and positive is not None else self.mix.classes
 
     @property
     def differs(self) -> str:
@@ -108,7 +118,12 @@ def _counted(hour: HourRows, now: datetime) -> HourSums:
 
 
 def evidence_of(
-    query: Query, rules: Rules, hours: Sequence[HourSums], labels: Sequence[FeedbackHour], now: datetime
+    query: Query,
+    rules: Rules,
+    hours: Sequence[HourSums],
+    labels: Sequence[FeedbackHour],
+    now: datetime,
+    reference: ReferenceDays | None = None,
 ) -> Evidence:
     """Cumulative sums over the closed groups. Zero counts while there is nothing to pair."""
     watermark = now - SETTLED
@@ -130,6 +145,9 @@ def evidence_of(
         unreadable=sum(hour.unreadable for hour in hours) + sum(hour.unreadable for hour in labels),
         incompatible=rules.differs,
         groups=tuple(group for group in sums if group.group in closed),
+        mix=rules.mix,
+        reference=reference,
+        classes=rules.stable.classes if rules.mix is not None else (),
     )
 
 
@@ -145,9 +163,17 @@ def _together(groups: Sequence[GroupSums]) -> list[GroupSums]:
     added: dict[str, GroupSums] = {}
     for group in groups:
         sums = added.get(group.group)
-        more = {name: getattr(sums, name) + getattr(group, name) for name in ("n", "x", "p", "c", "s")} if sums else {}
-        added[group.group] = group.model_copy(update=more)
+        added[group.group] = _added(sums, group) if sums else group
     return [added[name] for name in sorted(added)]
+
+
+def _added(sums: GroupSums, group: GroupSums) -> GroupSums:
+    classes = dict(sums.classes)
+    for label, more in group.classes.items():
+        known = classes.get(label, ClassSums(n=0, x=0.0, p=0.0))
+        classes[label] = ClassSums(n=known.n + more.n, x=known.x + more.x, p=known.p + more.p)
+    numbers = {name: getattr(sums, name) + getattr(group, name) for name in ("n", "x", "p", "c", "s")}
+    return group.model_copy(update={**numbers, "classes": classes})
 
 
 def _text(scalar: pa.Scalar) -> str:
@@ -178,11 +204,33 @@ def _sums(paired: _Paired, groups: pa.Array, rules: Rules) -> tuple[GroupSums, .
         answered = answered.by_classes(theirs.classes, ours.classes)
         candidate[there] = losses(rules.metric, truth[there], answered)
     frame = pd.DataFrame({"n": 1, "x": candidate - stable, "p": candidate - prior, "c": candidate, "s": stable})
-    sums = frame.groupby(groups.to_pandas().to_numpy()).sum()
+    named = groups.to_pandas().to_numpy()
+    classes = _of_classes(frame, named, rows.column(ours.table.target.name), rules.kept_classes)
     return tuple(
-        GroupSums(group=str(group), n=int(row.n), x=float(row.x), p=float(row.p), c=float(row.c), s=float(row.s))
-        for group, row in sums.iterrows()
+        GroupSums(
+            group=str(group),
+            n=int(row.n),
+            x=float(row.x),
+            p=float(row.p),
+            c=float(row.c),
+            s=float(row.s),
+            classes=classes.get(str(group), {}),
+        )
+        for group, row in frame.groupby(named).sum().iterrows()
     )
+
+
+def _of_classes(
+    frame: pd.DataFrame, groups: NDArray[np.object_], truth: pa.ChunkedArray, labels: Sequence[str]
+) -> dict[str, dict[str, ClassSums]]:
+    """By group and true class; a class that no row of a group has is left out there."""
+    found: dict[str, dict[str, ClassSums]] = {}
+    for label in labels:
+        mine = np.asarray(pc.equal(truth, label))
+        for group, row in frame[mine].groupby(groups[mine]).sum().iterrows():
+            sums = ClassSums(n=int(row.n), x=float(row.x), p=float(row.p))
+            found.setdefault(str(group), {})[label] = sums
+    return found
 
 
 def _usable(labelled: pa.Table, reference: Reference) -> pa.Table:

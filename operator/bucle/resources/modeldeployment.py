@@ -11,16 +11,13 @@ from bucle.resources.base import (
     ColumnName,
     Digest,
     Duration,
-    GroupBy,
     ListType,
-    MetricName,
     Model,
     ModelName,
     Percent,
     Positive,
     Resource,
     Rule,
-    Setting,
     StoreUri,
     TimeLimit,
     Turn,
@@ -29,12 +26,10 @@ from bucle.resources.base import (
     or_default,
 )
 from bucle.resources.columns import AGE_COLUMN, READY_COLUMN, REASON_COLUMN, Column
+from bucle.resources.gates import Gate, GateName
 from bucle.resources.modeldeployment_status import ModelDeploymentStatus
 from bucle.resources.pod import PodSettings
 
-GateName = Annotated[
-    str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63, description="Name of a gate.")
-]
 GateNames = Annotated[tuple[GateName, ...], ListType("set"), Field(max_length=16)]
 OneTo100 = Annotated[int, Field(ge=1, le=100)]
 
@@ -219,44 +214,6 @@ class Rollout(Model):
         default=0, description="Raise it to try a refused version again, or to start a running rollout anew."
     )
     paused: bool = Field(default=False, description="Holds the rollout at its step; an abort still works.")
-
-
-class ErrorRateGate(Model):
-    """Failed and refused predictions counted at the router, candidate against stable."""
-
-    rules: ClassVar = (
-        Rule(
-            "double(self.maxIncrease) >= 0.0 && double(self.maxIncrease) < 1.0",
-            "`maxIncrease` must be at least 0 and less than 1",
-        ),
-    )
-
-    max_increase: Setting = Field(
-        description="Greatest allowed rise of the share of failed (5xx), or of refused (4xx), requests, such as 0.005."
-    )
-
-
-class QualityGate(Model):
-    """A metric on labelled requests, candidate and stable paired row by row."""
-
-    rules: ClassVar = (Rule(f"double({or_default('self.margin', '0')}) >= 0.0", "`margin` must not be negative"),)
-
-    metric: MetricName = Field(description="Name of a metric.")
-    margin: Setting = Field(default="0", description="The candidate may be worse by less than this.")
-    group_by: GroupBy | None = Field(default=None, description="Which rows hang together; left out: none do.")
-    beats: Literal["Prior"] | None = Field(default=None, description="Prior: it must also beat the constant predictor.")
-
-
-class Gate(Model):
-    """One named test of a candidate; exactly one of errorRate and quality is set."""
-
-    rules: ClassVar = (exactly_one("errorRate", "quality"),)
-
-    name: GateName = Field(description="Unique name; steps refer to it.")
-    error_rate: ErrorRateGate | None = Field(default=None, description="Failed requests.")
-    quality: QualityGate | None = Field(
-        default=None, description="A metric on labelled requests; in shadow steps only."
-    )
 
 
 _KNOWN = "has(self.gates) && self.gates.exists(x, x.name == g)"

@@ -139,6 +139,18 @@ class Needs(Model):
     message: Text | None = Field(default=None, description="The same in words, with the time it will take.")
 
 
+class MixStatus(Model):
+    """A declared mix, and how far the rollout's rows are from it."""
+
+    of: Short | None = Field(default=None, description="What the mix is made of.")
+    declared: DecimalString | None = Field(default=None, description="Its mean over the declared days.")
+    here: DecimalString | None = Field(default=None, description="Its mean over the rollout's groups.")
+    turns_at: DecimalString | None = Field(default=None, description="Where the candidate's advantage meets the limit.")
+    distance: DecimalString | None = Field(
+        default=None, description="From here to declared, in spreads of a group; above 0.5 there is no verdict."
+    )
+
+
 class GateStatus(Model):
     """The last evaluation of one gate; numbers that only grow are written when they have grown by half."""
 
@@ -149,10 +161,16 @@ class GateStatus(Model):
     unit: Short | None = Field(default=None, description="What a sample is: requests or labelled pairs.")
     samples: int | None = Field(default=None, description="Samples of the candidate.")
     groups: int | None = Field(default=None, description="Closed groups.")
+    independent_groups: int | None = Field(
+        default=None, description="Groups that do not follow each other and would say as much."
+    )
     needs: Needs | None = Field(default=None, description="What is missing.")
     estimate: DecimalString | None = Field(default=None, description="Candidate against stable.")
-    interval: Interval | None = Field(default=None, description="Where the truth lies, valid at every look.")
+    interval: Interval | None = Field(
+        default=None, description="Where the truth lies, valid at every look; an end that is left out has no bound."
+    )
     limit: DecimalString | None = Field(default=None, description="What is allowed.")
+    mix: MixStatus | None = Field(default=None, description="The declared mix, if the gate has one.")
     uncounted: UncountedStatus | None = Field(default=None, description="What came and counts for nothing, by reason.")
     at: Timestamp | None = Field(default=None, description="When it was evaluated.")
 

@@ -11,7 +11,7 @@ ROUNDING = 1e-12
 """Squares smaller than this share of what they were computed from are rounding, and count as none."""
 
 FEWEST = 3
-"""Fewer parts have no skewness."""
+"""Fewer parts have no skewness that could be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ FLAT = Shape(0.0, 0.0, 0.0)
 
 
 def shape(parts: Sequence[float], size: float) -> Shape:
-    """Of at least three parts r whose sum is zero, in their order; `size`: Σ of the squares that they are differences of."""
+    """Of parts r whose sum is zero, in their order; `size`: Σ of the squares that they are differences of."""
     return of_sums(
         len(parts),
         sum(r * r for r in parts),
@@ -41,8 +41,8 @@ def shape(parts: Sequence[float], size: float) -> Shape:
 
 def of_sums(t: int, squares: float, cubes: float, neighbours: float, size: float) -> Shape:
     """The same from Σr², Σr³ and Σ r_g r_{g−1} of t parts."""
-    if t < FEWEST or squares <= ROUNDING * size:
+    if squares <= ROUNDING * size:
         return FLAT
-    skew = cubes / t / (squares / t) ** 1.5 * sqrt(t * (t - 1)) / (t - 2)
+    skew = cubes / t / (squares / t) ** 1.5 * sqrt(t * (t - 1)) / (t - 2) if t >= FEWEST else 0.0
     lag = neighbours / squares
     return Shape(squares, skew, lag + (1 + 3 * lag) / t)

@@ -6,6 +6,8 @@ from tests.support.rules.objects import DIGEST, REMOVED
 from tests.support.rules.rule_case import FREE_ALIAS, TIME_LIMIT, RuleCase, one_of
 
 _STEP = "spec.rollout.steps."
+_QUALITY = "spec.gates.1.quality"
+_BY_DAY = {"metric": "mae", "groupBy": {"column": "day", "unit": "Day"}}
 
 DEPLOYMENT = [
     *(
@@ -101,6 +103,41 @@ DEPLOYMENT = [
         "`promote` must only be set with `model.registered`",
         {"spec.model": {"artifact": {"uri": "s3://bucle/m", "digest": DIGEST}}, "spec.promote": REMOVED},
         {"spec.model": {"artifact": {"uri": "s3://bucle/m", "digest": DIGEST}}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.gates[].quality",
+        "`mix.days` and `mix.referenceDays` must only be set with `groupBy.unit: Day`",
+        {_QUALITY: {"metric": "mae", "groupBy": {"column": "day", "unit": "Day"}, "mix": {"referenceDays": 30}}},
+        {_QUALITY: {"metric": "mae", "groupBy": {"column": "day", "unit": "Week"}, "mix": {"referenceDays": 30}}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.gates[].quality.mix",
+        one_of("days", "referenceDays", "classes"),
+        {_QUALITY + ".mix": {"classes": {"1": "1"}}},
+        {_QUALITY + ".mix": {"classes": {"1": "1"}, "referenceDays": 30}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.gates[].quality.mix",
+        "`classes` must be shares that add up to 1",
+        {_QUALITY + ".mix": {"classes": {"a": "0.1", "b": "0.2", "c": "0.7"}}},
+        {_QUALITY + ".mix": {"classes": {"a": "0.5", "b": "0.6", "c": "-0.1"}}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.gates[].quality.mix",
+        "`classes` must be shares that add up to 1",
+        {_QUALITY + ".mix": {"classes": {"a": "0.25", "b": "7.5e-1"}}},
+        {_QUALITY + ".mix": {"classes": {"a": "0.25", "b": "0.74"}}},
+    ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.gates[].quality.mix.days",
+        "`from` must not be later than `to`",
+        {_QUALITY: {**_BY_DAY, "mix": {"days": {"from": "2013-06-01", "to": "2013-06-01"}}}},
+        {_QUALITY: {**_BY_DAY, "mix": {"days": {"from": "2013-06-02", "to": "2013-06-01"}}}},
     ),
     RuleCase(
         "ModelDeployment",

@@ -18,7 +18,7 @@ from tests.support.fakes.asgi import call
 from bucle.contracts import capture
 from bucle.contracts.evidence import Evidence
 from bucle.contracts.table import Labels
-from bucle.contracts.task import JudgeTask
+from bucle.contracts.task import JudgeTask, Mix
 from bucle.podkit import store
 from bucle.pods.judge import Judge, application
 
@@ -46,6 +46,31 @@ def test_sums_of_a_closed_group_are_those_of_its_labelled_pairs(traffic: Traffic
     assert group.x == pytest.approx(candidate - stable)
     assert group.p == pytest.approx(candidate - PRIOR_LOSS["1"] - PRIOR_LOSS["0"])
     assert (found.requests, found.pairs, found.labelled, found.open_rows) == (4, 4, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("mix", "kept"),
+    [
+        (None, {}),
+        (Mix(classes=("0", "1")), {"0": 1, "1": 2}),
+        (Mix(classes=("1", "2")), {"1": 2}),
+        (Mix(reference_days=30), {"1": 2}),
+    ],
+    ids=["nobody asks", "both", "one that never comes", "days: the positive one"],
+)
+def test_the_classes_that_a_mix_asks_for_are_kept_apart(
+    traffic: Traffic, mix: Mix | None, kept: dict[str, int]
+) -> None:
+    traffic.row(1, 0.5, 0.8, "1").row(1, 0.5, 0.2, "0").row(1, 0.9, 0.9, "1").row(2, 0.5, 0.5, "1").written()
+    found = traffic.evidence(mix=mix)
+    (group,) = found.groups
+    assert {label: sums.n for label, sums in group.classes.items()} == kept
+    assert found.mix == mix
+    assert found.classes == (("0", "1") if mix else ())
+    if "1" in kept:
+        assert group.classes["1"].x == pytest.approx(log(0.5) - log(0.8))
+    if len(kept) == 2:
+        assert sum(sums.p for sums in group.classes.values()) == pytest.approx(group.p)
 
 
 def test_a_missing_answer_is_charged_what_the_constant_predictor_loses(traffic: Traffic) -> None:

@@ -318,27 +318,6 @@ async def test_a_large_body_is_read_beside_the_event_loop(bench: Bench) -> None:
     assert answering.result().status == 200 and turns > 100
 
 
-@pytest.mark.parametrize(
-    ("path", "large"),
-    [
-        ("/invocations", {"inputs": flights(0, 2000)}),
-        ("/v1/models/flights/feedback", {"rows": [{"id": f"f{n}", "label": 1} for n in range(2000)]}),
-    ],
-    ids=["request", "labels"],
-)
-async def test_small_requests_are_answered_while_large_bodies_wait_to_be_read(
-    bench: Bench, path: str, large: dict[str, Any]
-) -> None:
-    """Both kinds of bodies are read by the one thread for large ones, and by nothing that all others wait for."""
-    read = threading.Event()
-    ahead = [asyncio.create_task(bench.server.aside(read.wait, large=True)) for _ in range(LARGE_AT_ONCE)]
-    await asyncio.sleep(0)
-    answers = [await bench.post("/invocations", {"inputs": flights(0, 1)}), await bench.post(path, large)]
-    read.set()
-    await asyncio.gather(*ahead)
-    assert [answer.status for answer in answers] == [200, 429]
-
-
 async def test_too_many_large_bodies_at_once_are_told_to_come_again(bench: Bench) -> None:
     large = {"inputs": flights(0, 2000)}
     answers = await asyncio.gather(*(bench.post("/invocations", large) for _ in range(LARGE_AT_ONCE + 3)))

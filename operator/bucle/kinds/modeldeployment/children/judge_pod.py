@@ -8,7 +8,9 @@ from bucle.engine.objects import DEPLOYMENT
 from bucle.engine.plan import Child
 from bucle.kinds.modeldeployment.children import manifests
 from bucle.kinds.modeldeployment.fleets import JUDGE
-from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec, QualityGate
+from bucle.kinds.modeldeployment.gates.mix import asked_mix
+from bucle.resources.gates import QualityGate
+from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
 from bucle.workloads.measured_rows import group_by_of, labels_of
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import PodSettings, kept_of, task_pod
@@ -24,6 +26,7 @@ def judge_child(deployment: ModelDeployment, platform: Platform, gate: QualityGa
         metric=gate.metric,
         group_by=group_by_of(group),
         labels=labels_of(feedback),
+        mix=asked_mix(gate.mix),
     )
     template = task_pod(platform, owner, task, platform.image_worker, _settings(deployment.spec), labels)
     container = template["spec"]["containers"][0]

@@ -11,7 +11,8 @@ from bucle.externals.judge.values import EvidenceRead
 from bucle.kinds.modeldeployment.gates.table import kind_of
 from bucle.kinds.modeldeployment.state import Loading, Rollout, State, Stepping
 from bucle.kinds.modeldeployment.steps.table import step_at
-from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec, QualityGate
+from bucle.resources.gates import QualityGate
+from bucle.resources.modeldeployment import ModelDeployment, ModelDeploymentSpec
 
 
 def query_of(rollout: Rollout | None, spec: ModelDeploymentSpec) -> Query | None:

@@ -12,7 +12,7 @@ from math import inf, lgamma, log, log1p
 from bucle.externals.answers import AnswerCounts
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.verdict import ALPHA, Bounds, Finding, Verdict
-from bucle.resources.modeldeployment import ErrorRateGate
+from bucle.resources.gates import ErrorRateGate
 
 PRIOR_ERRORS = 0.5
 PRIOR_SUCCESSES = 49.5

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import isfinite
 
 from bucle.contracts.base import decimal_text
 from bucle.engine.reads import Known
@@ -19,7 +20,8 @@ from bucle.kinds.modeldeployment.state import Soaking, Stepping
 from bucle.kinds.modeldeployment.traffic.counters import counted
 from bucle.kinds.modeldeployment.world import World
 from bucle.resources.base import Interval
-from bucle.resources.modeldeployment import Gate, Until
+from bucle.resources.gates import Gate
+from bucle.resources.modeldeployment import Until
 from bucle.resources.modeldeployment_status import GateStatus, Needs
 from bucle.resources.uncounted_status import UncountedStatus
 
@@ -68,13 +70,20 @@ def _record(gate: Gate, kind: GateKind, finding: Finding, missing: Needs | None,
         unit=kind.unit,
         samples=finding.samples,
         groups=finding.groups,
+        independent_groups=finding.independent_groups,
         needs=missing,
         estimate=decimal_text(bounds.estimate, 6) if bounds else None,
-        interval=Interval(lower=decimal_text(bounds.lower, 6), upper=decimal_text(bounds.upper, 6)) if bounds else None,
+        interval=Interval(lower=_end(bounds.lower), upper=_end(bounds.upper)) if bounds else None,
         limit=decimal_text(limit, 6) if limit is not None else None,
+        mix=finding.mix,
         uncounted=UncountedStatus(**lost) if (lost := finding.uncounted.by_reason()) else None,
         at=inputs.now,
     )
+
+
+def _end(value: float) -> str | None:
+    """No number where the interval has no end."""
+    return decimal_text(value, 6) if isfinite(value) else None
 
 
 def first_failed(evaluated: Sequence[GateStatus]) -> GateStatus | None:

@@ -9,7 +9,7 @@ from bucle.kinds.modeldeployment.gates.error_rate import ErrorRate
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.quality import Quality
 from bucle.kinds.modeldeployment.gates.verdict import Finding
-from bucle.resources.modeldeployment import Gate
+from bucle.resources.gates import Gate
 
 
 class GateKind(Protocol):

@@ -1,4 +1,4 @@
-"""What a gate says: a verdict with the numbers behind it. Pure values; knows no object, clock or status."""
+"""What a gate says: a verdict with the numbers behind it. Pure values; knows no object or clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bucle.contracts.uncounted import Uncounted
+from bucle.resources.modeldeployment_status import MixStatus
 
 ALPHA = 0.05
 
@@ -20,7 +21,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """An estimate and where the truth lies, both ends included; the unit is the caller's."""
+    """An estimate and where the truth lies, both ends included; the unit is the caller's. An end may be infinite."""
 
     estimate: float
     lower: float
@@ -41,3 +42,5 @@ class Finding:
     needs_samples: int | None = None
     needs_groups: int | None = None
     uncounted: Uncounted = Uncounted()
+    independent_groups: int | None = None
+    mix: MixStatus | None = None

@@ -10,7 +10,7 @@ from bucle.contracts.evidence import Evidence, GroupSums, Query
 from bucle.engine.reads import Known
 from bucle.kinds.modeldeployment.gates.evaluation import evaluate_gate, remembered
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
-from bucle.resources.modeldeployment import Gate
+from bucle.resources.gates import Gate
 from bucle.resources.modeldeployment_status import GateStatus
 from bucle.resources.uncounted_status import UncountedStatus
 

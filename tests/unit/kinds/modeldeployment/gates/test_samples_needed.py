@@ -13,7 +13,8 @@ from bucle.kinds.modeldeployment.gates.samples_needed import needs, with_floor
 from bucle.kinds.modeldeployment.gates.table import kind_of
 from bucle.kinds.modeldeployment.gates.verdict import Finding, Verdict
 from bucle.kinds.modeldeployment.traffic.counters import Counts
-from bucle.resources.modeldeployment import Gate, Until
+from bucle.resources.gates import Gate
+from bucle.resources.modeldeployment import Until
 from bucle.resources.modeldeployment_status import GateStatus
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,7 +16,8 @@ from bucle.kinds.modeldeployment.state import Aborting, Soaking, Wait, WaitFor
 from bucle.kinds.modeldeployment.steps import shadow, weight
 from bucle.kinds.modeldeployment.steps.soak import soak
 from bucle.kinds.modeldeployment.steps.table import KINDS, step_at
-from bucle.resources.modeldeployment import Gate, ShadowStep, Step, WeightStep
+from bucle.resources.gates import Gate
+from bucle.resources.modeldeployment import ShadowStep, Step, WeightStep
 
 UNTIL = {"samples": 100, "maxDuration": "1h"}
 ROLLOUT: dict[str, Any] = {
