@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from bucle import health, logs
 from bucle.contracts.names import ANNOTATION_SCHEMA_HASH
 from bucle.engine import kube_client, watches
+from bucle.engine.apply import nobody
 from bucle.engine.clock import Clock, SystemClock
 from bucle.engine.controller import Controller
 from bucle.engine.kube import Forbidden, Kube, KubeError
@@ -33,6 +34,7 @@ from bucle.engine.room import AnyRoom
 from bucle.engine.sources import Sources, kube_sources
 from bucle.externals.envoy import client as envoy
 from bucle.externals.judge import client as judge
+from bucle.externals.notifications.sender import Notifier
 from bucle.externals.registry import executors as registry_executors
 from bucle.externals.registry import sources as registry_sources
 from bucle.externals.registry.client import MlflowClient
@@ -99,7 +101,14 @@ def all_executors(kube: Kube, mlflow: MlflowClient) -> Executors:
     return found
 
 
-def assemble(settings: Settings, kube: Kube, mlflow: MlflowClient, fence: Fence, metrics: Metrics) -> Controller:
+def assemble(
+    settings: Settings,
+    kube: Kube,
+    mlflow: MlflowClient,
+    fence: Fence,
+    metrics: Metrics,
+    notifier: Notifier | None = None,
+) -> Controller:
     """A controller for all kinds; what remains is to feed it events and let it work."""
     clock = SystemClock()
     around = Surroundings(
@@ -109,6 +118,7 @@ def assemble(settings: Settings, kube: Kube, mlflow: MlflowClient, fence: Fence,
         fence=fence,
         clock=clock,
         metrics=metrics,
+        heard=notifier.heard if notifier is not None else nobody,
     )
     return Controller(rooms(platform_of(settings)), around, lambda: random.uniform(-1, 1))
 
@@ -184,18 +194,19 @@ class Operator:
             raise CannotStart(f"BUCLE_LISTEN {host}:{port} cannot be listened on: {error.strerror}") from error
         self._listen_to_signals()
         try:
-            controller = assemble(self.settings, kube, mlflow, leader, metrics)
+            notifier = Notifier(self.settings.sinks, kube, self._clock, self.settings.cluster_name, metrics)
+            controller = assemble(self.settings, kube, mlflow, leader, metrics, notifier)
             namespaces = self.settings.watch_namespaces or ("",)
             if not await self._unless_stopped(kinds_served(kube, controller.rooms, namespaces)):
                 return 0
-            return await self._lead(controller, leader, metrics)
+            return await self._lead(controller, notifier, leader, metrics)
         finally:
             await leader.release()
             await server.cleanup()
             await mlflow.close()
             await kube.close()
 
-    async def _lead(self, controller: Controller, leader: Leader, metrics: Metrics) -> int:
+    async def _lead(self, controller: Controller, notifier: Notifier, leader: Leader, metrics: Metrics) -> int:
         if not await self._unless_stopped(leader.acquire()):
             return 0
         metrics.leading(True)
@@ -216,15 +227,17 @@ class Operator:
                 name="watches",
             ),
         ]
+        # Not one of the parts without which a leader is none: what it does not get to send, the next one finds on the Events.
+        notifying = asyncio.create_task(notifier.run(self.settings.watch_namespaces or ("",)), name="notifications")
         stopped = asyncio.create_task(self.stop.wait(), name="signal")
         await asyncio.wait([*self.tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         code = 0 if stopped.done() else 1
         self.stop.set()
         watch_stop.set()
         _, late = await asyncio.wait(self.tasks[1:], timeout=SHUTDOWN_SECONDS)
-        for task in (*late, self.tasks[0], stopped):
+        for task in (*late, self.tasks[0], notifying, stopped):
             task.cancel()
-        for result in await asyncio.gather(*self.tasks, return_exceptions=True):
+        for result in await asyncio.gather(*self.tasks, notifying, return_exceptions=True):
             if isinstance(result, LeadershipLost):
                 log.error("leadership lost", extra={"error": str(result)})
             elif isinstance(result, Exception):

@@ -6,6 +6,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bucle.externals.notifications.values import Sink, SinkInvalid, sinks
+
 REQUIRED = ("BUCLE_STORE_URI", "BUCLE_MLFLOW_URI", "BUCLE_IMAGE_WORKER", "BUCLE_IMAGE_SERVE", "BUCLE_IMAGE_ROUTER")
 
 
@@ -44,6 +46,8 @@ class Settings:
     """Only outside a cluster."""
     mlflow_authorization: str = field(default="", repr=False)
     """The whole Authorization header, made of MLflow's own variables; never part of an address, which conditions show."""
+    sinks: tuple[Sink, ...] = ()
+    """Who is notified without Prometheus."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -76,7 +80,15 @@ class Settings:
             listen_port=int(port),
             kubeconfig=environment.get("KUBECONFIG"),
             mlflow_authorization=_authorization(environment),
+            sinks=_sinks(environment),
         )
+
+
+def _sinks(environment: Mapping[str, str]) -> tuple[Sink, ...]:
+    try:
+        return sinks(environment)
+    except SinkInvalid as error:
+        raise SettingsInvalid(f"notifications: {error}") from None
 
 
 def _authorization(environment: Mapping[str, str]) -> str:

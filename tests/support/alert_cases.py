@@ -85,5 +85,9 @@ CASES = (
         },
         -1, (10, 30, 59),
     ),
+    Case(
+        "BucleNotificationsDropped", "a sink is away for an hour",
+        {'bucle_notifications_total{sink="team-chat", outcome="Dropped"}': "0x5 1 2 3x120"}, 10, (4, 100), {"sink": "team-chat"},
+    ),
 )  # fmt: skip
 """`fires_at` -1: never."""

@@ -23,11 +23,16 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that a status records once, known by `id` among its like: counted when it is seen for the first time."""
+    """Something that a status records once, known by `id` among its like: counted when it is seen for the first time.
+
+    `message`: what people are told of it then, if they are; `at`: when it happened.
+    """
 
     metric: Metric
     id: str
     labels: tuple[str, ...] = ()
+    message: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,13 @@ REQUESTS = _counter(
 QUEUE = _gauge("bucle_queue_depth", "Objects that are due and wait for a worker")
 LEADER = _gauge("bucle_leader", "1 while this process leads, else 0; without a leader nothing is decided")
 
+SINK = Label("sink", bound="names in the chart's `notifications.sinks`")
+NOTIFICATIONS = _counter(
+    "bucle_notifications_total", "Attempts to notify a sink; dropped: too old, or too many wait",
+    SINK, Label("outcome", ("Delivered", "Failed", "Dropped")),
+)  # fmt: skip
+NOTIFICATIONS_QUEUED = _gauge("bucle_notifications_queued", "Notifications that wait for a sink", SINK)
+
 # --- Dataset -------------------------------------------------------------------------------------------------
 
 DATASET_ROWS = _of("bucle_dataset_rows", "Rows of the current version")
@@ -142,7 +149,7 @@ RETRAIN_OPEN = _of(
 )  # fmt: skip
 
 OPERATOR: tuple[Metric, ...] = (
-    CONDITION, RECONCILES, RECONCILE_SECONDS, EFFECTS, REQUESTS, QUEUE, LEADER,
+    CONDITION, RECONCILES, RECONCILE_SECONDS, EFFECTS, REQUESTS, QUEUE, LEADER, NOTIFICATIONS, NOTIFICATIONS_QUEUED,
     DATASET_ROWS, DATASET_BYTES, DATASET_BUILT, DATASET_QUALITY,
     TRIALS, BEST,
     SERVED_VERSION, ROLLOUT_PHASE, ROLLOUT_STARTED, ROLLOUT_STEP, ROLLOUT_STEPS, STEP_ENTERED, STEP_OVERDUE, ROLLOUT_WEIGHT, ROLLOUTS,

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bucle.engine.children import Contest, Live, adjustment, child_key, contest_of, manifest_to_create, not_ours
 from bucle.engine.clock import Clock
-from bucle.engine.events import changed_conditions, event_for
+from bucle.engine.events import events, happened
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
 from bucle.engine.leader import Fence
+from bucle.engine.metrics import measured
 from bucle.engine.objects import EVENT, JsonObject, ObjectKey, Version, controller_uid, key_of, uid_of, version_of
 from bucle.engine.plan import Child, Deletion, Effect, EffectFailed, EffectRefused, Executors, Plan
 from bucle.engine.room import AnyRoom
@@ -79,10 +80,17 @@ class StatusRefused(Exception):
     """The server does not take the status as it is; it would not take it later either."""
 
 
+def nobody(_: JsonObject) -> None:
+    """Hears of Events in an installation without sinks."""
+
+
 class Applier:
     """Raises Conflict when the run must start over, Unavailable when the API server does not answer."""
 
-    def __init__(self, kube: Kube, executors: Executors, fence: Fence, clock: Clock) -> None:
+    def __init__(
+        self, kube: Kube, executors: Executors, fence: Fence, clock: Clock, heard: Callable[[JsonObject], None] = nobody
+    ) -> None:
+        self._heard = heard
         self._kube = kube
         self._executors = executors
         self._fence = fence
@@ -140,14 +148,15 @@ class Applier:
 
     async def tell(self, room: AnyRoom, obj: JsonObject, status: JsonObject) -> None:
         """Events are a courtesy: what cannot be told is logged and never stops the run."""
-        for said in changed_conditions(obj.get("status") or {}, status):
-            event = event_for(room.resource, obj, said, self._clock.now())
+        once = happened(measured(room, obj), measured(room, {**obj, "status": status}))
+        for event in events(room.resource, obj, status, once, self._clock.now()):
             try:
                 await self._kube.create(EVENT, event)
             except AlreadyExists:
                 continue
             except KubeError as error:
                 log.warning("event not written", extra={"key": str(key_of(room.resource, obj)), "error": str(error)})
+            self._heard(event)
 
     async def _child(self, decision: Decision, child: Child, done: Applied) -> None:
         key = child_key(child)

@@ -1,4 +1,4 @@
-"""Which condition changes are worth a Kubernetes Event, and how it looks. Pure."""
+"""Which changes are worth a Kubernetes Event, how it looks, and which of them are news for sinks. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 
 from bucle.contracts import reasons
 from bucle.contracts.canonical import short_hash
+from bucle.contracts.measures import Measures
+from bucle.contracts.names import LABEL_NEWS
+from bucle.contracts.news import News, news_of
 from bucle.contracts.reasons import Event
 from bucle.engine.objects import EVENT, JsonObject
 from bucle.engine.status import condition, is_true, timestamp
@@ -27,6 +30,42 @@ def changed_conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> l
         if not same and _speaks(now, then, after):
             told.setdefault(str(now["reason"]), now)
     return list(told.values())
+
+
+def happened(before: Measures, after: Measures) -> list[Mapping[str, Any]]:
+    """What a status records for the first time and people are told of, in the form of a condition that became true."""
+    new = sorted((h for h in after.happened - before.happened if h.message), key=lambda h: h.id)
+    return [
+        {
+            "type": h.labels[-1],
+            "status": "True",
+            "reason": h.labels[-1],
+            "message": h.message,
+            "lastTransitionTime": timestamp(h.at) if h.at else h.id,
+        }
+        for h in new
+    ]
+
+
+def events(
+    resource: Resource, obj: JsonObject, status: JsonObject, once: Sequence[Mapping[str, Any]], now: datetime
+) -> list[JsonObject]:
+    """All Events of a change from what is stored to `status`. A change that is news is told even where another condition
+    gives the same reason: who is told of refusals alone hears of it."""
+    before = obj.get("status") or {}
+    told = changed_conditions(before, status)
+    found = []
+    for said in (*told, *(c for c in status.get("conditions") or () if c not in told), *once):
+        news = news_of(resource.kind, said, condition(before, said["type"]))
+        if news is not None or said in told or said in once:
+            found.append(_labelled(event_for(resource, obj, said, now), news))
+    return found
+
+
+def _labelled(event: JsonObject, news: News | None) -> JsonObject:
+    if news is not None:
+        event["metadata"]["labels"] = {LABEL_NEWS: news.word}
+    return event
 
 
 def event_for(resource: Resource, obj: JsonObject, said: Mapping[str, Any], now: datetime) -> JsonObject:

@@ -43,6 +43,8 @@ class Metrics:
         self._requests = self._own(Counter, telemetry.REQUESTS)
         self._queue = self._own(Gauge, telemetry.QUEUE)
         self._leading = self._own(Gauge, telemetry.LEADER)
+        self._notifications = self._own(Counter, telemetry.NOTIFICATIONS)
+        self._queued = self._own(Gauge, telemetry.NOTIFICATIONS_QUEUED)
         self._objects = ObjectSeries(metric for metric in telemetry.OPERATOR if metric.of_objects)
         registry.register(self._objects)
 
@@ -71,6 +73,15 @@ class Metrics:
 
     def watch_queue(self, depth: Callable[[], float]) -> None:
         self._queue.set_function(depth)
+
+    def notified(self, sink: str, outcome: str) -> None:
+        self._notifications.labels(sink, outcome).inc()
+
+    def watch_sink(self, sink: str, depth: Callable[[], float]) -> None:
+        """From zero, so that the first notification that is dropped is an increase."""
+        self._queued.labels(sink).set_function(depth)
+        for outcome in telemetry.NOTIFICATIONS.labels[-1].values:
+            self._notifications.labels(sink, outcome)
 
     def leading(self, leads: bool) -> None:
         self._leading.set(1 if leads else 0)

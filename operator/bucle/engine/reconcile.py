@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeAlias
 
 from bucle.contracts.limits import LONGEST_BLIND_PAUSE
-from bucle.engine.apply import Applied, Applier, Decision, StatusRefused
+from bucle.engine.apply import Applied, Applier, Decision, StatusRefused, nobody
 from bucle.engine.backoff import Debts, Memory
 from bucle.engine.children import child_key, listed, observed_objects
 from bucle.engine.clock import Clock
@@ -72,7 +73,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Everything a run needs from outside. `sources` and `executors` are looked up by the type of read or effect."""
+    """Everything a run needs from outside. `sources` and `executors` are looked up by the type of read or effect. `heard` is
+    given every Event that is written for the first time."""
 
     kube: Kube
     sources: Sources
@@ -80,6 +82,7 @@ class Surroundings:
     fence: Fence
     clock: Clock
     metrics: Metrics
+    heard: Callable[[JsonObject], None] = nobody
 
 
 class RefMap:
@@ -117,7 +120,7 @@ class Reconciler:
         self._rooms = {room.resource: room for room in rooms}
         self._around = around
         self._refs = refs
-        self._applier = Applier(around.kube, around.executors, around.fence, around.clock)
+        self._applier = Applier(around.kube, around.executors, around.fence, around.clock, around.heard)
         self._memory: dict[ObjectKey, Memory] = {}
         self._debts = Debts()
 

@@ -123,6 +123,7 @@ class Simulation:
         self.runs = 0
         self._others = 0
         self._events: deque[tuple[float, Resource, JsonObject, str]] = deque()
+        self.told: deque[JsonObject] = deque(maxlen=200)
         self.controller = self._fresh()
 
     # --- people and other controllers -----------------------------------------------------------------------------
@@ -302,7 +303,7 @@ class Simulation:
         sources: dict[type, Any] = {**kube_sources(self.kube, self.clock), **others}
         executors = {type_: _Slow(executor, self._toll) for type_, executor in self._executors.items()}
         metrics = Metrics(CollectorRegistry())
-        around = Surroundings(self.kube, sources, executors, self.fence, self.clock, metrics)
+        around = Surroundings(self.kube, sources, executors, self.fence, self.clock, metrics, self.told.append)
         return Controller(self._rooms, around, jitter=lambda: 0.0)
 
     def _changed(self, resource: Resource, obj: JsonObject, event: str) -> None:

@@ -147,7 +147,8 @@ def test_the_operator_may_do_only_what_it_does(case: Path, render: Render) -> No
     assert not {resource for _, resource, _ in granted} & NEVER
     cluster_wide = "watchNamespaces" not in case_values(case)
     own_crds = {("apiextensions.k8s.io", "customresourcedefinitions", "get")} if cluster_wide else set()
-    assert granted == rights_by_use() | own_crds
+    with_sinks = {("", "events", "patch")} if "notifications" in case_values(case) else set()
+    assert granted == rights_by_use() | own_crds | with_sinks
 
 
 def rights_by_use() -> set[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bucle.contracts import telemetry
 from bucle.contracts.measures import Happening, Measure, Measures, given, one_of, together
-from bucle.kinds.modeldeployment.state import Phase
+from bucle.kinds.modeldeployment.state import Outcome, Phase
 from bucle.resources.base import ModelReference
 from bucle.resources.documents import parse
 from bucle.resources.modeldeployment import ModelDeployment
@@ -25,9 +25,7 @@ def measures(raw: Mapping[str, Any]) -> Measures:
         _rollout(status.rollout, len(deployment.spec.rollout.steps)) if status.rollout else (),
         *(_gate(gate) for gate in _gates_of_step(status)),
     )
-    ended = frozenset(
-        Happening(telemetry.ROLLOUTS, _id(past), (past.outcome,)) for past in status.history if past.outcome
-    )
+    ended = frozenset(_ended(past) for past in status.history if past.outcome)
     return Measures(shown, ended, counted=(telemetry.ROLLOUTS,))
 
 
@@ -35,8 +33,14 @@ def _version(model: ModelReference | None) -> int | None:
     return model.version if model else None
 
 
-def _id(past: PastRollout) -> str:
-    return f"{past.revision} {past.started_at} {past.finished_at}"
+def _ended(past: PastRollout) -> Happening:
+    """A promotion is told to people, for no condition says it; every other end is a refusal or an edit of theirs."""
+    told = ""
+    if past.outcome == Outcome.PROMOTED:
+        version = _version(past.model)
+        told = f"version {version} was promoted" if version is not None else f"revision {past.revision} was promoted"
+    identity = f"{past.revision} {past.started_at} {past.finished_at}"
+    return Happening(telemetry.ROLLOUTS, identity, (past.outcome or "",), told, past.finished_at)
 
 
 def _rollout(rollout: RolloutStatus, steps: int) -> tuple[Measure, ...]:
