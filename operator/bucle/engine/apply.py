@@ -12,9 +12,10 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bucle.contracts.measures import NOTHING
 from bucle.engine.children import Contest, Live, adjustment, child_key, contest_of, manifest_to_create, not_ours
 from bucle.engine.clock import Clock
-from bucle.engine.events import events, happened
+from bucle.engine.events import events, happened, recent_news
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
 from bucle.engine.leader import Fence
 from bucle.engine.metrics import measured
@@ -149,7 +150,24 @@ class Applier:
     async def tell(self, room: AnyRoom, obj: JsonObject, status: JsonObject) -> None:
         """Events are a courtesy: what cannot be told is logged and never stops the run."""
         once = happened(measured(room, obj), measured(room, {**obj, "status": status}))
-        for event in events(room.resource, obj, status, once, self._clock.now()):
+        await self._write(room, obj, events(room.resource, obj, status, once, self._clock.now()))
+
+    async def tell_what_is_untold(self, room: AnyRoom, obj: JsonObject) -> None:
+        """The first look of a process at an object: the one before may have died between a status and its Event."""
+        once = happened(NOTHING, measured(room, obj))
+        if not (news := recent_news(room.resource, obj, once, self._clock.now())):
+            return
+        try:
+            chosen = {"involvedObject.uid": uid_of(obj)}
+            told = await self._kube.list(EVENT, obj["metadata"]["namespace"], fields=chosen)
+        except KubeError as error:
+            log.warning("events not read", extra={"key": str(key_of(room.resource, obj)), "error": str(error)})
+            return
+        known = {event["metadata"]["name"] for event in told}
+        await self._write(room, obj, [event for event in news if event["metadata"]["name"] not in known])
+
+    async def _write(self, room: AnyRoom, obj: JsonObject, found: Iterable[JsonObject]) -> None:
+        for event in found:
             try:
                 await self._kube.create(EVENT, event)
             except AlreadyExists:

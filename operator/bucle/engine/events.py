@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bucle.contracts import reasons
@@ -18,6 +18,8 @@ from bucle.resources.addresses import Resource
 
 MESSAGE_LIMIT = 1024
 COMPONENT = "bucle-operator"
+RECENT = timedelta(minutes=10)
+"""A change whose Event a process did not live to write is told by the next one within that time."""
 
 
 def changed_conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -45,6 +47,27 @@ def happened(before: Measures, after: Measures) -> list[Mapping[str, Any]]:
         }
         for h in new
     ]
+
+
+def recent_news(
+    resource: Resource, obj: JsonObject, once: Sequence[Mapping[str, Any]], now: datetime
+) -> list[JsonObject]:
+    """The news of a stored status that is not older than an Event can be. Nobody knows what was said before it, so what is news
+    only after something else is left out."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    found = [(said, news_of(resource.kind, said, None)) for said in (*conditions, *once)]
+    return [
+        _labelled(event_for(resource, obj, said, now), news)
+        for said, news in found
+        if news is not None and _age(said, now) < RECENT
+    ]
+
+
+def _age(said: Mapping[str, Any], now: datetime) -> timedelta:
+    try:
+        return now - datetime.fromisoformat(str(said.get("lastTransitionTime")))
+    except (ValueError, TypeError):  # Written by hand.
+        return RECENT
 
 
 def events(

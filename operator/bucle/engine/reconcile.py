@@ -140,6 +140,8 @@ class Reconciler:
             return await self._settle(key)
         except KubeError as error:
             return Verdict("Unavailable", Again.BACKOFF, str(error))
+        if key not in self._memory:
+            await self._applier.tell_what_is_untold(room, obj)
         await self._note_what_is_owed(key, room, obj)
         if obj["metadata"].get("deletionTimestamp"):
             # Looked at again: its end may be missed while the watch is away, and what is gone must be forgotten.
