@@ -154,10 +154,12 @@ class Report:
 def told_window(window: Mapping[str, Any]) -> str:
     """One judged window of the policy's history."""
     index = (window.get("window") or {}).get("index")
-    return (
-        f"window {index} of revision {window.get('version')}: {window.get('verdict')}: log loss {window.get('value')} "
-        f"in {_between(window)}, limit {window.get('limit')}, {window.get('rows', 0):,} labels, {window.get('groups')} days"
+    said = ", ".join(
+        f"{signal['name']} {signal.get('value')} in {_between(signal)}, limit {signal.get('limit')}, {signal.get('groups')} days"
+        for signal in window.get("signals") or []
     )
+    rows = f"{window.get('rows', 0):,} labels"
+    return f"window {index} of revision {window.get('version')}: {window.get('verdict')}: {said}, {rows}"
 
 
 def told_gate(gate: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from tests.support.worlds.drift import (
     experiment_spec,
     look,
     policy_spec,
+    signal,
 )
 from tests.support.worlds.training import failure
 
@@ -93,18 +94,17 @@ async def test_it_watches_as_soon_as_its_deployment_has_a_stable_version(reason:
     tells(world, "LoopClosed", "LoopClosed")
 
 
-def measured(metric: str) -> JsonObject:
-    return {"performance": {**policy_spec()["signals"]["performance"], "metric": metric}}
-
-
 @cures("WaitingForReference")
-@pytest.mark.parametrize("how", ["watch another", "train with it"])
+@pytest.mark.parametrize("how", ["watch another", "train with it", "set a bound"])
 async def test_a_version_without_that_reference_is_watched_by_another_metric_or_followed(reason: str, how: str) -> None:
-    world = DriftWorld(policy={"signals": measured("brier")})
+    world = DriftWorld(policy={"signals": [signal(metric="brier")]})
     await world.sim.pass_time(MINUTES)
     assert "no reference for brier" in tells(world, reason)
     if how == "watch another":
-        edit(world, reason, lambda spec: spec.update(signals=measured("log_loss")))
+        edit(world, reason, lambda spec: spec.update(signals=[signal()]))
+    elif how == "set a bound":
+        bounded = signal(metric="brier", maxDegradation=None, maximum="0.6")
+        edit(world, reason, lambda spec: spec.update(signals=[bounded]))
     else:
         told = canonical_json(REFERENCE | {"metric": "brier"})
         world.registry.add(
@@ -118,10 +118,10 @@ async def test_a_version_without_that_reference_is_watched_by_another_metric_or_
 
 @cures("UnknownMetric")
 async def test_a_metric_that_cannot_be_watched_is_changed(reason: str) -> None:
-    world = DriftWorld(policy={"signals": measured("roc_auc")})
+    world = DriftWorld(policy={"signals": [signal(metric="roc_auc")]})
     await world.sim.pass_time(MINUTES)
     assert "watch " in tells(world, reason)
-    edit(world, reason, lambda spec: spec.update(signals=measured("log_loss")))
+    edit(world, reason, lambda spec: spec.update(signals=[signal()]))
     await watches(world)
 
 

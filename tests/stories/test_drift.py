@@ -16,6 +16,7 @@ from tests.support.worlds.drift import (
     drifted,
     policy_spec,
     reason,
+    signal,
 )
 
 from bucle.contracts import names, registry_tags
@@ -36,7 +37,7 @@ async def test_healthy_windows_start_nothing_and_one_job_looks_at_each() -> None
     for _ in range(4):
         await world.window("0.51")
     assert world.sim.condition(DRIFT_POLICY, NAME, "DriftDetected") == "False"
-    assert world.status["cursor"]["window"] == 4 and len(world.sim.jobs()) == 4
+    assert world.status["cursor"]["labelled"]["window"] == 4 and len(world.sim.jobs()) == 4
     await world.sim.pass_time(timedelta(hours=5))
     assert len(world.sim.jobs()) == 4, "no new labels, no new Job"
     assert world.children() == []
@@ -73,8 +74,8 @@ async def test_two_breached_windows_of_three_make_a_new_model_and_its_arrival_cl
     await world.sim.pass_time(timedelta(minutes=5))
     assert "inFlight" not in world.status["retrains"]
     assert world.status["retrains"]["recent"][0]["outcome"] == "Promoted"
-    assert world.status["cursor"]["window"] == 0 and world.status["reference"]["value"] == "0.4"
-    assert "streak" not in world.status or world.status["streak"] == []
+    assert world.status["cursor"]["labelled"]["window"] == 0 and world.status["reference"]["value"] == "0.4"
+    assert not world.status["signals"][0]["streak"] and not world.status["signals"][0]["drifting"]
 
 
 async def test_too_few_groups_neither_breach_nor_clear() -> None:
@@ -185,8 +186,7 @@ async def test_a_second_policy_leaves_retraining_to_the_first() -> None:
 
 
 async def test_a_metric_that_is_no_mean_over_rows_cannot_be_watched_and_says_so() -> None:
-    signals = {"performance": {**policy_spec()["signals"]["performance"], "metric": "roc_auc"}}
-    world = DriftWorld(policy={"signals": signals})
+    world = DriftWorld(policy={"signals": [signal(metric="roc_auc")]})
     await world.sim.settle()
     assert reason(world) == "UnknownMetric" and world.sim.jobs() == []
 

@@ -31,9 +31,9 @@ from bucle.kinds import dataset, driftpolicy, experiment, modeldeployment
 from bucle.kinds.dataset.state import Build, BuildState
 from bucle.kinds.dataset.state import State as DatasetState
 from bucle.kinds.dataset.state import encoded as dataset_status
-from bucle.kinds.driftpolicy.state import Action, ActionOutcome, Verdict, Wanted, WindowVerdict
+from bucle.kinds.driftpolicy.state import Action, ActionOutcome, Verdict, Wanted
 from bucle.kinds.driftpolicy.state import State as PolicyState
-from bucle.kinds.driftpolicy.state import encoded as policy_status
+from bucle.kinds.driftpolicy.status_codec import encoded as policy_status
 from bucle.kinds.experiment.state import State as ExperimentState
 from bucle.kinds.experiment.status_codec import encoded as experiment_status
 from bucle.kinds.modeldeployment.state import Telling
@@ -74,7 +74,7 @@ def _of_a_deployment() -> JsonObject:
 
 def _of_a_policy() -> JsonObject:
     state = PolicyState(
-        verdicts=(WindowVerdict(0, Verdict.HEALTHY),),
+        signals=(drift_states.signal_state("performance", Verdict.HEALTHY),),
         evaluation=replace(drift_states.EVALUATION, attempt=Attempt(0)),
         action=Action(Wanted.NONE, ActionOutcome.DONE, "Healthy", "", drift_states.THEN),
         retrain=drift_states.OPEN,
@@ -82,8 +82,8 @@ def _of_a_policy() -> JsonObject:
     )
     status = to_dict(policy_status(state))
     window = {"index": 0, "from": "2026-03-01T11:00:00Z", "to": "2026-03-01T12:00:00Z"}
-    status["history"] = [{"version": "rev1", "window": window, "verdict": "Healthy"}]
     signals = [{"name": "performance", "verdict": "Healthy"}]
+    status["history"] = [{"version": "rev1", "window": window, "verdict": "Healthy", "signals": [{**signals[0]}]}]
     status["lastEvaluation"] = {"verdict": "Healthy", "window": window, "signals": signals}
     return status
 

@@ -6,7 +6,8 @@ from bucle.contracts.reasons_types import Event, Fault, Reason
 
 DRIFTPOLICY: dict[str, Reason] = {
     "WaitingForReference": Reason(
-        "The served version has no reference metric yet.", "Wait for a ModelDeployment with a stable version."
+        "The served version has no reference of a signal's metric, or no version is served yet.",
+        "Wait for a ModelDeployment with a stable version; else train with that metric, watch another, or give the signal a `minimum` or `maximum`.",
     ),
     "Watching": Reason("Windows are being collected and judged.", "Nothing.", event=Event.QUIET),
     "Evaluating": Reason("A window is being evaluated.", "Wait.", event=Event.QUIET),
@@ -16,9 +17,11 @@ DRIFTPOLICY: dict[str, Reason] = {
         "Nothing if it answers soon; else look at the ModelDeployment's pods.",
         Fault.EXTERNAL,
     ),
-    "Healthy": Reason("The last window does not show degradation.", "Nothing."),
+    "Healthy": Reason("No signal shows degradation.", "Nothing."),
     "Breached": Reason(
-        "Enough windows show degradation beyond the limit.", "See status.lastEvaluation and status.action.", Fault.MODEL
+        "Enough windows of a signal show degradation beyond its limit.",
+        "See status.signals and status.action.",
+        Fault.MODEL,
     ),
     "Inconclusive": Reason("The window has too few closed groups for a verdict.", "Use larger windows."),
     "Retraining": Reason("A retraining is open.", "Wait."),

@@ -96,20 +96,29 @@ class FinalResult(Document):
     champion: ChampionResult | None = None
 
 
+class SignalResult(Document):
+    """One signal on one window: its value, or why there is none. Without a standard error there were too few groups."""
+
+    name: str
+    value: DecimalText | None = None
+    standard_error: DecimalText | None = None
+    groups: int = 0
+    failure: Failure | None = None
+
+
 class WindowResult(Document):
-    """One full window: `first` and `last` are the received times of its first and last labelled row."""
+    """One full window: `first` and `last` are the received times of its first and last row."""
 
     index: int
     first: str
     last: str
     rows: int
-    groups: int
-    value: DecimalText
-    standard_error: DecimalText | None = None
+    signals: tuple[SignalResult, ...]
 
 
-class EvaluateResult(Document):
-    """At most 20 windows per run (`more` says that there are others); `labelled` counts all labelled rows so far.
+class LabelledResult(Document):
+    """As many windows of labelled rows as fit (`more` says that there are others), at most 20; `rows` counts all such
+    rows so far.
 
     Of what came since the last window: `ungrouped` rows have no group, `misdated` ones are dated so much later
     than they were received that the date is wrong, `unjoined` labels belong to no answer, and
@@ -117,12 +126,18 @@ class EvaluateResult(Document):
     """
 
     windows: tuple[WindowResult, ...]
-    labelled: int
+    rows: int
     more: bool = False
     ungrouped: int = 0
     misdated: int = 0
     unjoined: int = 0
     unreadable: int = 0
+
+
+class EvaluateResult(Document):
+    """What a look found."""
+
+    labelled: LabelledResult
 
 
 class Result(Document):

@@ -165,8 +165,16 @@ class Windows(Document):
     rows: int
 
 
-class EvaluateTask(Document):
-    """Close all full windows of one served version since `since`, oldest first, after the `closed` rows already judged.
+class MeasuredMetric(Document):
+    """One signal: a metric of the labelled rows of a window, with its standard error over groups."""
+
+    name: str
+    metric: str
+    group_by: GroupBy | None = None
+
+
+class LabelledWindows(Document):
+    """Windows of labelled rows, after the `closed` rows already judged.
 
     A window is the next `windows.rows` rows in the order in which they got a mature label (then received time,
     x-bucle-id, row): a label that comes late belongs to a later window and moves no row of one that was judged. The
@@ -174,17 +182,22 @@ class EvaluateTask(Document):
     before.
     """
 
+    closed: int
+    signals: tuple[MeasuredMetric, ...]
+
+
+class EvaluateTask(Document):
+    """Close all full windows of one served version since `since`, oldest first, and take every signal of each."""
+
     program: Literal["evaluate"] = "evaluate"
     name: str
     location: str
     version: str
     since: str
-    closed: int
     until: str
     windows: Windows
-    metric: str
-    group_by: GroupBy | None = None
     labels: Labels = Labels()
+    labelled: LabelledWindows
     result_location: str
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bucle.contracts import exits, names
-from bucle.contracts.result import ChampionResult, DataResult, Failure, Result
+from bucle.contracts.result import ChampionResult, DataResult, EvaluateResult, Failure, Result, SignalResult
 from bucle.contracts.task import parse_task
 
 ENV_TASK_PATH = "BUCLE_TASK_PATH"
@@ -146,10 +146,8 @@ def _smaller(result: Result) -> Result:
         return result.model_copy(update={"data": data})
     if result.data is not None and len(result.data.set_aside) > 1:
         return result.model_copy(update={"data": _fewer_reasons(result.data)})
-    if result.evaluate is not None and len(result.evaluate.windows) > 1:
-        # Windows are closed oldest first, so the ones cut here are found again by the next run.
-        evaluate = result.evaluate.model_copy(update={"windows": result.evaluate.windows[:-1], "more": True})
-        return result.model_copy(update={"evaluate": evaluate})
+    if result.evaluate is not None:
+        return result.model_copy(update={"evaluate": _fewer_windows(result.evaluate)})
     if result.failure is not None:
         return result.model_copy(update={"failure": _shorter(result.failure)})
     champion = result.final.champion if result.final is not None else None
@@ -165,6 +163,24 @@ def _fewer_reasons(data: DataResult) -> DataResult:
     del named[rarest]
     others = data.set_aside.get(OTHER_REASONS, 0) + count
     return data.model_copy(update={"set_aside": {**dict(named.most_common()), OTHER_REASONS: others}})
+
+
+def _fewer_windows(told: EvaluateResult) -> EvaluateResult:
+    """Windows are closed oldest first, so the ones cut here are found again by the next run; then texts are cut."""
+    windows = told.labelled.windows
+    if len(windows) > 1:
+        return told.model_copy(
+            update={"labelled": told.labelled.model_copy(update={"windows": windows[:-1], "more": True})}
+        )
+    shorter = tuple(
+        window.model_copy(update={"signals": tuple(_in_fewer_words(signal) for signal in window.signals)})
+        for window in windows
+    )
+    return told.model_copy(update={"labelled": told.labelled.model_copy(update={"windows": shorter})})
+
+
+def _in_fewer_words(signal: SignalResult) -> SignalResult:
+    return signal if signal.failure is None else signal.model_copy(update={"failure": _shorter(signal.failure)})
 
 
 def _shorter(document: Message) -> Message:

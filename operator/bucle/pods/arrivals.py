@@ -92,7 +92,7 @@ class Arrivals:
     unreadable: int
 
 
-def arrivals(task: EvaluateTask, reference: Reference, until: datetime, after: RowKey | None) -> Arrivals:
+def arrivals(task: EvaluateTask, closed: int, reference: Reference, until: datetime, after: RowKey | None) -> Arrivals:
     """The rows after that key. Without one `closed` rows are skipped: the first run after an upgrade has no other mark."""
     cache = FileCache()
     since = datetime.fromisoformat(task.since)
@@ -111,7 +111,7 @@ def arrivals(task: EvaluateTask, reference: Reference, until: datetime, after: R
     usable = _usable(rows, reference)
     _, bad = usable_feedback(feedback_rows(task.location, until, cache, since=start), reference)
     return Arrivals(
-        rows=usable if after is not None else usable.slice(task.closed),
+        rows=usable if after is not None else usable.slice(closed),
         unjoined=asked.aside[UNJOINED],
         unreadable=bad.rows + rows.num_rows - usable.num_rows,
     )

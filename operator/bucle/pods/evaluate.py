@@ -1,4 +1,4 @@
-"""`python -m bucle.pods.evaluate`: closes the full windows of one served version and says how well it did in each.
+"""`python -m bucle.pods.evaluate`: closes the full windows of one served version and takes every signal of each.
 
 Scores come from the captured answers: no model is loaded.
 """
@@ -6,6 +6,7 @@ Scores come from the captured answers: no model is loaded.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,9 +21,9 @@ from bucle.contracts.canonical import canonical_json, short_hash
 from bucle.contracts.capture import SETTLED
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reference import Reference
-from bucle.contracts.result import EvaluateResult, WindowResult
+from bucle.contracts.result import EvaluateResult, Failure, LabelledResult, SignalResult, WindowResult
 from bucle.contracts.table import GroupBy
-from bucle.contracts.task import EvaluateTask
+from bucle.contracts.task import EvaluateTask, LabelledWindows, MeasuredMetric
 from bucle.podkit import store
 from bucle.podkit.losses import answers_of, truth_of
 from bucle.podkit.metrics import grouped_mean, per_row
@@ -42,54 +43,97 @@ def run(task: EvaluateTask) -> Part:
 
 def evaluate(task: EvaluateTask, now: datetime) -> EvaluateResult:
     """At most 20 windows, oldest first. `until` empty: everything that all servers have written by now."""
-    metric = METRICS.get(task.metric)
-    if metric is None or not metric.per_row:
-        raise bad_configuration("UnknownMetric", f"metric {task.metric} is not a mean over rows: choose another")
     uri = capture.reference_path(task.location, task.version)
     reference = Reference.from_json(store.read_bytes(uri))
     until = datetime.fromisoformat(task.until) if task.until else now - SETTLED
+    return EvaluateResult(labelled=_labelled(task, task.labelled, reference, until))
+
+
+def _labelled(task: EvaluateTask, asked: LabelledWindows, reference: Reference, until: datetime) -> LabelledResult:
     ends = WindowEnds.read(task)
-    found = arrivals(task, reference, until, ends.after(task.closed))
-    judged = _judged(task, reference, found.rows)
+    found = arrivals(task, asked.closed, reference, until, ends.after(asked.closed))
+    measured = _measured(asked.signals, reference, found.rows)
     size = task.windows.rows
     full = found.rows.num_rows // size
     told = [slice(first, first + size) for first in range(0, min(full, MOST_WINDOWS) * size, size)]
-    windows = [window(judged, span, task.closed // size + at) for at, span in enumerate(told)]
-    ends.write({task.closed + span.stop: key_of(found.rows, span.stop - 1) for span in told})
-    return EvaluateResult(
+    received = found.rows.column(capture.RECEIVED)
+    windows = [window(measured, received, span, asked.closed // size + at) for at, span in enumerate(told)]
+    ends.write({asked.closed + span.stop: key_of(found.rows, span.stop - 1) for span in told})
+    apart = {key.column: grouping for key, grouping in measured.groupings.items()}.values()
+    return LabelledResult(
         windows=tuple(windows),
-        labelled=task.closed + found.rows.num_rows,
+        rows=asked.closed + found.rows.num_rows,
         more=full > MOST_WINDOWS,
-        ungrouped=judged.ungrouped,
-        misdated=judged.misdated,
+        ungrouped=sum(grouping.ungrouped for grouping in apart),
+        misdated=sum(grouping.misdated for grouping in apart),
         unjoined=found.unjoined,
         unreadable=found.unreadable,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The rows in order: the metric's value, the group (−1: none, or still open) and the received time."""
+class Grouping:
+    """The group of each row in order (−1: none, or still open)."""
 
-    values: NDArray[np.float64]
     groups: NDArray[np.int64]
-    received: pa.ChunkedArray
     ungrouped: int
     misdated: int
 
 
-def _judged(task: EvaluateTask, reference: Reference, rows: pa.Table) -> Judged:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The rows in order, as the signals see them: the value of each metric, and the groups by each rule. A signal that
+    cannot be taken has a failure; it keeps no other from its verdict."""
+
+    signals: tuple[MeasuredMetric, ...]
+    values: Mapping[str, NDArray[np.float64]]
+    groupings: Mapping[GroupBy, Grouping]
+    failures: Mapping[str, Failure]
+
+
+def _measured(signals: tuple[MeasuredMetric, ...], reference: Reference, rows: pa.Table) -> Measured:
     truth, _ = truth_of(rows.column(reference.table.target.name), reference)
-    by = task.group_by or GroupBy(column=capture.RECEIVED, unit="Hour")
-    if by.column not in rows.column_names:
-        raise bad_configuration(
-            "UnknownColumn", f"groupBy names the column {by.column}, which the served model's schema does not have"
-        )
+    answers = answers_of(rows, reference)
+    values: dict[str, NDArray[np.float64]] = {}
+    groupings: dict[GroupBy, Grouping] = {}
+    failures: dict[str, Failure] = {}
+    for signal in signals:
+        failure = _cannot_be_taken(signal, reference, rows)
+        if failure is not None:
+            failures[signal.name] = failure
+            continue
+        if signal.metric not in values:
+            values[signal.metric] = per_row(signal.metric, truth, answers)
+        by = _group_by(signal)
+        if by not in groupings:
+            groupings[by] = _grouping(rows, by)
+    if failures and not values:
+        first = next(iter(failures.values()))
+        raise bad_configuration(first.reason, first.message)  # no window is used up while nothing can be said of any
+    return Measured(signals, values, groupings, failures)
+
+
+def _group_by(signal: MeasuredMetric) -> GroupBy:
+    return signal.group_by or GroupBy(column=capture.RECEIVED, unit="Hour")
+
+
+def _cannot_be_taken(signal: MeasuredMetric, reference: Reference, rows: pa.Table) -> Failure | None:
+    metric, task = METRICS.get(signal.metric), reference.table.target.task
+    if metric is None or not metric.per_row or task not in metric.tasks:
+        told = f"metric {signal.metric} is not a mean over rows of a {task} model: choose another"
+        return Failure(reason="UnknownMetric", message=told)
+    column = _group_by(signal).column
+    if column not in rows.column_names:
+        told = f"groupBy names the column {column}, which the served model's schema does not have"
+        return Failure(reason="UnknownColumn", message=told)
+    return None
+
+
+def _grouping(rows: pa.Table, by: GroupBy) -> Grouping:
     found = grouped(rows, by)
-    groups = _closed(found, rows.column(capture.RECEIVED), by)
-    values = per_row(task.metric, truth, answers_of(rows, reference))
     misdated = int(found.misdated.sum())
-    return Judged(values, groups, rows.column(capture.RECEIVED), found.names.null_count - misdated, misdated)
+    groups = _closed(found, rows.column(capture.RECEIVED), by)
+    return Grouping(groups, found.names.null_count - misdated, misdated)
 
 
 def _closed(found: Grouped, received: pa.ChunkedArray, by: GroupBy) -> NDArray[np.int64]:
@@ -100,24 +144,33 @@ def _closed(found: Grouped, received: pa.ChunkedArray, by: GroupBy) -> NDArray[n
     return groups
 
 
-def window(judged: Judged, span: slice, index: int) -> WindowResult:
+def window(measured: Measured, received: pa.ChunkedArray, span: slice, index: int) -> WindowResult:
+    rows = received.slice(span.start, span.stop - span.start)
+    return WindowResult(
+        index=index,
+        first=pc.min(rows).as_py().isoformat(),
+        last=pc.max(rows).as_py().isoformat(),
+        rows=len(rows),
+        signals=tuple(_signal(measured, signal, span) for signal in measured.signals),
+    )
+
+
+def _signal(measured: Measured, signal: MeasuredMetric, span: slice) -> SignalResult:
     """The metric over the rows of closed groups, with the standard error that these groups allow.
 
     With fewer than two closed groups there is no standard error, and the value is that of all rows.
     """
-    values, groups = judged.values[span], judged.groups[span]
-    received = judged.received.slice(span.start, len(values))
+    if signal.name in measured.failures:
+        return SignalResult(name=signal.name, failure=measured.failures[signal.name])
+    values, groups = measured.values[signal.metric][span], measured.groupings[_group_by(signal)].groups[span]
     closed = groups >= 0
     found = grouped_mean(values[closed], groups[closed]) if closed.any() else None
     enough = found if found is not None and found.groups > 1 else None
-    return WindowResult(
-        index=index,
-        first=pc.min(received).as_py().isoformat(),
-        last=pc.max(received).as_py().isoformat(),
-        rows=len(values),
-        groups=found.groups if found is not None else 0,
+    return SignalResult(
+        name=signal.name,
         value=decimal_text(enough.value if enough is not None else float(values.mean())),
         standard_error=decimal_text(enough.standard_error) if enough is not None else None,
+        groups=found.groups if found is not None else 0,
     )
 
 

@@ -8,25 +8,20 @@ from pydantic import Field
 
 from bucle.resources.base import (
     Duration,
-    GroupBy,
     ListType,
-    MetricName,
     Model,
     ObjectName,
     Percent,
     Positive,
     Resource,
     Rule,
-    Setting,
     TimeLimit,
     named_rule,
 )
 from bucle.resources.columns import AGE_COLUMN, READY_COLUMN, REASON_COLUMN, Column
+from bucle.resources.driftpolicy_signals import SignalName, Signals
 from bucle.resources.driftpolicy_status import DriftPolicyStatus
 from bucle.resources.pod import PodSettings
-
-SignalName = Annotated[Literal["performance"], Field(description="Name of a signal.")]
-OneTo20 = Annotated[int, Field(ge=1, le=20)]
 
 
 class DriftTarget(Model):
@@ -47,51 +42,14 @@ class Schedule(Model):
     every: TimeLimit = Field(default="1h", description="Earliest time after the last look.")
 
 
-class PerformanceSignal(Model):
-    """A realised metric against its reference."""
-
-    rules: ClassVar = (
-        Rule("double(self.maxDegradation) >= 0.0", "`maxDegradation` must not be negative"),
-        Rule(
-            "double(self.confidence) > 0.5 && double(self.confidence) < 1.0",
-            "`confidence` must lie between 0.5 and 1",
-        ),
-    )
-
-    metric: MetricName = Field(description="Name of a metric.")
-    reference: Literal["Promotion"] = Field(
-        default="Promotion", description="What it is compared with: the metric the version was promoted on."
-    )
-    max_degradation: Setting = Field(description="By how much it may be worse.")
-    confidence: Setting = Field(default="0.95", description="Confidence of the one-sided test.")
-    group_by: GroupBy | None = Field(
-        default=None, description="Which rows hang together; left out: those received in the same hour."
-    )
-
-
-class Signals(Model):
-    """What is measured on each window."""
-
-    rules: ClassVar = (Rule("has(self.performance)", "at least one signal must be set: `performance`"),)
-
-    performance: PerformanceSignal | None = Field(default=None, description="The realised metric.")
-
-
-class Decision(Model):
-    """How windows make a verdict."""
-
-    rules: ClassVar = (Rule("self.breaches <= self.of", "`breaches` must not be greater than `of`"),)
-
-    breaches: OneTo20 = Field(default=2, description="So many breached windows ...")
-    of: OneTo20 = Field(default=3, description="... among so many of the last ones are drift.")
-    clear_after: OneTo20 = Field(default=3, description="Healthy windows in a row that end it.")
-
-
 class Action(Model):
     """What follows from drift."""
 
-    when: Annotated[tuple[SignalName, ...], ListType("set"), Field(min_length=1, max_length=8)] = Field(
-        description="Signals, any of which starts it."
+    when: Annotated[tuple[SignalName, ...], ListType("set"), Field(min_length=1, max_length=16)] = Field(
+        description="Names of signals."
+    )
+    match: Literal["Any", "All"] = Field(
+        default="Any", description="Whether drift of any of them starts it, or of all at the same time."
     )
     do: Literal["Alert", "Retrain"] = Field(description="Alert: condition, event, gauge. Retrain: a new model as well.")
 
@@ -130,6 +88,7 @@ class RetrainLimits(Model):
     )
 
 
+_KNOWN = "a.when.all(name, self.signals.exists(s, s.name == name))"
 _RETRAINS = "has(self.actions) && self.actions.exists(a, a.do == 'Retrain')"
 
 
@@ -138,13 +97,16 @@ class DriftPolicySpec(Model):
 
     rules: ClassVar = (
         Rule(f"!({_RETRAINS}) || has(self.retrain)", "`retrain` must be set when an action does Retrain"),
+        Rule(
+            f"!has(self.actions) || self.actions.all(a, {_KNOWN})",
+            "every name in `when` of an action must be the name of one of the `signals`",
+        ),
     )
 
     target: DriftTarget = Field(description="What is watched.")
     windows: Windows = Field(description="The windows.")
     schedule: Schedule = Field(default=Schedule(), description="How often is looked.")
-    signals: Signals = Field(description="What is measured.")
-    decision: Decision = Field(default=Decision(), description="How windows make a verdict.")
+    signals: Signals = Field(description="What is measured on each window.")
     actions: Annotated[tuple[Action, ...], ListType(), Field(max_length=8)] = Field(
         default=(), description="What follows from drift; none: it is only reported."
     )

@@ -40,19 +40,25 @@ class DriftReference(Model):
     at: Timestamp | None = Field(default=None, description="When it was taken.")
 
 
+class Mark(Model):
+    """How far windows of one sort of rows have come."""
+
+    window: int | None = Field(default=None, description="Index of the next window, from 0.")
+    rows: int | None = Field(
+        default=None,
+        description="The servers' count of such rows at the last look, without those left for the next window.",
+    )
+
+
 class Cursor(Model):
     """Where the next window begins."""
 
     version: Short | None = Field(default=None, description="The served version the windows belong to.")
     since: Timestamp | None = Field(default=None, description="When that version was promoted.")
-    window: int | None = Field(default=None, description="Index of the next window, from 0.")
-    feedback_rows: int | None = Field(
-        default=None,
-        description="The servers' label count at the last look, without the rows left for the next window.",
-    )
     rule: Short | None = Field(
-        default=None, description="Hash of what is measured; when it changes, the windows begin anew."
+        default=None, description="Hash of what fills a window; when it changes, the windows begin anew."
     )
+    labelled: Mark | None = Field(default=None, description="Windows of labelled rows.")
 
 
 class Streak(Model):
@@ -70,14 +76,34 @@ class EvaluatedWindow(Model):
     to: Timestamp | None = Field(default=None, description="Received time of its last row.")
 
 
-class SignalStatus(Model):
-    """One signal on the window."""
+class SignalVerdict(Model):
+    """One signal on one window."""
 
-    name: Short | None = Field(default=None, description="Name of the signal.")
-    verdict: Short | None = Field(default=None, description="Its verdict.")
+    name: Short = Field(default="", description="Name of the signal.")
+    verdict: Short | None = Field(default=None, description="Healthy, Breached, Inconclusive, NoData or Error.")
+    reason: Short | None = Field(default=None, description="Why there is no verdict, in one word.")
+    message: Text | None = Field(default=None, description="The verdict in words.")
     value: DecimalString | None = Field(default=None, description="What was measured.")
     limit: DecimalString | None = Field(default=None, description="What is allowed.")
     interval: Interval | None = Field(default=None, description="Where the truth lies.")
+    groups: int | None = Field(default=None, description="The closed groups it was taken over.")
+
+
+SignalVerdicts = Annotated[tuple[SignalVerdict, ...], ListType(), Field(max_length=16)]
+
+
+class SignalStatus(SignalVerdict):
+    """One signal: its last verdict, and whether that and those before it are drift."""
+
+    rule: Short | None = Field(
+        default=None, description="Hash of what is measured; when it changes, the signal begins anew."
+    )
+    window: EvaluatedWindow | None = Field(default=None, description="The window of that verdict.")
+    drifting: bool | None = Field(default=None, description="Whether its windows are drift by its `decision`.")
+    since: Timestamp | None = Field(default=None, description="End of the window that began the drift.")
+    streak: Annotated[tuple[Streak, ...], ListType(), Field(max_length=20)] = Field(
+        default=(), description="Verdicts of its last windows, oldest first."
+    )
 
 
 class Evaluation(Model):
@@ -87,13 +113,10 @@ class Evaluation(Model):
     window: EvaluatedWindow | None = Field(default=None, description="The window.")
     rows: int | None = Field(default=None, description="Its rows.")
     labels: int | None = Field(default=None, description="Its labelled rows.")
-    groups: int | None = Field(default=None, description="Its groups.")
     verdict: Short | None = Field(default=None, description="Healthy, Breached, Inconclusive, NoData or Error.")
     reason: Short | None = Field(default=None, description="Why there is no verdict, in one word.")
-    message: Text | None = Field(default=None, description="The verdict in words.")
-    signals: Annotated[tuple[SignalStatus, ...], ListType(), Field(max_length=16)] = Field(
-        default=(), description="Its signals."
-    )
+    message: Text | None = Field(default=None, description="The verdict in words, by signal.")
+    signals: SignalVerdicts = Field(default=(), description="Its signals.")
     result: Uri | None = Field(default=None, description="Where the full result lies in the store.")
     at: Timestamp | None = Field(default=None, description="When it was judged.")
 
@@ -110,9 +133,11 @@ class EvaluationJob(Model):
     not_before: Timestamp | None = Field(default=None, description="The attempt waits until then.")
     image: Uri | None = Field(default=None, description="Image of the Job, pinned.")
     version: Short | None = Field(default=None, description="The served version it looks at.")
-    window: int | None = Field(default=None, description="Index of the first window it looks for.")
+    rule: Short | None = Field(default=None, description="Hash of all that it measures.")
     until: Timestamp | None = Field(default=None, description="Rows and labels received before this are read.")
-    feedback_rows: int | None = Field(default=None, description="The servers' label count when it was decided.")
+    labelled: Mark | None = Field(
+        default=None, description="The first window of labelled rows it looks for, and their count when it was decided."
+    )
     started_at: Timestamp | None = Field(default=None, description="When it was decided.")
     finished_at: Timestamp | None = Field(default=None, description="When its outcome was seen.")
 
@@ -124,6 +149,9 @@ class ActionStatus(Model):
     outcome: Short | None = Field(default=None, description="Done, Suppressed or Waiting.")
     reason: Short | None = Field(default=None, description="Why, in one word.")
     message: Text | None = Field(default=None, description="Why, in a sentence.")
+    signals: Annotated[
+        tuple[Annotated[Short, Field(description="Name of a signal.")], ...], ListType(), Field(max_length=16)
+    ] = Field(default=(), description="Signals that ask for it.")
     at: Timestamp | None = Field(default=None, description="When.")
 
 
@@ -178,12 +206,9 @@ class PastEvaluation(Model):
     id: Short | None = Field(default=None, description="Names the evaluation.")
     version: Short | None = Field(default=None, description="The served version.")
     window: EvaluatedWindow | None = Field(default=None, description="The window.")
-    verdict: Short | None = Field(default=None, description="Its verdict.")
-    value: DecimalString | None = Field(default=None, description="What was measured.")
-    limit: DecimalString | None = Field(default=None, description="What was allowed.")
-    interval: Interval | None = Field(default=None, description="Where the truth lay.")
+    verdict: Short | None = Field(default=None, description="The worst of its signals' verdicts.")
     rows: int | None = Field(default=None, description="Its rows.")
-    groups: int | None = Field(default=None, description="Its groups.")
+    signals: SignalVerdicts = Field(default=(), description="Its signals, without words.")
     at: Timestamp | None = Field(default=None, description="When it was judged.")
 
 
@@ -192,8 +217,8 @@ class DriftPolicyStatus(Status):
 
     reference: DriftReference | None = Field(default=None, description="What windows are compared with.")
     cursor: Cursor | None = Field(default=None, description="Where the next window begins.")
-    streak: Annotated[tuple[Streak, ...], ListType(), Field(max_length=20)] = Field(
-        default=(), description="Verdicts of the last windows, oldest first."
+    signals: Annotated[tuple[SignalStatus, ...], ListType(), Field(max_length=16)] = Field(
+        default=(), description="Each signal, in the order of the spec."
     )
     evaluation: EvaluationJob | None = Field(default=None, description="The running Job.")
     uncounted: UncountedStatus | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -19,22 +20,25 @@ from bucle.kinds.driftpolicy.state import (
     EvaluationState,
     FeedbackBounds,
     Judged,
+    Mark,
     OpenRetrain,
     PastRetrain,
     PastWindow,
     RetrainOutcome,
     RetrainState,
+    SignalState,
     State,
     Verdict,
     WindowVerdict,
 )
+from bucle.kinds.driftpolicy.window_verdicts import with_drift
 from bucle.kinds.driftpolicy.world import Retrained, Served, World
 from bucle.resources.base import ModelReference, Resource
 from bucle.resources.dataset import Dataset
 from bucle.resources.documents import parse, to_dict
 from bucle.resources.driftpolicy import DriftPolicy
 from bucle.resources.driftpolicy_status import Evaluation as WireEvaluation
-from bucle.resources.driftpolicy_status import PastEvaluation
+from bucle.resources.driftpolicy_status import PastEvaluation, SignalVerdict
 from bucle.resources.experiment import Experiment
 from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads.attempt import Attempt, Live
@@ -49,9 +53,9 @@ EVALUATION = Evaluation(
     state=EvaluationState.PLANNED,
     attempt=Attempt(2, failures=1, reason="StoreUnavailable", message="the store does not answer", not_before=LATER),
     revision="rev1",
-    window=3,
+    rule="look",
     until=THEN,
-    feedback_rows=5000,
+    labelled=Mark(3, 5000),
     started_at=THEN,
 )
 OPEN = OpenRetrain("drift-1", RetrainState.ROLLING_OUT, THEN, 3, FeedbackBounds(THEN, THEN), "sha256:m2", 2)
@@ -135,10 +139,11 @@ def world(**more: Any) -> World:
     return World(**{**given, **more})
 
 
-def window(index: int, verdict: Verdict = Verdict.BREACHED, revision: str = "rev1") -> PastWindow:
+def window(index: int, verdict: Verdict = Verdict.BREACHED, revision: str = "rev1", **others: Verdict) -> PastWindow:
     """The windows end an hour after each other."""
     end = THEN + timedelta(hours=index)
-    return PastWindow(revision, index, end, verdict, PastEvaluation(version=revision, verdict=verdict))
+    verdicts = {"performance": verdict, **others}
+    return PastWindow(revision, index, end, verdicts, PastEvaluation(version=revision, verdict=verdict))
 
 
 def judged(verdict: Verdict, index: int | None = 0, reason: str | None = None) -> Judged:
@@ -147,9 +152,16 @@ def judged(verdict: Verdict, index: int | None = 0, reason: str | None = None) -
 
 def drifted(*verdicts: Verdict, **more: Any) -> State:
     """A state after windows with these verdicts, oldest first."""
-    return State(
-        verdicts=tuple(WindowVerdict(index, verdict) for index, verdict in enumerate(verdicts)),
+    state = State(
+        signals=(signal_state("performance", *verdicts),),
         history=tuple(window(index, verdict) for index, verdict in reversed(tuple(enumerate(verdicts)))),
         last=judged(verdicts[-1], len(verdicts) - 1) if verdicts else None,
-        **more,
     )
+    return replace(with_drift(policy(), SERVED, state), **more)
+
+
+def signal_state(name: str, *verdicts: Verdict, rule: str = "rule", first: int = 0) -> SignalState:
+    """A signal after windows with these verdicts, oldest first, from the window `first` on."""
+    last = SignalVerdict(name=name, verdict=verdicts[-1], message=f"it is {verdicts[-1]}") if verdicts else None
+    known = tuple(WindowVerdict(first + at, verdict) for at, verdict in enumerate(verdicts))
+    return SignalState(name, rule, known, record=last)

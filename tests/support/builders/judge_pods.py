@@ -12,8 +12,9 @@ from tests.support.fakes.small_model import TABLE, reference
 from bucle.contracts import capture
 from bucle.contracts.evidence import Evidence, Query
 from bucle.contracts.reference import Reference
+from bucle.contracts.result import LabelledResult, WindowResult
 from bucle.contracts.table import GroupBy, Target
-from bucle.contracts.task import EvaluateTask, JudgeTask, Windows
+from bucle.contracts.task import EvaluateTask, JudgeTask, LabelledWindows, MeasuredMetric, Windows
 from bucle.podkit import store
 from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri, hour_of
 from bucle.pods.evaluate import evaluate
@@ -113,14 +114,21 @@ class Traffic:
 QUERY = Query(rollout="ro1", step=0, started_at=START.isoformat(), stable="old", candidate="new")
 
 
-def evaluation(traffic: Traffic, rows: int, closed: int = 0, **more: Any) -> Any:
+def evaluation(traffic: Traffic, rows: int, closed: int = 0, **more: Any) -> LabelledResult:
+    """Of one signal by `metric` and `group_by`, or of `signals`."""
+    one = MeasuredMetric(name="loss", metric=more.pop("metric", "log_loss"), group_by=more.pop("group_by", BY_DAY))
     task = EvaluateTask(
         name="p",
         location=traffic.location,
         version="old",
-        closed=closed,
         windows=Windows(rows=rows),
+        labelled=LabelledWindows(closed=closed, signals=more.pop("signals", (one,))),
         result_location=f"{traffic.location}/policies",
-        **{"metric": "log_loss", "group_by": BY_DAY, "since": START.isoformat(), "until": ""} | more,
+        **{"since": START.isoformat(), "until": ""} | more,
     )
-    return evaluate(task, START + timedelta(seconds=traffic.seconds + 60))
+    return evaluate(task, START + timedelta(seconds=traffic.seconds + 60)).labelled
+
+
+def loss_of(window: WindowResult) -> float:
+    """What the first signal says of that window."""
+    return float(window.signals[0].value or "nan")

@@ -69,8 +69,8 @@ _SPECS: dict[str, JsonObject] = {
     "DriftPolicy": {
         "target": {"modelDeployment": "flights"},
         "windows": {"rows": 5000},
-        "signals": {"performance": {"metric": "log_loss", "maxDegradation": "0.03"}},
-        "actions": [{"when": ["performance"], "do": "Retrain"}],
+        "signals": [{"name": "loss", "performance": {"metric": "log_loss", "maxDegradation": "0.03"}}],
+        "actions": [{"when": ["loss"], "do": "Retrain"}],
         "retrain": {"experiment": "flights", "training": {"feedback": {"rows": 25000}}},
     },
 }

@@ -9,10 +9,11 @@ from typing import Any
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.registry import FakeRegistry
 from tests.support.worlds.simulation import NAMESPACE, PLATFORM, Simulation
+from tests.support.worlds.training import task_of
 
-from bucle.contracts import names, registry_tags
+from bucle.contracts import registry_tags
 from bucle.contracts.canonical import canonical_json
-from bucle.contracts.result import EvaluateResult, Result, WindowResult
+from bucle.contracts.result import EvaluateResult, Failure, LabelledResult, Result, SignalResult, WindowResult
 from bucle.engine.objects import JsonObject, controller_uid
 from bucle.engine.reads import Known, Observation, Unavailable
 from bucle.engine.status import timestamp
@@ -36,6 +37,9 @@ class DriftWorld:
     policy: dict[str, Any] = field(default_factory=dict)
     uncounted: dict[str, int] = field(default_factory=dict)
     silent: bool = False
+    others: list[dict[str, str]] = field(default_factory=list)
+    failing: dict[str, Failure] = field(default_factory=dict)
+    """Signals that a pod cannot take."""
 
     def __post_init__(self) -> None:
         self.registry = FakeRegistry(FakeClock())
@@ -81,9 +85,11 @@ class DriftWorld:
 
         self.sim.edit(MODEL_DEPLOYMENT, "flights", change)
 
-    async def window(self, value: str, groups: int = 7) -> None:
-        """One more full window with that metric: labels arrive, the Job runs and reports all windows so far."""
+    async def window(self, value: str, groups: int = 7, **others: str) -> None:
+        """One more full window with that metric (`others`: of other signals by name, _ for -): labels arrive, the Job runs
+        and reports all windows so far."""
         self.windows.append((value, groups))
+        self.others.append({name.replace("_", "-"): said for name, said in others.items()})
         self.rows += ROWS
         await self.sim.pass_time(timedelta(minutes=61))
         jobs = self.sim.jobs(open_only=True)
@@ -97,25 +103,27 @@ class DriftWorld:
         await self.sim.settle()
 
     def result(self, job: JsonObject) -> Result:
-        import json
-
-        annotations = job["spec"]["template"]["metadata"]["annotations"]
-        first = json.loads(annotations[names.ANNOTATION_TASK])["closed"] // ROWS
+        task = task_of(job)["labelled"]
+        first = task["closed"] // ROWS
         found = tuple(
             WindowResult(
                 index=index,
                 first=f"2026-01-01T{index:02}:00:00Z",
                 last=f"2026-01-01T{index:02}:59:00Z",
                 rows=ROWS,
-                groups=groups,
-                value=value,
-                standard_error="0.01",
+                signals=tuple(self._signal(signal["name"], index) for signal in task["signals"]),
             )
-            for index, (value, groups) in enumerate(self.windows)
-            if index >= first
+            for index in range(first, len(self.windows))
         )
-        evaluated = EvaluateResult(windows=found, labelled=ROWS * len(found), **self.uncounted)
-        return Result(program="evaluate", task_sha256="0" * 64, evaluate=evaluated)
+        looked = LabelledResult(windows=found, rows=ROWS * len(found), **self.uncounted)
+        return Result(program="evaluate", task_sha256="0" * 64, evaluate=EvaluateResult(labelled=looked))
+
+    def _signal(self, name: str, index: int) -> SignalResult:
+        value, groups = self.windows[index]
+        others = self.others[index] if index < len(self.others) else {}
+        if name in self.failing:
+            return SignalResult(name=name, failure=self.failing[name])
+        return SignalResult(name=name, value=others.get(name, value), standard_error="0.01", groups=groups)
 
     @property
     def status(self) -> JsonObject:
@@ -169,11 +177,18 @@ def deployment_spec() -> JsonObject:
     return {"model": {"registered": {"name": "flights", "alias": "challenger"}}}
 
 
+def signal(name: str = "performance", decision: JsonObject | None = None, **changes: Any) -> JsonObject:
+    """A performance signal; what is None is left out."""
+    settings = {"metric": "log_loss", "maxDegradation": "0.03", **changes}
+    told = {"name": name, "performance": {key: value for key, value in settings.items() if value is not None}}
+    return told if decision is None else {**told, "decision": decision}
+
+
 def policy_spec() -> JsonObject:
     return {
         "target": {"modelDeployment": "flights"},
         "windows": {"rows": ROWS},
-        "signals": {"performance": {"metric": "log_loss", "maxDegradation": "0.03"}},
+        "signals": [signal()],
         "actions": [{"when": ["performance"], "do": "Retrain"}],
         "retrain": {"experiment": "flights", "training": {"feedback": {"rows": 25000}}},
         "limits": {"cooldown": "6h", "maxRetrains": 2, "per": "168h", "stopAfterFailed": 2},

@@ -23,7 +23,15 @@ from tests.support.worlds.training import FLIGHTS, LATE, changed, data_result, f
 from bucle.contracts import registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.canonical import digest as digest_of
-from bucle.contracts.result import ChampionResult, EvaluateResult, Failure, Result, WindowResult
+from bucle.contracts.result import (
+    ChampionResult,
+    EvaluateResult,
+    Failure,
+    LabelledResult,
+    Result,
+    SignalResult,
+    WindowResult,
+)
 from bucle.engine.objects import JsonObject, uid_of
 from bucle.engine.reads import Known, Observation
 from bucle.engine.status import timestamp
@@ -164,22 +172,24 @@ class LoopWorld(RolloutWorld):
 
     def _evaluated(self, task: JsonObject) -> Result:
         windows = self.windows[task["version"]]
-        first = task["closed"] // ROWS
+        asked = task["labelled"]
+        first = asked["closed"] // ROWS
         found = tuple(
             WindowResult(
                 index=index,
                 first=timestamp(at - timedelta(minutes=1)),
                 last=timestamp(at),
                 rows=ROWS,
-                groups=20,
-                value=value,
-                standard_error="0.01",
+                signals=tuple(
+                    SignalResult(name=signal["name"], value=value, standard_error="0.01", groups=20)
+                    for signal in asked["signals"]
+                ),
             )
             for index, (value, at) in enumerate(windows)
             if index >= first
         )
-        evaluated = EvaluateResult(windows=found[:20], labelled=ROWS * len(windows), more=len(found) > 20)
-        return Result(program="evaluate", task_sha256="0" * 64, evaluate=evaluated)
+        looked = LabelledResult(windows=found[:20], rows=ROWS * len(windows), more=len(found) > 20)
+        return Result(program="evaluate", task_sha256="0" * 64, evaluate=EvaluateResult(labelled=looked))
 
 
 @dataclass

@@ -12,11 +12,16 @@ WINDOW = {
     "version": "rev1",
     "window": {"index": 4},
     "verdict": "Breached",
-    "value": "0.777",
-    "interval": {"lower": "0.6", "upper": "0.9"},
-    "limit": "0.548",
     "rows": 5000,
-    "groups": 7,
+    "signals": [
+        {
+            "name": "log-loss",
+            "value": "0.777",
+            "interval": {"lower": "0.6", "upper": "0.9"},
+            "limit": "0.548",
+            "groups": 7,
+        }
+    ],
 }
 GATE = {"name": "quality", "step": 0, "samples": 16776, "groups": 19, "estimate": "-0.029", "limit": "0.005"}
 
@@ -56,7 +61,7 @@ def test_windows_and_gates_are_told_with_samples_groups_and_interval() -> None:
     report.notice(at, None)
     report.notice(at, None)
     assert kept(report)[1:] == [
-        "window 4 of revision rev1: Breached: log loss 0.777 in [0.6, 0.9], limit 0.548, 5,000 labels, 7 days",
+        "window 4 of revision rev1: Breached: log-loss 0.777 in [0.6, 0.9], limit 0.548, 7 days, 5,000 labels",
         "gate quality at step 0: Pass: -0.029 in [-0.06, 0.002], limit 0.005, 16,776 samples, 19 groups",
     ]
 

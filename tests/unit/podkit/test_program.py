@@ -13,7 +13,19 @@ import pyarrow as pa
 import pytest
 
 from bucle.contracts.names import RESULT_LIMIT_BYTES
-from bucle.contracts.result import ChampionResult, DataResult, Estimate, FailedExpectation, Failure, FinalResult, Result
+from bucle.contracts.result import (
+    ChampionResult,
+    DataResult,
+    Estimate,
+    EvaluateResult,
+    FailedExpectation,
+    Failure,
+    FinalResult,
+    LabelledResult,
+    Result,
+    SignalResult,
+    WindowResult,
+)
 from bucle.contracts.table import Column
 from bucle.podkit.frames import model_frame
 from bucle.podkit.program import ProgramError, failure_of, termination_message
@@ -125,6 +137,28 @@ def test_long_texts_are_cut_to_fit() -> None:
     assert len(termination_message(Result(program="train", task_sha256="", final=final))) <= RESULT_LIMIT_BYTES
     failure = Failure(reason="ProgramFailed", message="é" * 3000)
     assert len(termination_message(Result(program="train", task_sha256="", failure=failure))) <= RESULT_LIMIT_BYTES
+
+
+def test_windows_that_do_not_fit_are_left_for_the_next_run_and_one_window_always_fits() -> None:
+    def of(windows: int, signals: int, *, fails: bool = True) -> Result:
+        cannot = Failure(reason="UnknownColumn", message="é" * 1000)
+        bad = SignalResult(name="b" * 63, failure=cannot)
+        good = tuple(
+            SignalResult(name=f"{n:02d}" + "s" * 61, value="0.123456789", standard_error="0.0123456789", groups=1000)
+            for n in range(signals - 1)
+        )
+        moment = "2026-01-01T00:00:00.123456+00:00"
+        one = WindowResult(index=0, first=moment, last=moment, rows=10_000_000, signals=(*good, bad) if fails else good)
+        found = tuple(one.model_copy(update={"index": index}) for index in range(windows))
+        looked = LabelledResult(windows=found, rows=10**9)
+        return Result(program="evaluate", task_sha256="0" * 64, evaluate=EvaluateResult(labelled=looked))
+
+    text = termination_message(of(20, 16))
+    assert len(text) <= RESULT_LIMIT_BYTES
+    told = Result.from_json(text).evaluate
+    assert told is not None and [window.index for window in told.labelled.windows] == [0] and told.labelled.more
+    few = Result.from_json(termination_message(of(20, 3, fails=False))).evaluate
+    assert few is not None and len(few.labelled.windows) > 1, "and as many as do are told"
 
 
 def test_reasons_for_rows_left_out_never_cost_the_result_and_their_sum_stays() -> None:

@@ -7,18 +7,19 @@ from datetime import datetime, timedelta
 from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.table import Labels
-from bucle.contracts.task import EvaluateTask, Windows
+from bucle.contracts.task import EvaluateTask, LabelledWindows, Windows
 from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
 from bucle.engine.status import timestamp
+from bucle.kinds.driftpolicy.signals import measured_metrics
 from bucle.kinds.driftpolicy.state import Evaluation, OpenRetrain
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
 from bucle.resources.base import NAME_LIMIT
 from bucle.resources.documents import to_dict
-from bucle.resources.driftpolicy import DriftPolicy, PerformanceSignal
+from bucle.resources.driftpolicy import DriftPolicy
 from bucle.workloads.jobs import JobSpec, task_job
-from bucle.workloads.measured_rows import group_by_of, labels_of
+from bucle.workloads.measured_rows import labels_of
 from bucle.workloads.pods import Owner, PodSettings
 
 COMPONENT = "evaluate"
@@ -38,22 +39,20 @@ def retrain_name(policy: DriftPolicy, served_digest: str, window_end: str) -> st
     return f"{meta.name[: NAME_LIMIT - HASH_LENGTH - 1].rstrip('-')}-{mark}"
 
 
-def evaluate_job(world: World, served: Served, signal: PerformanceSignal, evaluation: Evaluation) -> tuple[Child, ...]:
+def evaluate_job(world: World, served: Served, evaluation: Evaluation) -> tuple[Child, ...]:
     """The Job of one look: closes all full windows since the promotion, skipping those already judged."""
     policy, meta = world.policy, world.policy.metadata
     feedback = world.deployment.spec.feedback if world.deployment else None
-    group, store = signal.group_by, world.platform.store_uri
+    store, rows = world.platform.store_uri, policy.spec.windows.rows
     task = EvaluateTask(
         name=meta.name,
         location=names.deployment_location(store, meta.namespace, policy.spec.target.model_deployment),
         version=served.revision,
         since=timestamp(served.since),
-        closed=evaluation.window * policy.spec.windows.rows,
         until=timestamp(evaluation.until),
-        windows=Windows(rows=policy.spec.windows.rows),
-        metric=signal.metric,
-        group_by=group_by_of(group),
+        windows=Windows(rows=rows),
         labels=labels_of(feedback) if feedback else Labels(),
+        labelled=LabelledWindows(closed=evaluation.labelled.window * rows, signals=measured_metrics(policy)),
         result_location=names.policy_location(store, meta.namespace, meta.name),
     )
     spec = JobSpec(
@@ -119,8 +118,8 @@ def _manifest(api_version: str, kind: str, owner: Owner, name: str, spec: JsonOb
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def evaluation_name(policy: DriftPolicy, served: Served, window: int, until: datetime, attempt: int) -> str:
+def evaluation_name(policy: DriftPolicy, served: Served, rule: str, window: int, until: datetime, attempt: int) -> str:
     """The Job's name, from what it looks at."""
     meta = policy.metadata
-    look = short_hash([meta.uid, served.revision, window, timestamp(until)], HASH_LENGTH)
+    look = short_hash([meta.uid, served.revision, rule, window, timestamp(until)], HASH_LENGTH)
     return names.evaluate_job(meta.name, meta.uid, look, attempt)

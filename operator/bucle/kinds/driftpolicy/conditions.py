@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bucle.contracts.metrics import METRICS, watchable
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
+from bucle.kinds.driftpolicy import signals
 from bucle.kinds.driftpolicy.loop_closed import loop_open
 from bucle.kinds.driftpolicy.state import EvaluationState, OpenRetrain, RetrainState, State, Verdict
-from bucle.kinds.driftpolicy.window_verdicts import is_drifting
-from bucle.kinds.driftpolicy.world import World, reference_of
+from bucle.kinds.driftpolicy.window_verdicts import in_words, worst
+from bucle.kinds.driftpolicy.world import World
 
 Conditions = tuple[ConditionUpdate, ...]
 
@@ -51,8 +51,10 @@ def _main(world: World, state: State) -> Conditions:
         return reconciling(evaluation.attempt.reason or "ResultLost", told)
     if evaluation is not None and evaluation.open and evaluation.attempt.reason is not None:
         return reconciling(evaluation.attempt.reason, evaluation.attempt.message)
-    if evaluation is not None and evaluation.open and last is not None and last.verdict is Verdict.ERROR:
+    if evaluation is not None and evaluation.open and last is not None and last.failed:
         return reconciling(last.record.reason or "ResultLost", last.message)
+    if (apart := _without_verdict(state)) is not None:
+        return apart
     if state.retrain is not None:
         return ready("Retraining", _under_way(state.retrain))
     if evaluation is not None and evaluation.open:
@@ -68,26 +70,37 @@ def _main(world: World, state: State) -> Conditions:
 
 def _with_losses(message: str, world: World, state: State) -> str:
     """What came and counts for nothing: a window that can never fill must not look like one that is not full yet."""
-    signal = world.policy.spec.signals.performance
-    column = signal.group_by.column if signal is not None and signal.group_by is not None else None
-    return "; ".join((message, *state.uncounted.words(column)))
+    measured = (signal.performance for signal in world.policy.spec.signals)
+    columns = sorted({signal.group_by.column for signal in measured if signal is not None and signal.group_by})
+    return "; ".join((message, *state.uncounted.words(" or ".join(columns) or None)))
+
+
+def _without_verdict(state: State) -> Conditions | None:
+    """A signal that could not be taken; the others are judged all the same."""
+    for signal in state.signals:
+        told = signal.record
+        if told is not None and told.verdict == Verdict.ERROR:
+            return reconciling(told.reason or "ResultLost", f"signal {signal.name}: {told.message}")
+    return None
 
 
 def _without_reference(world: World) -> Conditions | None:
     """Why windows cannot be compared with anything; None when they can."""
-    served, signal = world.served, world.policy.spec.signals.performance
-    if served is None or signal is None:
+    served, policy = world.served, world.policy
+    if served is None:
         return reconciling("WaitingForReference", why_not_served(world))
     version = served.model.version
     if isinstance(world.version, Unavailable):
         return reconciling("RegistryUnavailable", f"the tags of version {version} cannot be read: {world.version.why}")
-    known = METRICS.get(signal.metric)
-    if known is None or not known.per_row:
-        told = f"{signal.metric} is no mean over rows and cannot be watched: watch {', '.join(watchable())}"
-        return stalled("UnknownMetric", told)
-    if reference_of(served, signal.metric) is None:
-        told = f"version {version} has no reference for {signal.metric}: train it with that metric, or watch another"
-        return reconciling("WaitingForReference", told)
+    for signal in policy.spec.signals:
+        if (why := signals.cannot_be_watched(signal)) is not None:
+            return stalled("UnknownMetric", why)
+    for signal in signals.without_standard(policy, served):
+        metric = signal.performance.metric if signal.performance is not None else ""
+        told = (
+            f"version {version} has no reference for {metric}: train it with that metric, watch another, or set a bound"
+        )
+        return reconciling("WaitingForReference", f"signal {signal.name}: {told}")
     return None
 
 
@@ -100,9 +113,10 @@ def _under_way(retrain: OpenRetrain) -> str:
 
 def _drift(world: World, state: State) -> ConditionUpdate:
     """True while drift stands; its message says what is done about it."""
-    drifts, last, action = is_drifting(world.policy, state), state.last, state.action
-    message = last.message if last is not None else ""
-    if drifts and drifts[-1]:
+    last, action = state.last, state.action
+    drifts = [signal.record for signal in state.signals if signal.drifting and signal.record is not None]
+    if drifts:
+        message = in_words(drifts)
         if action is not None and action.message:
             message = f"{message}; {action.reason}: {action.message}"
         return ConditionUpdate("DriftDetected", "True", "Breached", message)
@@ -111,10 +125,15 @@ def _drift(world: World, state: State) -> ConditionUpdate:
         # What an older window said is no news of the rows that nobody can look at now.
         told = f"rows cannot be looked at: {evaluation.attempt.message}"
         return ConditionUpdate("DriftDetected", "Unknown", evaluation.attempt.reason, told)
-    if last is None:
-        return ConditionUpdate("DriftDetected", "Unknown", "NotEnoughLabels", "no window was judged yet")
-    if last.verdict is Verdict.ERROR:
+    if last is not None and last.failed:
         reason = last.record.reason or "ResultLost"
-        return ConditionUpdate("DriftDetected", "Unknown", reason, f"the last look failed: {message}")
+        return ConditionUpdate("DriftDetected", "Unknown", reason, f"the last look failed: {last.message}")
+    verdicts = [signal.record for signal in state.signals if signal.record is not None]
+    if not verdicts:
+        return ConditionUpdate("DriftDetected", "Unknown", "NotEnoughLabels", "no window was judged yet")
+    verdict = worst(record.verdict for record in verdicts)
+    if verdict is Verdict.ERROR:
+        failed = next(record for record in verdicts if record.verdict == Verdict.ERROR)
+        return ConditionUpdate("DriftDetected", "Unknown", failed.reason or "ResultLost", in_words(verdicts))
     known = {Verdict.HEALTHY: "Healthy", Verdict.BREACHED: "Watching", Verdict.INCONCLUSIVE: "Inconclusive"}
-    return ConditionUpdate("DriftDetected", "False", known.get(last.verdict, "NotEnoughLabels"), message)
+    return ConditionUpdate("DriftDetected", "False", known.get(verdict, "NotEnoughLabels"), in_words(verdicts))

@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 
 from bucle.contracts.capture import SETTLED
 from bucle.engine.reads import Known
-from bucle.kinds.driftpolicy import window_verdicts
+from bucle.kinds.driftpolicy import signals, window_verdicts
 from bucle.kinds.driftpolicy.children import evaluate_job, evaluation_name
-from bucle.kinds.driftpolicy.state import Evaluation, EvaluationState, State
-from bucle.kinds.driftpolicy.world import Served, World, reference_of
+from bucle.kinds.driftpolicy.state import Evaluation, EvaluationState, Mark, State
+from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.base import parse_duration
-from bucle.resources.driftpolicy import PerformanceSignal
 from bucle.workloads import attempt as attempts
 from bucle.workloads.attempt import Attempt
 from bucle.workloads.jobs import Failed, Finished, Lost, Running, placed_otherwise
@@ -24,12 +23,11 @@ from bucle.workloads.jobs import Failed, Finished, Lost, Running, placed_otherwi
 
 def evaluated(world: World, served: Served, state: State, now: datetime) -> State:
     """One move: harvest the running Job, try it again, or decide on the next one, which is written before it is made."""
-    signal = world.policy.spec.signals.performance
-    if signal is None or reference_of(served, signal.metric) is None:
-        return state
     evaluation = state.evaluation
     if evaluation is not None and evaluation.open:
-        return _harvested(world, served, signal, state, evaluation, now)
+        return _harvested(world, served, state, evaluation, now)
+    if not signals.can_look(world.policy, served):
+        return state
     if not _due(world, state, now):
         return state
     return replace(state, evaluation=_planned(world, served, state, Attempt(0), now))
@@ -43,21 +41,21 @@ def made_at(evaluation: Evaluation) -> datetime:
 
 
 def _planned(world: World, served: Served, state: State, attempt: Attempt, now: datetime) -> Evaluation:
-    window = state.cursor.window if state.cursor else 0
+    window = state.cursor.labelled.window if state.cursor else 0
     # The count was read before `until`, so it never counts a label that the Job leaves for the next look.
     until = now.replace(microsecond=0) + timedelta(seconds=1)
     if attempt.not_before is not None:
         until = max(until, attempt.not_before.replace(microsecond=0))
-    mark = world.watermark
+    mark, rule = world.watermark, signals.look_rule(world)
     return Evaluation(
-        job=evaluation_name(world.policy, served, window, until, attempt.number),
+        job=evaluation_name(world.policy, served, rule, window, until, attempt.number),
         image=world.platform.image_worker,
         state=EvaluationState.PLANNED,
         attempt=attempt,
         revision=served.revision,
-        window=window,
+        rule=rule,
         until=until,
-        feedback_rows=mark.value.feedback_rows if isinstance(mark, Known) else None,
+        labelled=Mark(window, mark.value.feedback_rows if isinstance(mark, Known) else None),
         started_at=now.replace(microsecond=0),
     )
 
@@ -70,22 +68,17 @@ def _due(world: World, state: State, now: datetime) -> bool:
     if evaluation is not None and now - evaluation.started_at < parse_duration(world.policy.spec.schedule.every):
         return False
     rows = world.watermark.value.feedback_rows
-    if cursor is None or cursor.feedback_rows is None:
+    seen = cursor.labelled.rows if cursor is not None else None
+    if seen is None:
         return rows > 0
-    return rows < cursor.feedback_rows or rows - cursor.feedback_rows >= world.policy.spec.windows.rows
+    return rows < seen or rows - seen >= world.policy.spec.windows.rows
 
 
-def _harvested(
-    world: World, served: Served, signal: PerformanceSignal, state: State, evaluation: Evaluation, now: datetime
-) -> State:
+def _harvested(world: World, served: Served, state: State, evaluation: Evaluation, now: datetime) -> State:
     found = attempts.harvest(world.live, evaluation.job, now)
     if found is None and evaluation.state is EvaluationState.PLANNED:
         return state
-    if (
-        isinstance(found, Running)
-        and found.trouble is not None
-        and _placed_otherwise(world, served, signal, evaluation)
-    ):
+    if isinstance(found, Running) and found.trouble is not None and _placed_otherwise(world, served, evaluation):
         return replace(state, evaluation=_planned(world, served, state, Attempt(evaluation.attempt.number + 1), now))
     if isinstance(found, Running):
         attempt = attempts.watched(evaluation.attempt, found)
@@ -93,9 +86,8 @@ def _harvested(
     if isinstance(found, Finished) and found.result.evaluate is not None:
         attempt = replace(evaluation.attempt, reason=None, message="", not_before=None)
         done = replace(evaluation, state=EvaluationState.SUCCEEDED, attempt=attempt, finished_at=_moment(now))
-        return window_verdicts.with_windows(
-            world, served, signal, replace(state, evaluation=done), found.result.evaluate, now
-        )
+        looked = found.result.evaluate.labelled
+        return window_verdicts.with_windows(world, served, replace(state, evaluation=done), looked, now)
     ended = found if isinstance(found, Failed | Lost) else Lost(f"Job {evaluation.job} left no windows")
     attempt = attempts.after(evaluation.attempt, ended, now)
     if not attempt.given_up:
@@ -106,11 +98,11 @@ def _harvested(
     return replace(told, evaluation=over)
 
 
-def _placed_otherwise(world: World, served: Served, signal: PerformanceSignal, evaluation: Evaluation) -> bool:
+def _placed_otherwise(world: World, served: Served, evaluation: Evaluation) -> bool:
     """Whether its pod would be another one by now, because the policy or the chart was edited."""
     live = world.live.jobs.get(evaluation.job)
     image = evaluation.image != world.platform.image_worker
-    return live is not None and (image or placed_otherwise(live, evaluate_job(world, served, signal, evaluation)[-1]))
+    return live is not None and (image or placed_otherwise(live, evaluate_job(world, served, evaluation)[-1]))
 
 
 def _moment(now: datetime) -> datetime:

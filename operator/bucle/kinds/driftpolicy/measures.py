@@ -7,7 +7,7 @@ from typing import Any
 
 from bucle.contracts import telemetry
 from bucle.contracts.measures import Happening, Measure, Measures, given, one_of, together
-from bucle.kinds.driftpolicy.state import decoded
+from bucle.kinds.driftpolicy.status_codec import decoded
 from bucle.resources import driftpolicy_status as wire
 from bucle.resources.documents import parse
 from bucle.resources.driftpolicy import DriftPolicy
@@ -17,7 +17,7 @@ def measures(raw: Mapping[str, Any]) -> Measures:
     policy = parse(DriftPolicy, raw)
     state = decoded(policy.status)
     shown = together(
-        *(_signal(name, signal, end) for name, signal, end in _signals(policy.status)),
+        *(_signal(signal) for signal in policy.status.signals),
         given(telemetry.RETRAINS_BEGUN, state.retrains_begun),
         one_of(telemetry.RETRAIN_OPEN, state.retrain.state if state.retrain else None),
     )
@@ -25,14 +25,8 @@ def measures(raw: Mapping[str, Any]) -> Measures:
     return Measures(shown, ended, counted=(telemetry.RETRAINS,))
 
 
-def _signals(status: wire.DriftPolicyStatus) -> list[tuple[str, wire.SignalStatus, wire.EvaluatedWindow | None]]:
-    """Each signal with the window that it was judged on last."""
-    last = status.last_evaluation
-    return [(signal.name, signal, last.window) for signal in last.signals if signal.name] if last else []
-
-
-def _signal(name: str, signal: wire.SignalStatus, window: wire.EvaluatedWindow | None) -> tuple[Measure, ...]:
-    interval = signal.interval
+def _signal(signal: wire.SignalStatus) -> tuple[Measure, ...]:
+    name, interval, window = signal.name, signal.interval, signal.window
     return together(
         one_of(telemetry.SIGNAL_VERDICT, signal.verdict, name),
         given(telemetry.SIGNAL_VALUE, signal.value, name),

@@ -14,10 +14,9 @@ from bucle.kinds.driftpolicy.state import (
     OpenRetrain,
     RetrainState,
     State,
-    decoded,
-    encoded,
 )
-from bucle.kinds.driftpolicy.window_verdicts import restarted
+from bucle.kinds.driftpolicy.status_codec import decoded, encoded
+from bucle.kinds.driftpolicy.window_verdicts import restarted, with_drift
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, EXPERIMENT
 from bucle.workloads import job_cleanup
@@ -32,6 +31,7 @@ def plan(world: World, now: datetime) -> Plan:
     if served is None:
         return Plan(encoded(before), conditions.not_served(world), wake=CALM)
     state = evaluated(world, served, restarted(world, served, before), now)
+    state = with_drift(world.policy, served, state)
     state = acted(world, served, retrain_ledger.tracked(world, state, now), now)
     expiring, unwanted = _cleared(world, state)
     return Plan(
@@ -54,10 +54,10 @@ def _wake(before: State, state: State, now: datetime) -> timedelta:
 
 
 def _evaluate(world: World, served: Served, state: State, now: datetime) -> tuple[Child, ...]:
-    evaluation, signal = state.evaluation, world.policy.spec.signals.performance
-    if evaluation is None or signal is None or not evaluation.open or made_at(evaluation) > now:
+    evaluation = state.evaluation
+    if evaluation is None or not evaluation.open or made_at(evaluation) > now:
         return ()
-    return evaluate_job(world, served, signal, evaluation)
+    return evaluate_job(world, served, evaluation)
 
 
 def _retrain(world: World, served: Served, before: State, state: State) -> tuple[Child, ...]:

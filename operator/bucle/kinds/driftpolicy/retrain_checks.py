@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -31,16 +31,19 @@ from bucle.kinds.driftpolicy.state import (
 )
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.base import parse_duration
+from bucle.resources.driftpolicy import Action as ActionSpec
 from bucle.resources.driftpolicy import DriftPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May a retrain begin now? `trigger`: the window that began the drift, while it is remembered."""
+    """May a retrain begin now? `asking`: the signals that want it; `trigger`: the window that began their drift, while it
+    is remembered."""
 
     world: World
     served: Served
     state: State
+    asking: tuple[str, ...]
     trigger: PastWindow | None
     now: datetime
 
@@ -59,29 +62,42 @@ BEGINS = Answer(ActionOutcome.DONE, "Retraining", "a new model is being made")
 
 def acted(world: World, served: Served, state: State, now: datetime) -> State:
     """The action for what the windows say, with its reason; a retrain is claimed in status before anything is made."""
-    drifts = window_verdicts.is_drifting(world.policy, state)
     if state.retrain is not None and _outclaimed(world, state.retrain):
         state = replace(state, retrain=None, retrains_begun=max(0, state.retrains_begun - 1))
-    if not drifts or not drifts[-1]:
+    policy, drifting = world.policy, window_verdicts.drifting_signals(state)
+    if not drifting:
         return _with_action(state, Wanted.NONE, Answer(ActionOutcome.DONE, "Healthy", ""), now)
-    asked = {action.do for action in world.policy.spec.actions if "performance" in action.when}
-    if not asked:
+    firing = [action for action in policy.spec.actions if _fires(action, drifting)]
+    if not firing:
         return _with_action(state, Wanted.NONE, Answer(ActionOutcome.DONE, "Breached", ""), now)
-    if not wants_retrains(world.policy):
-        return _with_action(state, Wanted.ALERT, Answer(ActionOutcome.DONE, "Breached", ""), now)
-    trigger = window_verdicts.first_of_drift(state, served, drifts)
-    question = Question(world, served, state, trigger, now)
+    retrains = [action for action in firing if action.do == "Retrain"]
+    asking = _asking(retrains or firing, drifting)
+    if not retrains or not wants_retrains(policy):
+        return _with_action(state, Wanted.ALERT, Answer(ActionOutcome.DONE, "Breached", ""), now, asking)
+    trigger = window_verdicts.began_drift(policy, state, served, asking)
+    question = Question(world, served, state, asking, trigger, now)
     answer = next((found for check in CHECKS if (found := check(question)) is not None), BEGINS)
-    state = _with_action(state, Wanted.RETRAIN, answer, now)
+    state = _with_action(state, Wanted.RETRAIN, answer, now, asking)
     return _claimed(question, state) if answer is BEGINS else state
 
 
-def _with_action(state: State, wanted: Wanted, answer: Answer, now: datetime) -> State:
+def _fires(action: ActionSpec, drifting: Collection[str]) -> bool:
+    stands = [name in drifting for name in action.when]
+    return all(stands) if action.match == "All" else any(stands)
+
+
+def _asking(actions: Iterable[ActionSpec], drifting: Iterable[str]) -> tuple[str, ...]:
+    """The drifting signals that these actions name, in the order of the spec."""
+    named = {name for action in actions for name in action.when}
+    return tuple(name for name in drifting if name in named)
+
+
+def _with_action(state: State, wanted: Wanted, answer: Answer, now: datetime, asking: tuple[str, ...] = ()) -> State:
     """`at` stays while what is wanted and why stay the same."""
     old = state.action
     same = old is not None and (old.wanted, old.reason) == (wanted, answer.reason)
     at = old.at if old is not None and same else now.replace(microsecond=0)
-    return replace(state, action=Action(wanted, answer.outcome, answer.reason, answer.message, at))
+    return replace(state, action=Action(wanted, answer.outcome, answer.reason, answer.message, at, asking))
 
 
 def _claimed(question: Question, state: State) -> State:
@@ -203,7 +219,7 @@ def _unanswered(question: Question) -> PastWindow | None:
     """
     done = {children.name for children in question.world.retrains}
     done |= {line.name for line in question.state.past_retrains}
-    candidates = (question.trigger, window_verdicts.newest_breach(question.state, question.served))
+    candidates = (question.trigger, window_verdicts.newest_breach(question.state, question.served, question.asking))
     return next((w for w in candidates if w is not None and _name_for(question, w) not in done), None)
 
 

@@ -42,8 +42,7 @@ class Progress:
 
 
 def wants_retrains(policy: DriftPolicy) -> bool:
-    asked = {action.do for action in policy.spec.actions if "performance" in action.when}
-    return policy.spec.retrain is not None and "Retrain" in asked
+    return policy.spec.retrain is not None and any(action.do == "Retrain" for action in policy.spec.actions)
 
 
 def tracked(world: World, state: State, now: datetime) -> State:

@@ -1,49 +1,65 @@
-"""What full windows say: each judged against the reference, counted, remembered. Pure."""
+"""What full windows say: each judged by every signal, counted, remembered. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from bucle.contracts import registry_tags
 from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import short_hash
-from bucle.contracts.result import EvaluateResult, WindowResult
+from bucle.contracts.result import LabelledResult, SignalResult, WindowResult
 from bucle.contracts.uncounted import Uncounted
+from bucle.engine.reads import Unavailable
+from bucle.kinds.driftpolicy import signals
 from bucle.kinds.driftpolicy.drift_statistics import Measured, Rule, drifting, judge
-from bucle.kinds.driftpolicy.state import KEPT, Cursor, Judged, PastWindow, State, Verdict, WindowVerdict
+from bucle.kinds.driftpolicy.state import (
+    KEPT,
+    Cursor,
+    Judged,
+    Mark,
+    PastWindow,
+    SignalState,
+    State,
+    Verdict,
+    WindowVerdict,
+)
 from bucle.kinds.driftpolicy.world import Served, World, reference_of
 from bucle.resources import driftpolicy_status as wire
 from bucle.resources.base import Interval
-from bucle.resources.documents import written
-from bucle.resources.driftpolicy import DriftPolicy, PerformanceSignal
+from bucle.resources.driftpolicy import DriftPolicy
+from bucle.resources.driftpolicy_signals import PerformanceSignal, Signal
+
+WORST_FIRST = (Verdict.BREACHED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NO_DATA, Verdict.HEALTHY)
 
 
 def restarted(world: World, served: Served, state: State) -> State:
-    """Windows belong to one version and one rule: a promotion begins them anew, as do an edit and a lost status."""
+    """Windows belong to one version and one rule: a promotion begins them anew, as do an edit of what fills them and a
+    lost status. A signal belongs to what it measures: an edit of one begins that one anew, and no other."""
     state = replace(state, reference=_reference(world, served))
-    rule, cursor = rule_of(world), state.cursor
-    if cursor is not None and (cursor.revision, cursor.since, cursor.rule) == (served.revision, served.since, rule):
-        return state
-    fresh = Cursor(served.revision, served.since, window=0, feedback_rows=None, rule=rule)
-    return replace(state, cursor=fresh, verdicts=(), evaluation=None, last=None, uncounted=Uncounted())
-
-
-def rule_of(world: World) -> str:
-    """Hash of all that decides which rows fill a window and what is said of it."""
-    spec, deployment = world.policy.spec, world.deployment
-    labels = written(deployment.spec.feedback) if deployment else None
-    return short_hash([written(spec.windows), written(spec.signals), labels])
+    rule, cursor = signals.window_rule(world), state.cursor
+    if cursor is None or (cursor.revision, cursor.since, cursor.rule) != (served.revision, served.since, rule):
+        fresh = Cursor(served.revision, served.since, rule)
+        state = replace(state, cursor=fresh, signals=(), evaluation=None, last=None, uncounted=Uncounted())
+    known = {(signal.name, signal.rule): signal for signal in state.signals}
+    asked = [(signal.name, signals.signal_rule(signal)) for signal in world.policy.spec.signals]
+    state = replace(state, signals=tuple(known.get(key, SignalState(*key)) for key in asked))
+    if state.evaluation is not None and state.evaluation.rule != signals.look_rule(world):
+        state = replace(state, evaluation=None, last=_unless_failed(state.last))
+    return state
 
 
 def _reference(world: World, served: Served) -> wire.DriftReference:
-    signal = world.policy.spec.signals.performance
-    told = reference_of(served, signal.metric) if signal else None
+    """Of the metrics that are compared with a reference, the first that the version has one of."""
+    metrics = [s.performance.metric for s in world.policy.spec.signals if s.performance is not None]
+    found = ((metric, told) for metric in metrics if (told := reference_of(served, metric)) is not None)
+    metric, told = next(found, (None, None))
     return wire.DriftReference(
         model=wire.ReferenceModel(name=served.model.name, version=served.model.version),
         digest=served.model.digest,
         dataset=served.tags.get(registry_tags.TAG_DATASET_NAME),
-        metric=signal.metric if signal and told else None,
+        metric=metric,
         value=decimal_text(told.value) if told else None,
         standard_error=decimal_text(told.standard_error) if told and told.standard_error is not None else None,
         groups=told.groups if told else None,
@@ -51,90 +67,138 @@ def _reference(world: World, served: Served) -> wire.DriftReference:
     )
 
 
-def with_windows(
-    world: World, served: Served, signal: PerformanceSignal, state: State, result: EvaluateResult, now: datetime
-) -> State:
-    """Judges every new window in order. Rows left over count towards the next window."""
-    reference, cursor, evaluation = reference_of(served, signal.metric), state.cursor, state.evaluation
-    if reference is None or cursor is None or evaluation is None:
+def with_windows(world: World, served: Served, state: State, result: LabelledResult, now: datetime) -> State:
+    """Judges every new window in order, by every signal. Rows left over count towards the next window.
+
+    While the registry is silent about a reference nothing is judged: the same rows are looked at again.
+    """
+    policy, cursor, evaluation = world.policy, state.cursor, state.evaluation
+    unknown = isinstance(world.version, Unavailable) and signals.without_standard(policy, served)
+    if cursor is None or evaluation is None or unknown:
         return state
-    rule = Rule(signal.metric, float(signal.max_degradation), float(signal.confidence))
-    # An earlier look that failed is forgotten: this one did not.
-    last = state.last if state.last is not None and state.last.verdict is not Verdict.ERROR else None
-    history, verdicts, expected = state.history, state.verdicts, cursor.window
+    state = replace(state, last=_unless_failed(state.last))
+    expected = cursor.labelled.window
     for window in (w for w in result.windows if w.index >= expected):
-        last = _judged(served, window, reference, rule, now)
-        verdicts = (*verdicts, WindowVerdict(window.index, last.verdict))[-KEPT:]
-        history = (_past(served, last, window), *history)[:KEPT]
+        state = _with_window(policy, served, state, window, now)
         expected = window.index + 1
-    rows, counted = world.policy.spec.windows.rows, evaluation.feedback_rows
-    seen = None if result.more or counted is None else max(0, counted - result.labelled % rows)
-    moved = replace(cursor, window=expected, feedback_rows=seen)
-    lost = Uncounted.of(result)
-    return replace(state, cursor=moved, last=last, history=history, verdicts=verdicts, uncounted=lost)
+    rows, counted = policy.spec.windows.rows, evaluation.labelled.rows
+    seen = None if result.more or counted is None else max(0, counted - result.rows % rows)
+    moved = replace(cursor, labelled=Mark(expected, seen))
+    return replace(state, cursor=moved, uncounted=Uncounted.of(result))
+
+
+def _unless_failed(last: Judged | None) -> Judged | None:
+    """An earlier look that failed is forgotten by one that did not."""
+    return last if last is not None and not last.failed else None
 
 
 def failed(state: State, job: str, reason: str, message: str, now: datetime) -> State:
     """The look ended without windows: what is said of drift until the next one."""
-    moment = now.replace(microsecond=0)
     record = wire.Evaluation(
         id=job,
         verdict=Verdict.ERROR,
         reason=reason,
         message=message,
-        signals=(wire.SignalStatus(name="performance", verdict=Verdict.ERROR),),
-        at=moment,
+        signals=tuple(wire.SignalVerdict(name=signal.name, verdict=Verdict.ERROR) for signal in state.signals),
+        at=_moment(now),
     )
-    cursor = replace(state.cursor, feedback_rows=None) if state.cursor else None
+    cursor = replace(state.cursor, labelled=replace(state.cursor.labelled, rows=None)) if state.cursor else None
     return replace(state, last=Judged(Verdict.ERROR, message, None, record), cursor=cursor)
 
 
-def is_drifting(policy: DriftPolicy, state: State) -> list[bool]:
-    """Whether it counts as drift after each remembered window, oldest first."""
-    decision = policy.spec.decision
-    return drifting([item.verdict for item in state.verdicts], decision.breaches, decision.of, decision.clear_after)
+# --- one window --------------------------------------------------------------------------------------------------
 
 
-def first_of_drift(state: State, served: Served, drifts: list[bool]) -> PastWindow | None:
-    """The window that began the drift: the same one after a lost status, so the same name for what it starts."""
-    first = len(drifts) - 1
-    while first > 0 and drifts[first - 1]:
-        first -= 1
-    index = state.verdicts[first].window
-    return next((past for past in state.history if (past.revision, past.window) == (served.revision, index)), None)
+def _with_window(policy: DriftPolicy, served: Served, state: State, window: WindowResult, now: datetime) -> State:
+    told = {result.name: result for result in window.signals}
+    verdicts = {
+        signal.name: verdict_of(served, signal, told[signal.name])
+        for signal in policy.spec.signals
+        if signal.name in told
+    }
+    bounds = _bounds(window)
+    last = _judged(served, window, tuple(verdicts.values()), now)
+    known = tuple(
+        replace(
+            signal,
+            verdicts=(*signal.verdicts, WindowVerdict(window.index, Verdict(verdict.verdict or "")))[-KEPT:],
+            record=verdict,
+            window=bounds,
+        )
+        if (verdict := verdicts.get(signal.name)) is not None
+        else signal
+        for signal in state.signals
+    )
+    return replace(state, signals=known, last=last, history=(_past(served, last, window), *state.history)[:KEPT])
 
 
-def newest_breach(state: State, served: Served) -> PastWindow | None:
-    """What a further retrain of the same version is for."""
-    breached = (past for past in state.history if past.verdict is Verdict.BREACHED)
-    return next((past for past in breached if past.revision == served.revision), None)
+def verdict_of(served: Served, signal: Signal, told: SignalResult) -> wire.SignalVerdict:
+    """One signal on one window."""
+    if told.failure is not None:
+        failure = told.failure
+        return wire.SignalVerdict(
+            name=signal.name, verdict=Verdict.ERROR, reason=failure.reason, message=failure.message
+        )
+    if signal.performance is None or told.value is None:
+        return wire.SignalVerdict(name=signal.name, verdict=Verdict.NO_DATA, message="nothing was measured")
+    return _performance(served, signal.name, signal.performance, told, float(told.value))
 
 
-def _judged(served: Served, window: WindowResult, reference: Measured, rule: Rule, now: datetime) -> Judged:
-    error = float(window.standard_error) if window.standard_error is not None else None
-    found = judge(Measured(float(window.value), error, window.groups), reference, rule)
+def _performance(
+    served: Served, name: str, signal: PerformanceSignal, told: SignalResult, value: float
+) -> wire.SignalVerdict:
+    standard = signals.standard_of(served, signal)
+    if standard is None:
+        return wire.SignalVerdict(
+            name=name,
+            verdict=Verdict.INCONCLUSIVE,
+            reason="WaitingForReference",
+            message=f"version {served.model.version} has no reference for {signal.metric}",
+            value=told.value,
+            groups=told.groups,
+        )
+    error = float(told.standard_error) if told.standard_error is not None else None
+    rule = Rule(signal.metric, float(signal.max_degradation or 0), float(signal.confidence))
+    found = judge(Measured(value, error, told.groups), standard, rule)
     interval = None
     if found.lower is not None and found.upper is not None:
         interval = Interval(lower=decimal_text(found.lower, 6), upper=decimal_text(found.upper, 6))
-    signal = wire.SignalStatus(
-        name="performance",
+    return wire.SignalVerdict(
+        name=name,
         verdict=found.verdict,
-        value=window.value,
+        message=found.message,
+        value=told.value,
         limit=decimal_text(found.limit, 6),
         interval=interval,
+        groups=told.groups,
     )
+
+
+def worst(verdicts: Iterable[str | None]) -> Verdict:
+    """What is told of a window as a whole."""
+    said = set(verdicts)
+    return next((verdict for verdict in WORST_FIRST if verdict in said), Verdict.NO_DATA)
+
+
+def in_words(verdicts: Iterable[wire.SignalVerdict]) -> str:
+    """What the signals say, by name."""
+    return "; ".join(f"{verdict.name}: {verdict.message}" for verdict in verdicts if verdict.message)
+
+
+def _judged(served: Served, window: WindowResult, verdicts: tuple[wire.SignalVerdict, ...], now: datetime) -> Judged:
+    verdict = worst(told.verdict for told in verdicts)
+    message = in_words(verdicts)
     record = wire.Evaluation(
         id=short_hash([served.revision, window.index, window.last]),
         window=_bounds(window),
         rows=window.rows,
         labels=window.rows,
-        groups=window.groups,
-        verdict=found.verdict,
-        message=found.message,
-        signals=(signal,),
-        at=now.replace(microsecond=0),
+        verdict=verdict,
+        message=message,
+        signals=verdicts,
+        at=_moment(now),
     )
-    return Judged(Verdict(found.verdict), found.message, window.index, record)
+    return Judged(verdict, message, window.index, record)
 
 
 def _bounds(window: WindowResult) -> wire.EvaluatedWindow:
@@ -144,17 +208,80 @@ def _bounds(window: WindowResult) -> wire.EvaluatedWindow:
 
 
 def _past(served: Served, judged: Judged, window: WindowResult) -> PastWindow:
-    signal = judged.record.signals[0]
     record = wire.PastEvaluation(
         id=judged.record.id,
         version=served.revision,
         window=judged.record.window,
         verdict=judged.verdict,
-        value=window.value,
-        limit=signal.limit,
-        interval=signal.interval,
         rows=window.rows,
-        groups=window.groups,
+        signals=tuple(verdict.model_copy(update={"message": None}) for verdict in judged.record.signals),
         at=judged.record.at,
     )
-    return PastWindow(served.revision, window.index, datetime.fromisoformat(window.last), judged.verdict, record)
+    verdicts = {verdict.name: Verdict(verdict.verdict or "") for verdict in judged.record.signals}
+    return PastWindow(served.revision, window.index, datetime.fromisoformat(window.last), verdicts, record)
+
+
+def _moment(now: datetime) -> datetime:
+    return now.replace(microsecond=0)
+
+
+# --- many windows ------------------------------------------------------------------------------------------------
+
+
+def is_drifting(signal: Signal, state: SignalState) -> list[bool]:
+    """Whether that signal counts as drift after each remembered window, oldest first."""
+    decision = signal.decision
+    verdicts = [item.verdict for item in state.verdicts]
+    return drifting(verdicts, decision.breaches, decision.of, decision.clear_after)
+
+
+def with_drift(policy: DriftPolicy, served: Served, state: State) -> State:
+    """Each signal with whether it drifts by its decision as it is written now, and since when."""
+    decisions = {signal.name: signal for signal in policy.spec.signals}
+    told = []
+    for signal in state.signals:
+        drifts = is_drifting(decisions[signal.name], signal) if signal.name in decisions else []
+        stands = bool(drifts) and drifts[-1]
+        began = _first_of_drift(state, served, signal, drifts) if stands else None
+        since = (began.to if began is not None else signal.since) if stands else None
+        told.append(replace(signal, drifting=stands, since=since))
+    return replace(state, signals=tuple(told))
+
+
+def drifting_signals(state: State) -> tuple[str, ...]:
+    return tuple(signal.name for signal in state.signals if signal.drifting)
+
+
+def began_drift(policy: DriftPolicy, state: State, served: Served, names: Collection[str]) -> PastWindow | None:
+    """The window that began the drift of these signals, of several the first: the same one after a lost status, so the
+    same name for what it starts."""
+    found = (
+        _first_of_drift(state, served, signal, is_drifting(asked, signal))
+        for asked in policy.spec.signals
+        for signal in state.signals
+        if signal.name == asked.name and signal.name in names and signal.drifting
+    )
+    return min((window for window in found if window is not None), key=lambda window: window.to, default=None)
+
+
+def _first_of_drift(state: State, served: Served, signal: SignalState, drifts: list[bool]) -> PastWindow | None:
+    first = len(drifts) - 1
+    while first > 0 and drifts[first - 1]:
+        first -= 1
+    return _remembered(state, served, {signal.verdicts[first].window})
+
+
+def newest_breach(state: State, served: Served, names: Collection[str]) -> PastWindow | None:
+    """What a further retrain of the same version is for: the newest window that one of these signals found breached."""
+    breached = {
+        item.window
+        for signal in state.signals
+        if signal.name in names
+        for item in signal.verdicts
+        if item.verdict is Verdict.BREACHED
+    }
+    return _remembered(state, served, breached)
+
+
+def _remembered(state: State, served: Served, windows: Collection[int]) -> PastWindow | None:
+    return next((w for w in state.history if w.revision == served.revision and w.window in windows), None)

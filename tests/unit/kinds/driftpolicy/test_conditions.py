@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.support.builders import drift_states as states
 from tests.support.builders.drift_states import EVALUATION, OPEN, drifted, judged
+from tests.support.worlds import drift
 
 from bucle.engine.reads import Unavailable
 from bucle.kinds.driftpolicy.conditions import not_served, said
@@ -42,7 +43,7 @@ def told(world: World, state: State) -> dict[str, tuple[str, str]]:
         ({"served": None}, State(), ("False", "WaitingForReference")),
         ({"served": replace(states.SERVED, tags={})}, State(), ("False", "WaitingForReference")),
         (
-            {"policy": states.policy(signals={"performance": {"metric": "roc_auc", "maxDegradation": "0.1"}})},
+            {"policy": states.policy(signals=[drift.signal(metric="roc_auc")])},
             State(),
             ("False", "UnknownMetric"),
         ),
@@ -58,7 +59,7 @@ def test_what_ready_says(world: dict[str, Any], state: State, ready: tuple[str, 
         ({}, "False"),
         ({"served": None}, "False"),
         ({"served": replace(states.SERVED, tags={})}, "False"),
-        ({"policy": states.policy(signals={"performance": {"metric": "roc_auc", "maxDegradation": "0.1"}})}, "True"),
+        ({"policy": states.policy(signals=[drift.signal(metric="roc_auc")])}, "True"),
     ],
     ids=["watches", "waits for a version", "waits for a reference", "watches what cannot be watched"],
 )

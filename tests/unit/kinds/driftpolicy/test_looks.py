@@ -13,18 +13,18 @@ from tests.support.builders.objects import a_job
 from tests.support.worlds import drift
 
 from bucle.contracts.capture import SETTLED
-from bucle.contracts.result import EvaluateResult, Failure, Result, WindowResult
+from bucle.contracts.result import EvaluateResult, Failure, LabelledResult, Result, SignalResult, WindowResult
 from bucle.engine.objects import JsonObject
 from bucle.engine.reads import Known, Unavailable
 from bucle.kinds.driftpolicy.evaluation_job import evaluated, made_at
 from bucle.kinds.driftpolicy.loop_closed import loop_open
-from bucle.kinds.driftpolicy.state import Cursor, Evaluation, EvaluationState, State, Verdict
-from bucle.kinds.driftpolicy.window_verdicts import failed, first_of_drift, is_drifting, newest_breach, restarted
+from bucle.kinds.driftpolicy.state import Cursor, Evaluation, EvaluationState, Mark, SignalState, State, Verdict
+from bucle.kinds.driftpolicy.window_verdicts import began_drift, drifting_signals, failed, newest_breach, restarted
 from bucle.kinds.driftpolicy.world import World
 from bucle.workloads.attempt import Attempt, Live
 
 NOW = THEN + timedelta(hours=2)
-CURSOR = Cursor("rev1", THEN, 0, None, "rule")
+CURSOR = Cursor("rev1", THEN, "rule")
 DONE = replace(EVALUATION, state=EvaluationState.SUCCEEDED, attempt=Attempt(0))
 RUNNING = replace(EVALUATION, state=EvaluationState.RUNNING, attempt=Attempt(0))
 
@@ -40,9 +40,9 @@ def rows(count: int) -> dict[str, Any]:
         (rows(1), State(cursor=CURSOR), True),
         (rows(0), State(cursor=CURSOR), False),
         ({"watermark": Unavailable("no answer")}, State(cursor=CURSOR), False),
-        (rows(9999), State(cursor=replace(CURSOR, feedback_rows=5000)), False),
-        (rows(10000), State(cursor=replace(CURSOR, feedback_rows=5000)), True),
-        (rows(4000), State(cursor=replace(CURSOR, feedback_rows=5000)), True),
+        (rows(9999), State(cursor=replace(CURSOR, labelled=Mark(0, 5000))), False),
+        (rows(10000), State(cursor=replace(CURSOR, labelled=Mark(0, 5000))), True),
+        (rows(4000), State(cursor=replace(CURSOR, labelled=Mark(0, 5000))), True),
         (rows(9000), State(cursor=CURSOR, evaluation=replace(DONE, started_at=NOW - timedelta(minutes=59))), False),
         (rows(9000), State(cursor=CURSOR, evaluation=replace(DONE, started_at=NOW - timedelta(minutes=60))), True),
     ],
@@ -91,13 +91,11 @@ def windows(*values: str) -> Result:
             first="2026-03-01T12:00:00Z",
             last="2026-03-01T12:59:00Z",
             rows=5000,
-            groups=40,
-            value=value,
-            standard_error="0.001",
+            signals=(SignalResult(name="performance", value=value, standard_error="0.001", groups=40),),
         )
         for index, value in enumerate(values)
     )
-    done = EvaluateResult(windows=found, labelled=5000 * len(found))
+    done = EvaluateResult(labelled=LabelledResult(windows=found, rows=5000 * len(found)))
     return Result(program="evaluate", task_sha256="0" * 64, evaluate=done)
 
 
@@ -116,11 +114,12 @@ def windows(*values: str) -> Result:
 def test_what_the_end_of_a_look_makes_of_it(
     live: Live, attempt: Attempt, state: EvaluationState, verdict: Verdict | None
 ) -> None:
-    before = State(cursor=CURSOR, evaluation=replace(RUNNING, attempt=attempt, feedback_rows=5000))
+    signals = (SignalState("performance", "rule"),)
+    before = State(cursor=CURSOR, signals=signals, evaluation=replace(RUNNING, attempt=attempt, labelled=Mark(0, 5000)))
     found = evaluated(states.world(live=live), states.SERVED, before, NOW)
     assert found.evaluation is not None and found.evaluation.state is state
     assert (found.last.verdict if found.last else None) == verdict
-    assert len(found.verdicts) == len(found.history)
+    assert len(found.signals[0].verdicts) == len(found.history)
 
 
 # --- windows -----------------------------------------------------------------------------------------------------
@@ -145,26 +144,26 @@ def test_which_windows_are_drift(
     verdicts: tuple[Verdict, ...], drifting: bool, first: int | None, newest: int | None
 ) -> None:
     state = states.drifted(*verdicts)
-    drifts = is_drifting(states.policy(), state)
-    assert bool(drifts and drifts[-1]) == drifting
-    began = first_of_drift(state, states.SERVED, drifts) if drifting else None
+    assert drifting_signals(state) == (("performance",) if drifting else ())
+    began = began_drift(states.policy(), state, states.SERVED, ("performance",))
     assert (began.window if began else None) == first
-    breach = newest_breach(state, states.SERVED)
+    assert state.signals[0].since == (began.to if began else None)
+    breach = newest_breach(state, states.SERVED, ("performance",))
     assert (breach.window if breach else None) == newest
 
 
 def test_windows_of_another_version_answer_nothing() -> None:
     other = replace(states.SERVED, revision="rev2")
-    assert newest_breach(states.drifted(B, B), other) is None
+    assert newest_breach(states.drifted(B, B), other, ("performance",)) is None
 
 
 def test_a_look_that_failed_says_so_until_the_next_one() -> None:
     found = failed(
-        replace(states.drifted(B), cursor=replace(CURSOR, feedback_rows=7)), "job", "ProgramFailed", "exit 1", NOW
+        replace(states.drifted(B), cursor=replace(CURSOR, labelled=Mark(0, 7))), "job", "ProgramFailed", "exit 1", NOW
     )
     assert found.last is not None and found.last.verdict is Verdict.ERROR
-    assert found.cursor is not None and found.cursor.feedback_rows is None, "the same rows are looked at again"
-    assert found.verdicts == states.drifted(B).verdicts, "and no window is judged by that"
+    assert found.cursor is not None and found.cursor.labelled.rows is None, "the same rows are looked at again"
+    assert found.signals == states.drifted(B).signals, "and no window is judged by that"
 
 
 @pytest.mark.parametrize("changed", ["nothing", "version", "rule"])
@@ -175,14 +174,15 @@ def test_windows_begin_anew_with_another_version_or_another_rule(changed: str) -
         states.SERVED,
         State(),
     )
-    assert begun.cursor is not None and begun.cursor.window == 0
-    before = replace(begun, verdicts=states.drifted(B).verdicts, cursor=replace(begun.cursor, window=1))
+    assert begun.cursor is not None and begun.cursor.labelled.window == 0
+    seen = tuple(replace(signal, verdicts=states.drifted(B).signals[0].verdicts) for signal in begun.signals)
+    before = replace(begun, signals=seen, cursor=replace(begun.cursor, labelled=Mark(1)))
     served = replace(states.SERVED, revision="rev2") if changed == "version" else states.SERVED
     if changed == "rule":
         world = states.world(policy=states.policy(windows={"rows": 100}))
     found = restarted(world, served, before)
     assert found.cursor is not None
-    assert (found.cursor.window == 1, bool(found.verdicts)) == (
+    assert (found.cursor.labelled.window == 1, bool(found.signals[0].verdicts)) == (
         (True, True) if changed == "nothing" else (False, False)
     )
 

@@ -11,12 +11,13 @@ from tests.support.series import told
 from bucle.contracts import telemetry
 from bucle.contracts.measures import Measures
 from bucle.kinds.driftpolicy.measures import measures
-from bucle.kinds.driftpolicy.state import State, encoded
+from bucle.kinds.driftpolicy.state import State
+from bucle.kinds.driftpolicy.status_codec import encoded
 from bucle.resources.documents import to_dict
 
-SIGNAL = {"name": "accuracy", "verdict": "Breached", "value": "0.41", "limit": "0.05", "interval": {"lower": "0.3"}}
-LAST = {
-    "verdict": "Breached", "window": {"index": 3, "to": "2026-03-01T12:00:00Z"}, "signals": [SIGNAL],
+SIGNAL = {
+    "name": "accuracy", "verdict": "Breached", "value": "0.41", "limit": "0.05", "interval": {"lower": "0.3"},
+    "window": {"index": 3, "to": "2026-03-01T12:00:00Z"}, "rule": "r",
 }  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def of(status: Any) -> Measures:
     [
         ({}, {}),
         (
-            {"lastEvaluation": LAST},
+            {"signals": [SIGNAL, {"name": "new", "rule": "r"}]},
             {
                 "bucle_signal_verdict accuracy Breached": 1,
                 "bucle_signal_value accuracy": 0.41,
@@ -49,7 +50,7 @@ def test_a_policy_tells_what_its_signals_say(status: Any, wanted: dict[str, floa
 
 
 def test_every_verdict_of_a_signal_has_a_series_so_that_an_alert_can_clear() -> None:
-    found = told(of({"lastEvaluation": LAST}), zeros=True)
+    found = told(of({"signals": [SIGNAL]}), zeros=True)
     assert [name for name in found if name.startswith("bucle_signal_verdict")] == [
         f"bucle_signal_verdict accuracy {verdict}" for verdict in telemetry.SIGNAL_VERDICTS
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.support.builders import drift_states as states
 from tests.support.builders.drift_states import OPEN, THEN, drifted
+from tests.support.worlds import drift
 
 from bucle.engine.reads import Unavailable
 from bucle.kinds.driftpolicy.retrain_checks import CHECKS, acted
@@ -22,6 +23,7 @@ from bucle.kinds.driftpolicy.state import (
     Verdict,
     Wanted,
 )
+from bucle.kinds.driftpolicy.window_verdicts import with_drift
 from bucle.kinds.driftpolicy.world import World
 
 BREACHED, HEALTHY = Verdict.BREACHED, Verdict.HEALTHY
@@ -138,6 +140,53 @@ def test_what_drift_leads_to_and_why_not(
 ) -> None:
     found = action(world, state)
     assert found == expected
+
+
+# --- several signals ---------------------------------------------------------------------------------------------
+
+ANY: dict[str, Any] = {"when": ["performance", "accuracy"], "do": "Retrain"}
+ALL = {**ANY, "match": "All"}
+WATCH = {"when": ["accuracy"], "do": "Alert"}
+SECOND = {"name": "accuracy", "performance": {"metric": "accuracy", "minimum": "0.8"}}
+
+
+def both(first: tuple[Verdict, ...], second: tuple[Verdict, ...]) -> State:
+    """Two signals after as many windows, which end an hour after each other."""
+    history = tuple(
+        states.window(index, performance, accuracy=accuracy)
+        for index, (performance, accuracy) in reversed(tuple(enumerate(zip(first, second, strict=True))))
+    )
+    signals = (states.signal_state("performance", *first), states.signal_state("accuracy", *second))
+    policy = states.policy(signals=[*drift.policy_spec()["signals"], SECOND])
+    return with_drift(policy, states.SERVED, State(signals=signals, history=history))
+
+
+@pytest.mark.parametrize(
+    ("actions", "first", "second", "wanted", "asking", "window"),
+    [
+        ([ANY], (BREACHED, BREACHED), (HEALTHY, HEALTHY), RETRAIN, ("performance",), 1),
+        ([ANY], (HEALTHY, HEALTHY), (BREACHED, BREACHED), RETRAIN, ("accuracy",), 1),
+        ([ANY], (HEALTHY, BREACHED, BREACHED), (BREACHED, BREACHED, BREACHED), RETRAIN, ("performance", "accuracy"), 1),
+        ([ALL], (BREACHED, BREACHED), (HEALTHY, HEALTHY), Wanted.NONE, (), None),
+        ([ALL], (HEALTHY, BREACHED, BREACHED), (BREACHED, BREACHED, HEALTHY), RETRAIN, ("performance", "accuracy"), 1),
+        ([ALL, WATCH], (HEALTHY, HEALTHY), (BREACHED, BREACHED), Wanted.ALERT, ("accuracy",), None),
+        ([ANY, WATCH], (HEALTHY, HEALTHY), (BREACHED, BREACHED), RETRAIN, ("accuracy",), 1),
+    ],
+    ids=["any: one", "any: the other", "any: both", "all: one", "all: both", "an alert beside", "retrain before alert"],
+)
+def test_which_signals_start_what(
+    actions: list[dict[str, Any]],
+    first: tuple[Verdict, ...],
+    second: tuple[Verdict, ...],
+    wanted: Wanted,
+    asking: tuple[str, ...],
+    window: int | None,
+) -> None:
+    policy = states.policy(signals=[*drift.policy_spec()["signals"], SECOND], actions=actions)
+    found = acted(states.world(policy=policy), states.SERVED, both(first, second), NOW)
+    assert found.action is not None
+    assert (found.action.wanted, found.action.signals) == (wanted, asking)
+    assert (found.retrain.window if found.retrain else None) == window, "of several the drift that began first"
 
 
 def test_a_window_is_answered_once() -> None:

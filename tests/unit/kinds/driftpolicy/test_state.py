@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from tests.support.builders.drift_states import EVALUATION, OPEN, PAST, THEN
+from tests.support.builders.drift_states import EVALUATION, OPEN, PAST, THEN, signal_state
 
 from bucle.engine.room import UnknownState
 from bucle.kinds.driftpolicy.state import (
     Action,
     ActionOutcome,
     Cursor,
+    Mark,
+    SignalState,
     State,
     Verdict,
     Wanted,
-    WindowVerdict,
-    decoded,
-    encoded,
 )
+from bucle.kinds.driftpolicy.status_codec import decoded, encoded
 from bucle.resources.documents import to_dict
-from bucle.resources.driftpolicy_status import DriftPolicyStatus
+from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluatedWindow
 
 
 @pytest.mark.parametrize(
     "state",
     [
         State(),
-        State(cursor=Cursor("rev1", THEN, 0, None, "rule")),
+        State(cursor=Cursor("rev1", THEN, "rule")),
         State(
-            cursor=Cursor("rev1", THEN, 4, 5000, "rule"),
-            verdicts=(WindowVerdict(2, Verdict.HEALTHY), WindowVerdict(3, Verdict.BREACHED)),
+            cursor=Cursor("rev1", THEN, "rule", Mark(4, 5000)),
+            signals=(
+                replace(
+                    signal_state("loss", Verdict.HEALTHY, Verdict.BREACHED, first=2),
+                    drifting=True,
+                    since=THEN,
+                    window=EvaluatedWindow(index=3, from_=THEN, to=THEN),
+                ),
+                SignalState("accuracy", "other"),
+            ),
             evaluation=EVALUATION,
-            action=Action(Wanted.RETRAIN, ActionOutcome.WAITING, "Cooldown", "the last retrain began lately", THEN),
+            action=Action(
+                Wanted.RETRAIN, ActionOutcome.WAITING, "Cooldown", "the last retrain began lately", THEN, ("loss",)
+            ),
             retrain=OPEN,
             retrains_begun=2,
             past_retrains=(PAST,),
@@ -52,7 +64,8 @@ def test_what_is_written_is_read_back(state: State) -> None:
         ),
         ({"retrains": {"inFlight": {"name": "n", "state": "Started"}}}, "retrains.inFlight.state"),
         ({"retrains": {"recent": [{"name": "n", "outcome": "Lost"}]}}, "retrains.recent[].outcome"),
-        ({"streak": [{"window": 1, "verdict": "Odd"}]}, "streak[].verdict"),
+        ({"signals": [{"name": "loss", "streak": [{"window": 1, "verdict": "Odd"}]}]}, "signals[].streak[].verdict"),
+        ({"signals": [{"name": "loss", "verdict": "Odd"}]}, "signals[].verdict"),
         ({"lastEvaluation": {"verdict": "Odd"}}, "lastEvaluation.verdict"),
         (
             {"action": {"wanted": "Alert", "reason": "Breached", "outcome": "?", "at": "2026-03-01T12:00:00Z"}},

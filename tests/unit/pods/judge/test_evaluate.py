@@ -9,10 +9,11 @@ from math import log
 from pathlib import Path
 
 import pytest
-from tests.support.builders.judge_pods import START, Traffic, answering, evaluation
+from tests.support.builders.judge_pods import BY_DAY, START, Traffic, answering, evaluation, loss_of
 from tests.support.fakes.small_model import TABLE
 
 from bucle.contracts.table import Column, GroupBy, Labels
+from bucle.contracts.task import MeasuredMetric
 from bucle.podkit.program import ProgramError
 
 
@@ -26,11 +27,11 @@ def test_windows_are_the_next_so_many_labelled_rows_and_only_full_ones_close(tra
         traffic.row(1 + n // 2, 0.5 if n < 4 else 0.8, None, None if n == 3 else "1")
     traffic.written()
     found = evaluation(traffic, 4)
-    assert (found.labelled, [w.index for w in found.windows], [w.rows for w in found.windows]) == (10, [0, 1], [4, 4])
+    assert (found.rows, [w.index for w in found.windows], [w.rows for w in found.windows]) == (10, [0, 1], [4, 4])
     first, second = found.windows
-    assert float(first.value) == pytest.approx((3 * -log(0.5) - log(0.8)) / 4)
-    assert float(second.value) == pytest.approx(-log(0.8))
-    assert float(second.standard_error) == pytest.approx(0, abs=1e-9)
+    assert loss_of(first) == pytest.approx((3 * -log(0.5) - log(0.8)) / 4)
+    assert loss_of(second) == pytest.approx(-log(0.8))
+    assert float(second.signals[0].standard_error or "nan") == pytest.approx(0, abs=1e-9)
     again = evaluation(traffic, 4, closed=4)
     assert again.windows == (second,)
 
@@ -39,8 +40,8 @@ def test_the_newest_group_is_open_and_counts_in_no_window(traffic: Traffic) -> N
     for day, score in [(1, 0.5), (2, 0.5), (3, 0.9), (3, 0.9)]:
         traffic.row(day, score, None, "1")
     (window,) = evaluation(traffic.written(), 4).windows
-    assert (window.rows, window.groups) == (4, 2)
-    assert float(window.value) == pytest.approx(-log(0.5))
+    assert (window.rows, window.signals[0].groups) == (4, 2)
+    assert loss_of(window) == pytest.approx(-log(0.5))
 
 
 def test_windows_hold_what_one_version_answered_to_callers_since_its_promotion(traffic: Traffic) -> None:
@@ -51,18 +52,18 @@ def test_windows_hold_what_one_version_answered_to_callers_since_its_promotion(t
         traffic.captured.append(traffic._answer(id_, 7, 0.5, role, revision))
         traffic.labels.append({**traffic.labels[0], "id": id_})
     traffic.written()
-    assert evaluation(traffic, 1).labelled == 7, "six of the stable, one of the candidate that it was, no copy"
+    assert evaluation(traffic, 1).rows == 7, "six of the stable, one of the candidate that it was, no copy"
     since = (START + timedelta(seconds=4)).isoformat()
-    assert evaluation(traffic, 1, since=since).labelled == 4, "none from before it was promoted"
+    assert evaluation(traffic, 1, since=since).rows == 4, "none from before it was promoted"
 
 
 def test_a_row_counts_once_its_label_is_mature(traffic: Traffic) -> None:
     for day in range(1, 7):
         traffic.row(day, 0.5, None, "1")
     hour = Labels(maturity_seconds=3600)
-    assert evaluation(traffic.written(), 2, labels=hour).labelled == 0
+    assert evaluation(traffic.written(), 2, labels=hour).rows == 0
     later = (START + timedelta(seconds=3604)).isoformat()
-    assert evaluation(traffic, 2, labels=hour, until=later).labelled == 4
+    assert evaluation(traffic, 2, labels=hour, until=later).rows == 4
 
 
 def test_a_label_that_comes_late_belongs_to_a_later_window_and_moves_no_judged_row(traffic: Traffic) -> None:
@@ -86,14 +87,59 @@ def test_of_groups_by_key_the_one_seen_last_is_open(traffic: Traffic) -> None:
     for _ in range(4):
         traffic.row(1, 0.5, None, "1")
     (window,) = evaluation(traffic.written(), 4, group_by=by_id).windows
-    assert window.groups == 3
+    assert window.signals[0].groups == 3
 
 
 def test_a_later_group_may_be_seen_before_the_last_row_of_an_earlier_one(traffic: Traffic) -> None:
     for day in (1, 2, 3, 2):
         traffic.row(day, 0.5, None, "1")
     (window,) = evaluation(traffic.written(), 4).windows
-    assert window.groups == 2, "day 3 is open, not day 2 whose row came last"
+    assert window.signals[0].groups == 2, "day 3 is open, not day 2 whose row came last"
+
+
+def test_all_signals_are_taken_of_the_same_windows_each_by_its_metric_and_its_groups(traffic: Traffic) -> None:
+    for n in range(8):
+        traffic.row(1 + n // 2, 0.5 if n < 4 else 0.8, None, "1")
+    asked = (
+        MeasuredMetric(name="loss", metric="log_loss", group_by=BY_DAY),
+        MeasuredMetric(name="right", metric="accuracy", group_by=BY_DAY),
+        MeasuredMetric(name="by-row", metric="log_loss", group_by=GroupBy(column="flight_id")),
+    )
+    first, second = evaluation(traffic.written(), 4, signals=asked).windows
+    assert [signal.name for signal in second.signals] == ["loss", "right", "by-row"]
+    assert [float(signal.value or "nan") for signal in second.signals] == pytest.approx([-log(0.8), 1.0, -log(0.8)])
+    assert [signal.groups for signal in first.signals] == [2, 2, 4]
+    alone = evaluation(traffic, 4, signals=asked[:1]).windows
+    assert [window.signals[0] for window in (first, second)] == [window.signals[0] for window in alone]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (MeasuredMetric(name="bad", metric="log_loss", group_by=GroupBy(column="gate")), "UnknownColumn"),
+        (MeasuredMetric(name="bad", metric="mse"), "UnknownMetric"),
+        (MeasuredMetric(name="bad", metric="roc_auc"), "UnknownMetric"),
+    ],
+)
+def test_a_signal_that_cannot_be_taken_keeps_no_other_from_its_value(
+    traffic: Traffic, bad: MeasuredMetric, reason: str
+) -> None:
+    for day in (1, 2, 3, 4):
+        traffic.row(day, 0.5, None, "1")
+    good = MeasuredMetric(name="good", metric="log_loss", group_by=BY_DAY)
+    (window,) = evaluation(traffic.written(), 4, signals=(bad, good)).windows
+    failed, told = window.signals
+    assert failed.failure is not None and (failed.value, failed.failure.reason) == (None, reason)
+    assert float(told.value or "nan") == pytest.approx(-log(0.5))
+
+
+def test_what_is_not_counted_by_two_rules_of_groups_is_told_once_for_each_column(traffic: Traffic) -> None:
+    for n in range(3):
+        traffic.row(1 + n, 0.5, None, "1")
+    traffic.row(None, 0.5, None, "1")
+    by = [BY_DAY, BY_DAY, BY_DAY.model_copy(update={"unit": "Week"}), GroupBy(column="flight_id")]
+    asked = tuple(MeasuredMetric(name=f"s{n}", metric="log_loss", group_by=rule) for n, rule in enumerate(by))
+    assert evaluation(traffic.written(), 4, signals=asked).ungrouped == 1
 
 
 def test_a_group_of_a_column_that_nobody_has_is_refused(traffic: Traffic) -> None:
@@ -107,7 +153,7 @@ def test_with_one_closed_group_there_is_no_standard_error(traffic: Traffic) -> N
     for day in (1, 1, 2, 2):
         traffic.row(day, 0.5, None, "1")
     (window,) = evaluation(traffic.written(), 4).windows
-    assert (window.groups, window.standard_error) == (1, None)
+    assert (window.signals[0].groups, window.signals[0].standard_error) == (1, None)
 
 
 def test_no_more_than_twenty_windows_are_told_at_once(traffic: Traffic) -> None:
@@ -145,7 +191,7 @@ def test_rows_that_went_bad_move_no_row_from_one_window_into_another(traffic: Tr
     again = evaluation(traffic, 4, closed=4)
     assert (again.windows[0].first, again.windows[0].last) == (second.first, second.last)
     assert again.windows[1].first > second.last
-    assert float(again.windows[1].value) == pytest.approx(-log(0.9)), "each good row in one window, and in one only"
+    assert loss_of(again.windows[1]) == pytest.approx(-log(0.9)), "each good row in one window, and in one only"
     assert first.rows == 4
 
 
@@ -166,7 +212,7 @@ def test_a_file_that_comes_late_moves_no_judged_row(traffic: Traffic) -> None:
         traffic.row(10 + n, 0.8, None, "1")
     traffic.written()
     (second,) = evaluation(traffic, 4, closed=4).windows
-    assert second.first > first.last and float(second.value) == pytest.approx(-log(0.8))
+    assert second.first > first.last and loss_of(second) == pytest.approx(-log(0.8))
 
 
 def test_an_evaluation_that_is_tried_again_tells_the_same_windows(traffic: Traffic) -> None:
@@ -183,7 +229,7 @@ def test_what_is_not_counted_is_told_by_its_reason(traffic: Traffic) -> None:
     traffic.row(None, 0.5, None, "1").row(5, 0.5, None, "no class").row(6, 0.5, None, "true")
     traffic.labels.append({**traffic.labels[0], "id": "nobody"})
     found = evaluation(traffic.written(), 4)
-    assert (found.labelled, found.ungrouped, found.unjoined, found.unreadable) == (6, 1, 1, 1)
+    assert (found.rows, found.ungrouped, found.unjoined, found.unreadable) == (6, 1, 1, 1)
 
 
 @pytest.mark.parametrize("label", ["1e200", "-1e60", "1e999", "nan"])
@@ -192,8 +238,8 @@ def test_one_absurd_label_blocks_no_window(tmp_path: Path, label: str) -> None:
     for n in range(5):
         traffic.row(1 + n, 1.0, None, label if n == 2 else "3")
     found = evaluation(traffic.written(), 4, metric="mse")
-    assert [float(window.value) for window in found.windows] == [pytest.approx(4.0)]
-    assert found.labelled == 4
+    assert [loss_of(window) for window in found.windows] == [pytest.approx(4.0)]
+    assert found.rows == 4
 
 
 def test_an_evaluation_reads_what_is_new_and_no_history(
@@ -217,7 +263,7 @@ def test_an_evaluation_reads_what_is_new_and_no_history(
         if path.parts[-3] == f"date={START:%Y-%m-%d}":
             path.write_bytes(b"whoever reads this sees it")
     (third,) = evaluation(served(3, range(20, 24), 0.9), 4, closed=8).windows
-    assert third.index == 2 and float(third.value) == pytest.approx(-log(0.9))
+    assert third.index == 2 and loss_of(third) == pytest.approx(-log(0.9))
     assert "set aside" not in caplog.text
 
 
@@ -239,7 +285,7 @@ def test_a_label_that_joins_nothing_is_looked_for_as_far_back_as_is_stated_and_n
     for path in [*tmp_path.rglob("feedback/**/*.parquet")]:
         path.unlink()
     found = evaluation(later.written(), 4, closed=0, labels=Labels(horizon_seconds=horizon), since=START.isoformat())
-    assert found.labelled == 4 + joined and found.unjoined == 2 - joined
+    assert found.rows == 4 + joined and found.unjoined == 2 - joined
 
 
 def test_an_unjoined_label_reads_no_hour_before_the_horizon(
@@ -262,4 +308,4 @@ def test_an_unjoined_label_reads_no_hour_before_the_horizon(
         if path.parts[-3] < "date=2026-01-03":
             path.write_bytes(b"whoever reads this sees it")
     again = evaluation(traffic, 50, closed=50, labels=Labels(horizon_seconds=3 * 3600))
-    assert again.labelled > 50 and "set aside" not in caplog.text
+    assert again.rows > 50 and "set aside" not in caplog.text

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.support.builders.judge_pods import Traffic, evaluation
+from tests.support.builders.judge_pods import Traffic, evaluation, loss_of
 from tests.support.builders.train_pods import FEATURES, TARGETS, dataset, final_task, rows, trial_task
 
 from bucle.podkit.model import load_model
@@ -75,4 +75,4 @@ def test_four_hundred_columns_go_all_the_way(tmp_path: Path, trainer: str) -> No
             }
         )
     (window,) = evaluation(traffic.written(), 4, metric="mse", group_by=None).windows
-    assert float(window.value) == pytest.approx(4.0)
+    assert loss_of(window) == pytest.approx(4.0)

@@ -1,0 +1,271 @@
+"""How a DriftPolicy's state stands in its status: `decoded` and `encoded` are the only places that know it. Pure.
+
+A state that this release does not know (a newer release, an edit by hand) is `UnknownState`: a hold, never a transition.
+"""
+
+from __future__ import annotations
+
+from bucle.contracts.uncounted import Uncounted
+from bucle.engine.room import known_state
+from bucle.kinds.driftpolicy.state import (
+    BEGINNING,
+    KEPT,
+    Action,
+    ActionOutcome,
+    Cursor,
+    Evaluation,
+    EvaluationState,
+    FeedbackBounds,
+    Judged,
+    Mark,
+    OpenRetrain,
+    PastRetrain,
+    PastWindow,
+    RetrainOutcome,
+    RetrainState,
+    SignalState,
+    State,
+    Verdict,
+    Wanted,
+    WindowVerdict,
+)
+from bucle.resources import driftpolicy_status as wire
+from bucle.resources.uncounted_status import UncountedStatus
+from bucle.workloads import attempt_status
+
+
+def decoded(status: wire.DriftPolicyStatus) -> State:
+    """Raises UnknownState. What stands there without a field that is always written counts as not written."""
+    retrains = status.retrains or wire.Retrains()
+    return State(
+        reference=status.reference,
+        cursor=_cursor(status.cursor),
+        signals=tuple(_signal(record) for record in status.signals),
+        evaluation=_evaluation(status.evaluation),
+        last=_judged(status.last_evaluation),
+        uncounted=_uncounted(status.uncounted),
+        action=_action(status.action),
+        retrain=_open(retrains.in_flight),
+        retrains_begun=retrains.total or 0,
+        past_retrains=tuple(found for line in retrains.recent if (found := _past(line)) is not None),
+        history=tuple(past for record in status.history if (past := _past_window(record)) is not None),
+    )
+
+
+def encoded(state: State) -> wire.DriftPolicyStatus:
+    """The status but for what the engine keeps in it: conditions and the generation."""
+    retrains = wire.Retrains(
+        total=state.retrains_begun,
+        in_flight=_open_record(state.retrain) if state.retrain else None,
+        recent=tuple(_past_record(line) for line in state.past_retrains[:KEPT]),
+    )
+    return wire.DriftPolicyStatus(
+        reference=state.reference,
+        cursor=_cursor_record(state.cursor) if state.cursor else None,
+        signals=tuple(_signal_record(signal) for signal in state.signals),
+        evaluation=_evaluation_record(state.evaluation) if state.evaluation else None,
+        uncounted=UncountedStatus(**lost) if (lost := state.uncounted.by_reason()) else None,
+        last_evaluation=state.last.record if state.last else None,
+        action=_action_record(state.action) if state.action else None,
+        retrains=retrains if state.cursor is not None or retrains != wire.Retrains(total=0) else None,
+        history=tuple(past.record for past in state.history[:KEPT]),
+    )
+
+
+def _cursor(record: wire.Cursor | None) -> Cursor | None:
+    if record is None or record.version is None or record.since is None or record.rule is None:
+        return None
+    return Cursor(record.version, record.since, record.rule, _mark(record.labelled))
+
+
+def _cursor_record(cursor: Cursor) -> wire.Cursor:
+    return wire.Cursor(
+        version=cursor.revision, since=cursor.since, rule=cursor.rule, labelled=_mark_record(cursor.labelled)
+    )
+
+
+def _mark(record: wire.Mark | None) -> Mark:
+    return Mark(record.window or 0, record.rows) if record is not None else Mark()
+
+
+def _mark_record(mark: Mark) -> wire.Mark:
+    return wire.Mark(window=mark.window, rows=mark.rows)
+
+
+VERDICT = ("name", "verdict", "reason", "message", "value", "limit", "interval", "groups")
+"""Fields of one signal on one window, which stand in several places of the status."""
+
+
+def _signal(record: wire.SignalStatus) -> SignalState:
+    if record.verdict is not None:
+        known_state(Verdict, record.verdict, "signals[].verdict")
+    told = {name: getattr(record, name) for name in VERDICT}
+    return SignalState(
+        name=record.name,
+        rule=record.rule or "",
+        verdicts=tuple(
+            WindowVerdict(item.window, known_state(Verdict, item.verdict, "signals[].streak[].verdict"))
+            for item in record.streak
+            if item.window is not None
+        ),
+        drifting=record.drifting or False,
+        since=record.since,
+        record=wire.SignalVerdict(**told) if record.verdict is not None else None,
+        window=record.window,
+    )
+
+
+def _signal_record(signal: SignalState) -> wire.SignalStatus:
+    told = {name: getattr(signal.record, name) for name in VERDICT} if signal.record is not None else {}
+    return wire.SignalStatus(
+        **{
+            **told,
+            "name": signal.name,
+            "rule": signal.rule,
+            "window": signal.window,
+            "drifting": signal.drifting,
+            "since": signal.since,
+            "streak": tuple(wire.Streak(window=v.window, verdict=v.verdict) for v in signal.verdicts[-KEPT:]),
+        }
+    )
+
+
+def _evaluation(record: wire.EvaluationJob | None) -> Evaluation | None:
+    if record is None or record.job is None or record.image is None or record.until is None:
+        return None
+    state = known_state(EvaluationState, record.state, "evaluation.state")
+    attempt = attempt_status.decoded(record, message=record.message, given_up=state is EvaluationState.FAILED)
+    return Evaluation(
+        job=record.job,
+        image=record.image,
+        state=state,
+        attempt=attempt,
+        revision=record.version or "",
+        rule=record.rule or "",
+        until=record.until,
+        labelled=_mark(record.labelled),
+        started_at=record.started_at or record.until,
+        finished_at=record.finished_at,
+    )
+
+
+def _evaluation_record(evaluation: Evaluation) -> wire.EvaluationJob:
+    return wire.EvaluationJob(
+        job=evaluation.job,
+        image=evaluation.image,
+        state=evaluation.state,
+        **attempt_status.told(evaluation.attempt),
+        version=evaluation.revision,
+        rule=evaluation.rule,
+        until=evaluation.until,
+        labelled=_mark_record(evaluation.labelled),
+        started_at=evaluation.started_at,
+        finished_at=evaluation.finished_at,
+    )
+
+
+def _judged(record: wire.Evaluation | None) -> Judged | None:
+    if record is None:
+        return None
+    verdict = known_state(Verdict, record.verdict, "lastEvaluation.verdict")
+    for signal in record.signals:
+        known_state(Verdict, signal.verdict, "lastEvaluation.signals[].verdict")
+    return Judged(verdict, record.message or "", record.window.index if record.window else None, record)
+
+
+def _uncounted(record: UncountedStatus | None) -> Uncounted:
+    told = record or UncountedStatus()
+    return Uncounted(told.ungrouped or 0, told.misdated or 0, told.unjoined or 0, told.unreadable or 0)
+
+
+def _past_window(record: wire.PastEvaluation) -> PastWindow | None:
+    window = record.window
+    if record.version is None or window is None or window.index is None or window.to is None:
+        return None
+    known_state(Verdict, record.verdict, "history[].verdict")
+    verdicts = {s.name: known_state(Verdict, s.verdict, "history[].signals[].verdict") for s in record.signals}
+    return PastWindow(record.version, window.index, window.to, verdicts, record)
+
+
+def _action(record: wire.ActionStatus | None) -> Action | None:
+    if record is None or record.reason is None or record.at is None:
+        return None
+    wanted = known_state(Wanted, record.wanted, "action.wanted")
+    outcome = known_state(ActionOutcome, record.outcome, "action.outcome")
+    return Action(wanted, outcome, record.reason, record.message or "", record.at, record.signals)
+
+
+def _action_record(action: Action) -> wire.ActionStatus:
+    return wire.ActionStatus(
+        wanted=action.wanted,
+        outcome=action.outcome,
+        reason=action.reason,
+        message=action.message or None,
+        at=action.at,
+        signals=action.signals,
+    )
+
+
+def _open(record: wire.OpenRetrain | None) -> OpenRetrain | None:
+    if record is None or record.name is None:
+        return None
+    bounds = record.feedback_bounds
+    known = None
+    if bounds is not None and bounds.received_before is not None and bounds.labels_received_before is not None:
+        known = FeedbackBounds(bounds.received_before, bounds.labels_received_before)
+    return OpenRetrain(
+        name=record.name,
+        state=known_state(RetrainState, record.state, "retrains.inFlight.state"),
+        started_at=record.started_at or BEGINNING,
+        window=record.window,
+        feedback_bounds=known,
+        digest=record.digest,
+        model_version=record.model_version,
+    )
+
+
+def _open_record(retrain: OpenRetrain) -> wire.OpenRetrain:
+    bounds = retrain.feedback_bounds
+    return wire.OpenRetrain(
+        name=retrain.name,
+        dataset=retrain.name,
+        experiment=retrain.name,
+        state=retrain.state,
+        started_at=retrain.started_at,
+        window=retrain.window,
+        feedback_bounds=wire.FeedbackBounds(
+            received_before=bounds.received_before, labels_received_before=bounds.labels_received_before
+        )
+        if bounds
+        else None,
+        digest=retrain.digest,
+        model_version=retrain.model_version,
+    )
+
+
+def _past(record: wire.PastRetrain) -> PastRetrain | None:
+    if record.name is None:
+        return None
+    return PastRetrain(
+        name=record.name,
+        outcome=known_state(RetrainOutcome, record.outcome, "retrains.recent[].outcome"),
+        reason=record.reason or "",
+        started_at=record.started_at or BEGINNING,
+        finished_at=record.finished_at,
+        window=record.window,
+        model_version=record.model_version,
+    )
+
+
+def _past_record(line: PastRetrain) -> wire.PastRetrain:
+    return wire.PastRetrain(
+        name=line.name,
+        dataset=line.name,
+        experiment=line.name,
+        outcome=line.outcome,
+        reason=line.reason,
+        started_at=line.started_at,
+        finished_at=line.finished_at,
+        window=line.window,
+        model_version=line.model_version,
+    )
