@@ -58,14 +58,24 @@ class TrialResult(Document):
     seconds: DecimalText
 
 
+class GroupShape(Document):
+    """What groups look like beside their mean and spread: `lag`, how much neighbours are alike (freed of its bias); `skew`;
+    `kish`, groups of equal size that would weigh the same. See `bucle.statistics.evidence.Standing`."""
+
+    lag: DecimalText
+    skew: DecimalText
+    kish: DecimalText
+
+
 class Estimate(Document):
-    """A mean with its standard error, taken over groups of rows that hang together."""
+    """A mean with its standard error, taken over groups of rows that hang together. `shape`: of an older model unknown."""
 
     metric: str
     value: DecimalText
     standard_error: DecimalText
     groups: int
     rows: int
+    shape: GroupShape | None = None
 
 
 class ChampionResult(Document):
@@ -79,6 +89,7 @@ class ChampionResult(Document):
     standard_error: DecimalText | None = None
     groups: int | None = None
     rows: int | None = None
+    shape: GroupShape | None = None
 
 
 class FinalResult(Document):

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bucle.contracts.base import decimal_text
 from bucle.contracts.metrics import METRICS, PROBABILITY_FLOOR, TaskName
+from bucle.contracts.result import GroupShape
 from bucle.contracts.row_rules import NUMBER_LABEL_LIMIT
+from bucle.statistics.paired import standing
 
 Floats = NDArray[np.float64]
 
@@ -100,18 +103,30 @@ def roc_auc(truth: NDArray[np.int64], scores: Floats) -> float:
 
 @dataclass(frozen=True, slots=True)
 class GroupedMean:
-    """Mean over rows with the standard error that the groups allow; NaN with fewer than two groups."""
+    """Mean over rows with the standard error that the groups allow; NaN with fewer than two groups.
+
+    `lag`, `skew`, `kish`: how much neighbours are alike, to which side groups scatter, and how many of equal size would
+    weigh the same (see `bucle.statistics.evidence.Standing`).
+    """
 
     value: float
     standard_error: float
     groups: int
     rows: int
+    lag: float = 0.0
+    skew: float = 0.0
+    kish: float = 0.0
+
+    @property
+    def shape(self) -> GroupShape:
+        return GroupShape(lag=decimal_text(self.lag), skew=decimal_text(self.skew), kish=decimal_text(self.kish))
 
 
 def grouped_mean(values: Floats, groups: NDArray[np.int64]) -> GroupedMean:
     """Ratio of sums, linearised over groups: m = Σx/Σn, r_g = (x_g − m·n_g)/mean(n), se = sd(r, ddof 1)/√t.
 
-    Rows of one group hang together, so the groups are what is counted. `groups` holds one code ≥ 0 per row.
+    Rows of one group hang together, so the groups are what is counted. `groups` holds one code ≥ 0 per row, in the order
+    of the groups' time where they have one.
     Source: Cochran, Sampling Techniques (3rd ed.), ch. 6, ratio estimators.
     """
     _, codes = np.unique(groups, return_inverse=True)
@@ -119,6 +134,8 @@ def grouped_mean(values: Floats, groups: NDArray[np.int64]) -> GroupedMean:
     x = np.bincount(codes, weights=values)
     mean = float(x.sum() / n.sum())
     if len(n) < 2:
-        return GroupedMean(mean, float("nan"), len(n), len(values))
+        return GroupedMean(mean, float("nan"), len(n), len(values), kish=float(len(n)))
     residuals = (x - mean * n) / n.mean()
-    return GroupedMean(mean, float(residuals.std(ddof=1) / np.sqrt(len(n))), len(n), len(values))
+    error = float(residuals.std(ddof=1) / np.sqrt(len(n)))
+    shape = standing(list(zip(x.tolist(), n.tolist(), strict=True)))
+    return GroupedMean(mean, error, len(n), len(values), shape.lag, shape.skew, shape.kish)

@@ -122,11 +122,11 @@ def log_evidence(standing: Standing, limit: float, side: Side) -> float:
     if standing.spread <= 0.0:
         return -inf
     distance = min(side * (limit - standing.mean) / standing.spread, FARTHEST)
-    corrected = _corrected(distance, _adverse_skew(standing, side), standing.groups) if distance > 0 else 0.0
-    if corrected <= 0.0:
+    found = corrected(distance, adverse_skew(standing, side), standing.groups) if distance > 0 else 0.0
+    if found <= 0.0:
         return -inf
     tau, nu = standing.independent_groups, standing.degrees
-    squared, weight = tau * corrected * corrected / nu, TUNED_FOR / (tau + TUNED_FOR)
+    squared, weight = tau * found * found / nu, TUNED_FOR / (tau + TUNED_FOR)
     return log(2) + log(weight) / 2 + (nu + 1) / 2 * (log1p(squared) - log1p(weight * squared))
 
 
@@ -146,16 +146,20 @@ def reach(standing: Standing, side: Side, alpha: float = ALPHA) -> float:
     factor = exp(min(2 * (log(1 / alpha) - log(2) - log(weight) / 2) / (nu + 1), 700.0))
     if factor * weight >= 1:
         return inf
-    corrected = sqrt((factor - 1) / (1 - factor * weight) * nu / tau)
-    skew = _adverse_skew(standing, side)
-    return _uncorrected(corrected + skew / (6 * standing.groups), skew)
+    return away(standing, side, sqrt((factor - 1) / (1 - factor * weight) * nu / tau))
 
 
-def _adverse_skew(standing: Standing, side: Side) -> float:
+def away(standing: Standing, side: Side, wanted: float) -> float:
+    """How many spreads from the mean a limit must lie for its distance to be `wanted` once skewness is corrected."""
+    skew = adverse_skew(standing, side)
+    return uncorrected(wanted + skew / (6 * standing.groups), skew)
+
+
+def adverse_skew(standing: Standing, side: Side) -> float:
     return max(0.0, SKEW_SHARE * side * standing.skew + SKEW_DOUBT * sqrt(6 / standing.groups))
 
 
-def _corrected(distance: float, skew: float, groups: int) -> float:
+def corrected(distance: float, skew: float, groups: int) -> float:
     u, g = distance, skew
     return u - g * u * u / 3 + g * g * u * u * u / 27 - g / (6 * groups)
 
@@ -163,7 +167,7 @@ def _corrected(distance: float, skew: float, groups: int) -> float:
 _HARDLY_SKEWED = 1e-6
 
 
-def _uncorrected(corrected: float, skew: float) -> float:
+def uncorrected(corrected: float, skew: float) -> float:
     """The u whose cubic is `corrected`; for hardly any skew by its first terms, where the cube root would lose digits."""
     if skew < _HARDLY_SKEWED:
         return corrected * (1 + skew * corrected / 3)

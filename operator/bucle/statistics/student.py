@@ -1,4 +1,4 @@
-"""Student's t distribution for whole degrees of freedom, and one-sided bounds made of it. Standard library only.
+"""Student's t distribution for whole degrees of freedom. Standard library only.
 
 Source: Abramowitz & Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4 (the finite series for the
 probability, exact for whole degrees of freedom) and 26.7.5 (expansion around the normal for many).
@@ -42,16 +42,6 @@ def quantile(probability: float, degrees: int) -> float:
     if degrees > SERIES_UP_TO:
         return _expansion(NormalDist().inv_cdf(probability), degrees)
     return _inverted_series(2 * probability - 1, degrees)
-
-
-def upper_bound(mean: float, standard_error: float, groups: int, confidence: float) -> float:
-    """One-sided upper confidence bound of a mean over `groups` independent groups (t with groups − 1 degrees)."""
-    return mean + quantile(confidence, groups - 1) * standard_error
-
-
-def lower_bound(mean: float, standard_error: float, groups: int, confidence: float) -> float:
-    """One-sided lower confidence bound; see `upper_bound`."""
-    return mean - quantile(confidence, groups - 1) * standard_error
 
 
 def _inverted_series(wanted: float, degrees: int) -> float:

@@ -29,18 +29,6 @@ def test_quantile_is_symmetric(probability: float, degrees: int) -> None:
     )
 
 
-@given(st.floats(-5, 5), st.floats(0.001, 5), st.integers(2, 50), st.floats(0.55, 0.99))
-def test_bounds_enclose_the_mean_and_widen_with_confidence(
-    mean: float, error: float, groups: int, confidence: float
-) -> None:
-    assert (
-        student.lower_bound(mean, error, groups, confidence)
-        < mean
-        < student.upper_bound(mean, error, groups, confidence)
-    )
-    assert student.upper_bound(mean, error, groups, 0.995) > student.upper_bound(mean, error, groups, confidence)
-
-
 @pytest.mark.parametrize(("probability", "degrees"), [(0.0, 5), (1.0, 5), (0.9, 0)])
 def test_nonsense_is_refused(probability: float, degrees: int) -> None:
     with pytest.raises(ValueError, match="must"):

@@ -1,8 +1,8 @@
 """Whether the final model may be registered: absolute gates, then the comparison with the champion. Pure.
 
-The comparison is a one-sided test on the paired difference d (challenger minus champion, as a loss) over groups:
-with the bounds of Student's t with groups − 1 degrees of freedom at `confidence`, the challenger is better when the
-upper bound of d lies below −margin, and shown not to be better when the lower bound lies above −margin. Where `Newest`
+The comparison is a one-sided test on the paired difference d (challenger minus champion, as a loss) over groups, by the
+bounds of `bucle.statistics.one_look` at `confidence`: the challenger is better when the upper bound of d lies below
+−margin, and shown not to be better when the lower bound lies above −margin. Where `Newest`
 was asked for and no group is new to the champion, the old rows can only show that the challenger is not worse: the
 limit is then +margin (DESIGN §2).
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import sqrt
 from typing import NamedTuple
 
 from bucle.contracts.base import decimal_text
@@ -18,7 +19,8 @@ from bucle.contracts.metrics import METRICS, TaskName, estimated_metric
 from bucle.contracts.result import ChampionResult, FinalResult
 from bucle.kinds.experiment.state import ComparedOn, Comparison, ComparisonState, ConfidenceInterval
 from bucle.resources.experiment import AbsoluteGate, Champion, ExperimentSpec
-from bucle.statistics import student
+from bucle.statistics import one_look
+from bucle.statistics.evidence import Standing
 
 MINIMUM_GROUPS = 5
 
@@ -84,10 +86,8 @@ def compared(spec: Champion, before: Comparison | None, found: ChampionResult | 
         return known
     interval, groups = None, found.groups if found.groups is not None else 0
     if found.difference is not None and found.standard_error is not None and groups >= 2:
-        measured = (float(found.difference), float(found.standard_error), groups, float(spec.confidence))
-        interval = ConfidenceInterval(
-            decimal_text(student.lower_bound(*measured)), decimal_text(student.upper_bound(*measured))
-        )
+        bounds = one_look.interval(_standing(found, groups), float(spec.confidence))
+        interval = ConfidenceInterval(decimal_text(bounds.lower), decimal_text(bounds.upper))
     state = ComparisonState(found.state)
     if state is ComparisonState.COMPARED and (interval is None or groups < MINIMUM_GROUPS):
         state = ComparisonState.UNDECIDED
@@ -100,6 +100,13 @@ def compared(spec: Champion, before: Comparison | None, found: ChampionResult | 
         groups=found.groups,
         rows=found.rows,
     )
+
+
+def _standing(found: ChampionResult, groups: int) -> Standing:
+    """Of a pod of an older release nothing is known but mean and spread: its groups are taken for independent ones."""
+    mean, error, shape = float(found.difference or 0), float(found.standard_error or 0), found.shape
+    lag, skew, kish = (float(shape.lag), float(shape.skew), float(shape.kish)) if shape else (0.0, 0.0, float(groups))
+    return Standing(groups, mean, error * sqrt(groups), skew, lag, kish)
 
 
 def champion(spec: Champion, comparison: Comparison, found: ChampionResult | None = None) -> Verdict:

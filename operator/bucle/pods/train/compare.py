@@ -91,6 +91,7 @@ def compare(task: ChampionModel, challenger: Challenger) -> ChampionResult:
         standard_error=decimal_text(mean.standard_error),
         groups=mean.groups,
         rows=mean.rows,
+        shape=mean.shape,
     )
 
 

@@ -88,4 +88,5 @@ def _estimate(metric: str, challenger: Challenger) -> Estimate:
         standard_error=decimal_text(mean.standard_error),
         groups=mean.groups,
         rows=mean.rows,
+        shape=mean.shape if mean.groups > 1 else None,
     )

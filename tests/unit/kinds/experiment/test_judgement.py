@@ -55,6 +55,18 @@ SPEC = {"metric": "log_loss", "margin": "0.002"}
 KNOWN = Comparison(ComparisonState.UNDECIDED, version=3)
 
 
+ALIKE = {"lag": "0.5", "skew": "0", "kish": "20"}
+SKEWED = {"lag": "0", "skew": "2", "kish": "20"}
+ONE_HUGE = {"lag": "0", "skew": "0", "kish": "2.5"}
+
+
+@pytest.mark.parametrize("shape", [ALIKE, SKEWED, ONE_HUGE], ids=["days follow each other", "skewed", "one huge day"])
+def test_what_groups_look_like_makes_a_comparison_harder_to_win(shape: dict[str, str]) -> None:
+    found = measured("-0.0043")
+    assert verdict(found).passed
+    assert not verdict(ChampionResult.model_validate({**found.as_json(), "shape": shape})).passed
+
+
 def measured(difference: str, error: str = "0.001", groups: int = 20, state: str = "Compared") -> ChampionResult:
     return ChampionResult.model_validate(
         {"version": "3", "state": state, "difference": difference, "standard_error": error, "groups": groups}
@@ -70,8 +82,8 @@ def verdict(found: ChampionResult | None, before: Comparison | None = KNOWN, **r
     ("found", "passed", "reason"),
     [
         (measured("-0.01"), True, "GatesPassed"),
-        (measured("-0.0037"), False, "NotBetter"),  # upper bound −0.0037 + 1.729 × 0.001 = −0.00197 > −0.002
-        (measured("-0.0038"), True, "GatesPassed"),
+        (measured("-0.0038"), False, "NotBetter"),  # upper bound −0.0038 + 1.805 × 0.001 = −0.001995 > −0.002
+        (measured("-0.0039"), True, "GatesPassed"),
         (measured("0.5"), False, "NotBetter"),
         (measured("-0.01", groups=4), False, "ChampionUndecided"),
         (measured("-0.01", groups=5), True, "GatesPassed"),
@@ -121,11 +133,11 @@ def test_why_there_is_no_comparison_is_told(found: ChampionResult | None, words:
     ("asked", "compared_on", "difference", "passed"),
     [
         ("Newest", "Newest", "-0.0005", False),
-        ("Newest", "Newest", "-0.0038", True),
-        ("Newest", "Test", "-0.0005", True),  # upper bound −0.0005 + 1.729 × 0.001 = 0.0012 < 0.002
-        ("Newest", "Test", "0.0003", False),  # upper bound 0.00203
+        ("Newest", "Newest", "-0.0039", True),
+        ("Newest", "Test", "-0.0005", True),  # upper bound −0.0005 + 1.805 × 0.001 = 0.0013 < 0.002
+        ("Newest", "Test", "0.0003", False),  # upper bound 0.0021
         ("Test", "Test", "-0.0005", False),
-        ("Test", "Test", "-0.0038", True),
+        ("Test", "Test", "-0.0039", True),
     ],
 )
 def test_on_old_rows_the_challenger_must_not_be_worse(
