@@ -295,6 +295,9 @@ def _alias_in_place(world: World, state: State) -> ConditionUpdate:
             if isinstance(world.promoted, Unavailable) or isinstance(world.ours, Unavailable):
                 told = f"{model} was promoted; the registry cannot be told: {_why_unavailable(world)}"
                 return ConditionUpdate("AliasInPlace", "False", "RegistryUnavailable", told)
+            if alias is None:
+                # The registry is still told what the version was promoted on; no alias is missing meanwhile.
+                return ConditionUpdate("AliasInPlace", "True", "NoPromotion")
             return ConditionUpdate("AliasInPlace", "False", "AliasMissing", f"alias {alias} is being set to {model}")
 
 

@@ -82,6 +82,15 @@ def test_what_the_registry_does_not_show_is_told(telling: Telling, truth: str, r
     assert (found.status, found.reason) == (truth, reason) and words in found.message
 
 
+@pytest.mark.parametrize(
+    ("alias", "truth", "reason"), [("champion", "False", "AliasMissing"), (None, "True", "NoPromotion")]
+)
+def test_no_alias_is_missed_where_none_is_to_be_moved(alias: str | None, truth: str, reason: str) -> None:
+    found = said(states.world(), states.state(promotion=states.promotion(Telling.WANTED, alias)))["AliasInPlace"]
+    assert (found.status, found.reason) == (truth, reason)
+    assert "None" not in found.message
+
+
 def test_every_phase_says_what_it_waits_for() -> None:
     for name, rollout in states.PHASES.items():
         found = said(world({OLD: 100}, {OLD: 2, NEW: 2}), states.state(rollout))
