@@ -107,6 +107,16 @@ class Measured(Model):
     limit: str | None = None
 
 
+class DeclaredMix(Model):
+    """Which days or classes a gate is asked about, and how far the rollout's rows are from them."""
+
+    of: str | None = None
+    declared: str | None = None
+    here: str | None = None
+    turns_at: str | None = None
+    distance: str | None = None
+
+
 class Gate(Measured):
     """One gate as it was evaluated last; without a verdict it was not evaluated yet."""
 
@@ -120,6 +130,8 @@ class Gate(Measured):
     samples_needed: int | None = None
     groups: int | None = None
     groups_needed: int | None = None
+    independent_groups: int | None = None
+    mix: DeclaredMix | None = None
     needs: str | None = None
     reachable: bool | None = None
     at: str | None = None

@@ -25,7 +25,7 @@ def gates_lines(told: Gates, screen: Screen) -> list[str]:
     rows = [GATES, *(_gate(gate, glyphs) for gate in told.gates)]
     lines += ["", *table(rows, screen), "", _legend(glyphs)]
     for gate in told.gates:
-        for words in dict.fromkeys(filter(None, (gate.message, gate.needs))):
+        for words in dict.fromkeys(filter(None, (gate.message, gate.needs, _independent(gate), _mix(gate)))):
             lines += paragraph(words, screen, "  ", f"{clean(gate.name)}: ")
     return lines
 
@@ -76,6 +76,22 @@ def _gate(gate: Gate, glyphs: Glyphs) -> tuple[str, ...]:
         counted(gate.groups, gate.groups_needed),
         _chart(gate, scale_of([gate]), glyphs),
     )
+
+
+def _independent(gate: Gate) -> str | None:
+    if gate.independent_groups is None or gate.independent_groups == gate.groups:
+        return None
+    return f"its groups follow each other and say as much as {gate.independent_groups} that do not"
+
+
+def _mix(gate: Gate) -> str | None:
+    """What the estimate speaks of where a mix is declared."""
+    if gate.mix is None:
+        return None
+    one = gate.mix
+    numbers = (("declared", one.declared), ("here", one.here), ("turns at", one.turns_at), ("distance", one.distance))
+    told = joined(f"{name} {short(text)}" for name, text in numbers if text)
+    return f"judged at the declared mix of {one.of or 'its days'}: {told}"
 
 
 def _signal(signal: Signal, windows: Sequence[Window], glyphs: Glyphs, screen: Screen) -> tuple[str, ...]:

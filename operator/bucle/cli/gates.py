@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bucle.cli.documents import Gate, Gates, ObjectName
+from bucle.cli.documents import DeclaredMix, Gate, Gates, ObjectName
 from bucle.cli.objects import Seen, at, lenient
+from bucle.resources.documents import to_dict
 from bucle.resources.modeldeployment_status import GateStatus, RolloutStatus
 
 
@@ -55,6 +56,8 @@ def _gate(name: str, test: str | None, status: GateStatus | None) -> Gate:
         samples_needed=needs.samples if needs else None,
         groups=status.groups,
         groups_needed=needs.groups if needs else None,
+        independent_groups=status.independent_groups,
+        mix=DeclaredMix(**to_dict(status.mix)) if status.mix else None,
         needs=needs.message if needs else None,
         reachable=needs.reachable if needs else None,
         at=status.at.strftime("%Y-%m-%dT%H:%M:%SZ") if status.at else None,

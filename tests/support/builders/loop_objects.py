@@ -129,6 +129,8 @@ def _deployment() -> JsonObject:
                 "unit": "labelled pairs",
                 "samples": 6100,
                 "groups": 12,
+                "independentGroups": 7,
+                "mix": {"of": "hour", "declared": "13.2", "here": "12.9", "turnsAt": "15.1", "distance": "0.2"},
                 "needs": {
                     "samples": 9000,
                     "groups": 20,

@@ -1,19 +1,30 @@
-"""What the shell offers for `kubectl bucle`, and kubectl itself with the plugin on its PATH."""
+"""`kubectl bucle` in a shell: what is offered next, kubectl itself with the plugin on its PATH, and a terminal."""
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import os
+import re
+import struct
+import subprocess
 import sys
+import termios
 import tomllib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hack.cluster.layout import from_environment
 from tests.support.builders.loop_objects import RETRAIN, written
-from tests.support.fakes.people import NAMESPACES, ROOT, Scene, Told, before_a_loop, typed
+from tests.support.fakes.people import NAMESPACES, PATIENCE, ROOT, Scene, Told, before_a_loop, typed
+from tests.support.worlds.training import FLIGHTS
 
 from bucle.cli.kinds import LOOP
+from bucle.resources.addresses import DATASET
+
+WIDTH = 90
 
 
 @pytest.fixture
@@ -89,3 +100,50 @@ async def test_kubectl_finds_the_plugin_and_completes_for_it(person: Scene, plug
     assert (await asked("bucle", "status", "mlds/nope", "-n", "ml")).code == 1
     completed = await asked("__complete", "bucle", "gates", "-n", "ml", "")
     assert completed.out.splitlines() == ["flights", ":4"]
+
+
+# --- what only a terminal shows -----------------------------------------------------------------------------
+
+
+def on_a_terminal(kubeconfig: str, *words: str, **environment: str) -> str:
+    """What `kubectl bucle` writes to a terminal of `WIDTH`."""
+    leader, follower = os.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
+    settings = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "operator"), "TERM": "xterm", "PYTHONUTF8": "1"}
+    command = [sys.executable, "-m", "bucle.cli", *words, "--kubeconfig", kubeconfig]
+    process = subprocess.Popen(command, stdout=follower, stdin=follower, env={**settings, **environment})
+    os.close(follower)
+    text = b""
+    with suppress(OSError):  # the terminal is gone once the process is
+        while part := os.read(leader, 65536):
+            text += part
+    os.close(leader)
+    assert process.wait(PATIENCE) == 0
+    return text.decode()
+
+
+async def test_a_terminal_gets_colour_and_lines_that_fit_unless_it_wants_none(person: Scene) -> None:
+    shown = await asyncio.to_thread(on_a_terminal, person.kubeconfig, "status", "-n", "ml")
+    assert "\x1b[32mTrue\x1b[0m" in shown and "\x1b[31mFalse (stalled)\x1b[0m" in shown
+    plain = [line.rstrip("\r") for line in re.sub(r"\x1b\[\d+m", "", shown).splitlines()]
+    head = plain[0].index("MESSAGE")
+    assert all(len(line) <= max(WIDTH, head + 40) for line in plain) and any(line.endswith("…") for line in plain)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("unwanted", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+async def test_no_colour_where_none_is_wanted(person: Scene, unwanted: dict[str, str]) -> None:
+    def show() -> str:
+        return on_a_terminal(person.kubeconfig, "status", "-n", "ml", **unwanted)
+
+    assert "\x1b" not in await asyncio.to_thread(show)
+
+
+@pytest.mark.thorough
+async def test_a_reader_that_has_seen_enough_ends_it_without_words(person: Scene) -> None:
+    for number in range(3000):
+        person.kube.put(DATASET, written(DATASET, f"d{number}", FLIGHTS["spec"], "many"))
+    shell = f"{sys.executable} -m bucle.cli status -n many --kubeconfig {person.kubeconfig} | head -1"
+    told = await typed("-c", shell, kubeconfig=None, program="/bin/sh")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.startswith("OBJECT")
