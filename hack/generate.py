@@ -19,6 +19,7 @@ GENERATORS = (
     ("schemas of docs/contracts", "bucle.contracts.export"),
     ("docs/reasons.md", "bucle.contracts.reasons_doc"),
     ("docs/metrics.md", "bucle.contracts.telemetry_doc"),
+    ("observe/dashboards", "hack.dashboards"),
     ("manifests/crds.yaml, manifests/install.yaml, manifests/argocd/argocd-cm.yaml", "hack.plain_install"),
 )
 

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,19 +65,20 @@ class Prometheus:
 
 @contextmanager
 def running(
-    folder: Path, port: int, targets: Mapping[str, Sequence[str]], rule_file: Path | None = None
+    folder: Path, port: int, targets: Mapping[str, Mapping[str, str]], rule_file: Path | None = None
 ) -> Iterator[Prometheus]:
-    """Scrapes each job's targets as the chart's monitors do: a namespace of its own, and the labels of the page honoured."""
+    """Scrapes each address with the labels that the chart's monitors would give it; labels of the page are honoured."""
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(rule_file)] if rule_file else [],
         "scrape_configs": [
             {
-                "job_name": job,
+                "job_name": "bucle",
                 "honor_labels": True,
-                "static_configs": [{"targets": list(at), "labels": {"namespace": "bucle-system"}}],
+                "static_configs": [
+                    {"targets": [address], "labels": dict(labels)} for address, labels in targets.items()
+                ],
             }
-            for job, at in targets.items()
         ],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")

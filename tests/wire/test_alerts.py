@@ -98,7 +98,7 @@ async def test_a_refused_candidate_is_alerted_on_until_another_one_is_wanted(
     metrics = world.sim.controller.metrics
     metrics.leading(True)
     server = await health.serve("127.0.0.1", page, metrics.registry, well, well)
-    scraped = {"operator": [f"127.0.0.1:{page}"]}
+    scraped = {f"127.0.0.1:{page}": {"namespace": "bucle-system"}}
     try:
         with prometheus.running(tmp_path, port, scraped, without_pauses(tmp_path)) as found:
 

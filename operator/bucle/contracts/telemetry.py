@@ -122,6 +122,11 @@ GATE_VERDICT = _of(
 GATE_ESTIMATE = _of("bucle_gate_estimate", "Candidate against stable, in the gate's own unit", GATE)
 GATE_LIMIT = _of("bucle_gate_limit", "What the gate allows", GATE)
 GATE_INTERVAL = _of("bucle_gate_interval", "Where the truth lies, valid at every look", GATE, BOUND)
+GATE_INDEPENDENT = _of(
+    "bucle_gate_independent_groups",
+    "Groups that do not follow each other and would say as much as the closed ones",
+    GATE,
+)
 GATE_SAMPLES = _of("bucle_gate_samples", "Samples of the candidate that the verdict rests on", GATE)
 GATE_GROUPS = _of("bucle_gate_groups", "Closed groups that the verdict rests on", GATE)
 
@@ -131,6 +136,9 @@ SIGNAL_VERDICT = _of(
     "bucle_signal_verdict", "1 for the last verdict of a signal, 0 for the others",
     SIGNAL, Label("verdict", SIGNAL_VERDICTS),
 )  # fmt: skip
+SIGNAL_DRIFTING = _of(
+    "bucle_signal_drifting", "1 while the windows of a signal are drift by its `decision`, else 0", SIGNAL
+)
 SIGNAL_VALUE = _of("bucle_signal_value", "What was measured on the last window, in the signal's own unit", SIGNAL)
 SIGNAL_LIMIT = _of("bucle_signal_limit", "What the signal allows", SIGNAL)
 SIGNAL_INTERVAL = _of("bucle_signal_interval", "Where the truth lies", SIGNAL, BOUND)
@@ -153,8 +161,8 @@ OPERATOR: tuple[Metric, ...] = (
     DATASET_ROWS, DATASET_BYTES, DATASET_BUILT, DATASET_QUALITY,
     TRIALS, BEST,
     SERVED_VERSION, ROLLOUT_PHASE, ROLLOUT_STARTED, ROLLOUT_STEP, ROLLOUT_STEPS, STEP_ENTERED, STEP_OVERDUE, ROLLOUT_WEIGHT, ROLLOUTS,
-    GATE_VERDICT, GATE_ESTIMATE, GATE_LIMIT, GATE_INTERVAL, GATE_SAMPLES, GATE_GROUPS,
-    SIGNAL_VERDICT, SIGNAL_VALUE, SIGNAL_LIMIT, SIGNAL_INTERVAL, SIGNAL_WINDOW, RETRAINS_BEGUN, RETRAINS, RETRAIN_OPEN,
+    GATE_VERDICT, GATE_ESTIMATE, GATE_LIMIT, GATE_INTERVAL, GATE_INDEPENDENT, GATE_SAMPLES, GATE_GROUPS,
+    SIGNAL_VERDICT, SIGNAL_DRIFTING, SIGNAL_VALUE, SIGNAL_LIMIT, SIGNAL_INTERVAL, SIGNAL_WINDOW, RETRAINS_BEGUN, RETRAINS, RETRAIN_OPEN,
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*OPERATOR, *SERVER)}

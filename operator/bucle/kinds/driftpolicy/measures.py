@@ -16,8 +16,10 @@ from bucle.resources.driftpolicy import DriftPolicy
 def measures(raw: Mapping[str, Any]) -> Measures:
     policy = parse(DriftPolicy, raw)
     state = decoded(policy.status)
+    asked = {signal.name for signal in policy.spec.signals}
     shown = together(
-        *(_signal(signal) for signal in policy.status.signals),
+        # One that left the spec is a record until the next look: it must not be alerted on meanwhile.
+        *(_signal(signal) for signal in policy.status.signals if signal.name in asked),
         given(telemetry.RETRAINS_BEGUN, state.retrains_begun),
         one_of(telemetry.RETRAIN_OPEN, state.retrain.state if state.retrain else None),
     )
@@ -29,6 +31,7 @@ def _signal(signal: wire.SignalStatus) -> tuple[Measure, ...]:
     name, interval, window = signal.name, signal.interval, signal.window
     return together(
         one_of(telemetry.SIGNAL_VERDICT, signal.verdict, name),
+        given(telemetry.SIGNAL_DRIFTING, signal.drifting, name),
         given(telemetry.SIGNAL_VALUE, signal.value, name),
         given(telemetry.SIGNAL_LIMIT, signal.limit, name),
         given(telemetry.SIGNAL_INTERVAL, interval.lower if interval else None, name, "lower"),

@@ -75,4 +75,5 @@ def _gate(gate: GateStatus) -> tuple[Measure, ...]:
         given(telemetry.GATE_INTERVAL, interval.upper if interval else None, name, "upper"),
         given(telemetry.GATE_SAMPLES, gate.samples, name),
         given(telemetry.GATE_GROUPS, gate.groups, name),
+        given(telemetry.GATE_INDEPENDENT, gate.independent_groups, name),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.support.builders import drift_states as states
 from tests.support.series import told
+from tests.support.worlds import drift
 
 from bucle.contracts import telemetry
 from bucle.contracts.measures import Measures
@@ -15,9 +16,10 @@ from bucle.kinds.driftpolicy.state import State
 from bucle.kinds.driftpolicy.status_codec import encoded
 from bucle.resources.documents import to_dict
 
+NAME = drift.policy_spec()["signals"][0]["name"]
 SIGNAL = {
-    "name": "accuracy", "verdict": "Breached", "value": "0.41", "limit": "0.05", "interval": {"lower": "0.3"},
-    "window": {"index": 3, "to": "2026-03-01T12:00:00Z"}, "rule": "r",
+    "name": NAME, "verdict": "Breached", "value": "0.41", "limit": "0.05", "interval": {"lower": "0.3"},
+    "window": {"index": 3, "to": "2026-03-01T12:00:00Z"}, "rule": "r", "drifting": True,
 }  # fmt: skip
 
 
@@ -32,11 +34,12 @@ def of(status: Any) -> Measures:
         (
             {"signals": [SIGNAL, {"name": "new", "rule": "r"}]},
             {
-                "bucle_signal_verdict accuracy Breached": 1,
-                "bucle_signal_value accuracy": 0.41,
-                "bucle_signal_limit accuracy": 0.05,
-                "bucle_signal_interval accuracy lower": 0.3,
-                "bucle_signal_window_end_timestamp_seconds accuracy": 1772366400,
+                f"bucle_signal_verdict {NAME} Breached": 1,
+                f"bucle_signal_drifting {NAME}": 1,
+                f"bucle_signal_value {NAME}": 0.41,
+                f"bucle_signal_limit {NAME}": 0.05,
+                f"bucle_signal_interval {NAME} lower": 0.3,
+                f"bucle_signal_window_end_timestamp_seconds {NAME}": 1772366400,
             },
         ),
         (to_dict(encoded(State(retrain=states.OPEN, retrains_begun=2))), {
@@ -49,10 +52,14 @@ def test_a_policy_tells_what_its_signals_say(status: Any, wanted: dict[str, floa
     assert told(of(status)) == wanted
 
 
+def test_a_signal_that_left_the_spec_is_told_of_no_more() -> None:
+    assert told(of({"signals": [{**SIGNAL, "name": "gone"}]}), zeros=True) == {"bucle_retrains_begun_total": 0}
+
+
 def test_every_verdict_of_a_signal_has_a_series_so_that_an_alert_can_clear() -> None:
     found = told(of({"signals": [SIGNAL]}), zeros=True)
     assert [name for name in found if name.startswith("bucle_signal_verdict")] == [
-        f"bucle_signal_verdict accuracy {verdict}" for verdict in telemetry.SIGNAL_VERDICTS
+        f"bucle_signal_verdict {NAME} {verdict}" for verdict in telemetry.SIGNAL_VERDICTS
     ]
 
 

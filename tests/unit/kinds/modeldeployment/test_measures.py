@@ -21,7 +21,16 @@ TWO_STEPS = {
 }
 GATES = (
     GateStatus(name="errors", step=0, verdict="Pass"),
-    GateStatus(name="quality", step=1, verdict="Inconclusive", estimate="-0.02", limit="0.01", samples=300, groups=12),
+    GateStatus(
+        name="quality",
+        step=1,
+        verdict="Inconclusive",
+        estimate="-0.02",
+        limit="0.01",
+        samples=300,
+        groups=12,
+        independent_groups=9,
+    ),
 )
 OF_ROLLOUTS = ("bucle_rollout_", "bucle_gate_")
 
@@ -46,6 +55,7 @@ def of(state: State) -> Measures:
                 "bucle_gate_limit quality": 0.01,
                 "bucle_gate_samples quality": 300,
                 "bucle_gate_groups quality": 12,
+                "bucle_gate_independent_groups quality": 9,
             },
         ),
         (
