@@ -154,6 +154,13 @@ async def test_an_explanation_without_rights_to_pods_and_events_is_an_explanatio
     assert len(document["notes"]) == 3
 
 
+async def test_whoever_may_read_one_object_and_list_nothing_is_told_about_that_one(person: Scene) -> None:
+    person.server.denied = {("list", kind.plural) for kind in LOOP}
+    told = await person("explain", f"mlds/{RETRAIN}", *ML)
+    assert (told.code, "ImagePullFailed  (Stalled, Ready)" in told.out) == (0, True)
+    assert "may not list datasets in namespace ml" in told.err
+
+
 NOT_THERE = [
     (("status", "mlds/nope"), "Dataset/nope does not exist: looked for it in namespace ml"),
     (("status", "mlds/nope", "-A"), "Dataset/nope does not exist: looked for it in any namespace"),
@@ -287,7 +294,9 @@ async def test_an_object_of_a_newer_release_is_shown(tmp_path: Path) -> None:
         ],
         "gates": [{"name": "better", "verdict": "Perhaps", "estimate": 0.25, "interval": [1, 2], "samples": "many"}, 3],
         "rollout": {"state": "Teleporting", "step": "first", "weight": None},
-        "signals": [{"name": "mood", "verdict": "Gloomy", "value": 0.7, "interval": "wide", "window": 3}],
+        "signals": [
+            {"name": "mood", "verdict": "Gloomy", "value": 0.7, "interval": "wide", "window": 3, "groups": "?"}
+        ],
         "history": [{"window": "w", "signals": {"mood": 1}}, None],
         "lastEvaluation": ["?"],
         "retrains": 4,

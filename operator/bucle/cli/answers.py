@@ -5,8 +5,8 @@ Asks as little as it needs. What may not be read is told and left out; only wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from bucle.cli.cluster import EVENT, POD
 from bucle.cli.documents import Explanation, Gates, Loop, Node, Signals
@@ -21,6 +21,7 @@ from bucle.contracts.names import LABEL_KIND, LABEL_NAME, LABEL_UID
 from bucle.resources.addresses import Resource
 
 Json = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Asked(Protocol):
@@ -69,9 +70,7 @@ def explanation(cluster: Asked, target: Target) -> Explanation:
     """Pods, Events and what it is made from are told where they may be read."""
     seen = _one(cluster, target)
     notes: list[str] = []
-    found = _all(cluster, cluster.namespace)
-    notes += found.notes
-    sources = _sources(tree(found.objects, found.hidden), target)
+    sources = _if_allowed(lambda: _sources(cluster, target, notes), notes)
     # By uid: a deleted namesake's pods may still be ending.
     labels = {LABEL_KIND: seen.kind, LABEL_NAME: seen.name, **({LABEL_UID: seen.uid} if seen.uid else {})}
     fields = {"involvedObject.kind": seen.kind, "involvedObject.name": seen.name}
@@ -110,17 +109,19 @@ def _refuse_if_hidden(found: _All, target: Target) -> None:
         raise found.hidden[target.resource]
 
 
-def _sources(nodes: Iterable[Node], target: Target) -> list[Node]:
-    """What stands above that object, from the beginning."""
+def _sources(cluster: Asked, target: Target, notes: list[str]) -> list[Node]:
+    """What stands above that object, from the beginning; Forbidden where whoever may read the object may list nothing."""
+    found = _all(cluster, cluster.namespace)
+    notes += found.notes
     chain: list[Node] = []
-    way = around(nodes, target)
+    way = around(tree(found.objects, found.hidden), target)
     while way and (way[0].kind, way[0].name) != (target.resource.kind, target.name):
         chain.append(way[0].model_copy(update={"children": ()}))
         way = way[0].children
     return chain
 
 
-def _if_allowed(ask: Callable[[], list[Json]], notes: list[str]) -> list[Json]:
+def _if_allowed(ask: Callable[[], list[T]], notes: list[str]) -> list[T]:
     try:
         return ask()
     except Forbidden as error:

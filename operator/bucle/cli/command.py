@@ -108,7 +108,9 @@ def _shown(options: argparse.Namespace) -> int:
         return Exit.SHOWN
     everywhere = bool(getattr(options, "all_namespaces", False))
     document = _answer(options, everywhere=everywhere)
-    text = written(document, options.output, _screen(sys.stdout), datetime.now(UTC), namespaces=everywhere)
+    whole = bool(getattr(options, "target", None))
+    now, screen = datetime.now(UTC), _screen(sys.stdout)
+    text = written(document, options.output, screen, now, namespaces=everywhere, whole=whole)
     sys.stdout.write(text)
     sys.stdout.flush()
     if isinstance(document, Loop) and document.empty:

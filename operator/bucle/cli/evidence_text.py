@@ -10,7 +10,7 @@ from bucle.cli.text import Screen, clean, counted, joined, paragraph, table
 
 CHART = 32
 GATES = ("GATE", "TEST", "STEP", "VERDICT", "ESTIMATE", "INTERVAL", "LIMIT", "SAMPLES", "GROUPS", "CHART")
-SIGNALS = ("SIGNAL", "MEASURES", "VERDICT", "VALUE", "INTERVAL", "LIMIT", "GROUPS", "LAST WINDOWS", "CHART")
+SIGNALS = ("SIGNAL", "MEASURES", "VERDICT", "DRIFT", "VALUE", "INTERVAL", "LIMIT", "GROUPS", "LAST WINDOWS", "CHART")
 WINDOWS = ("WINDOW", "UNTIL", "ROWS", "GROUPS", "VERDICT", "VALUE", "INTERVAL", "LIMIT", "CHART")
 NO_VERDICT = "-"
 
@@ -101,6 +101,7 @@ def _signal(signal: Signal, windows: Sequence[Window], glyphs: Glyphs, screen: S
         clean(signal.name),
         clean(signal.measures or ""),
         clean(signal.verdict or NO_VERDICT),
+        {True: "yes", False: "no", None: ""}[signal.drifting],
         *_numbers(signal),
         counted(signal.groups, None),
         joined((bars, "".join(verdict[:1] for verdict in signal.verdicts)), " "),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from bucle.cli.documents import Loop, Node
 from bucle.cli.objects import State
 from bucle.cli.text import Screen, clean, painted, table
+from bucle.resources.addresses import DRIFT_POLICY
 
-HEAD = ("OBJECT", "READY", "REASON", "MESSAGE")
+_Row = tuple[str, str, str, str]
+HEAD: _Row = ("OBJECT", "READY", "REASON", "MESSAGE")
+
+
+RETRAINS_TOLD = 3
+"""So many of a policy's last retrains stand in the tree of everything; asked about the policy, all do."""
 
 
 class _Branch(NamedTuple):
@@ -24,13 +30,13 @@ _UNICODE = _Branch("├─ ", "└─ ", "│  ", "   ")
 _ASCII = _Branch("|- ", "`- ", "|  ", "   ")
 
 
-def loop_lines(loop: Loop, screen: Screen, *, namespaces: bool) -> list[str]:
-    """`namespaces`: several are told apart by a title."""
+def loop_lines(loop: Loop, screen: Screen, *, namespaces: bool, whole: bool = True) -> list[str]:
+    """`namespaces`: several are told apart by a title. `whole`: with all retrains of the past."""
     if not namespaces:
-        return _tree(loop.items, screen)
+        return _tree(loop.items, screen, whole)
     lines: list[str] = []
     for namespace, nodes in groupby(loop.items, key=lambda node: node.namespace):
-        lines += [*([""] if lines else []), f"Namespace {namespace}", *_tree(tuple(nodes), screen)]
+        lines += [*([""] if lines else []), f"Namespace {clean(namespace)}", *_tree(tuple(nodes), screen, whole)]
     return lines
 
 
@@ -42,26 +48,39 @@ def ready_of(node: Node) -> str:
     return node.ready if node.state is plain else f"{node.ready} ({node.state.lower()})"
 
 
-def _tree(nodes: Sequence[Node], screen: Screen) -> list[str]:
+def _tree(nodes: Sequence[Node], screen: Screen, whole: bool) -> list[str]:
     branch = _UNICODE if screen.unicode else _ASCII
-    rows = [HEAD, *(_row(prefix, node, screen) for prefix, node in _walk(nodes, branch))]
+    rows = [HEAD]
+    for node in nodes:
+        rows += [_row("", node, screen), *_below(node, "", branch, screen, whole)]
     return table(rows, screen)
 
 
-def _walk(nodes: Iterable[Node], branch: _Branch) -> Iterator[tuple[str, Node]]:
-    for node in nodes:
-        yield "", node
-        yield from _below(node, "", branch)
+def _below(node: Node, before: str, branch: _Branch, screen: Screen, whole: bool) -> Iterator[_Row]:
+    children = node.children if whole else _without_the_past(node)
+    left_out = len(node.children) - len(children)
+    if left_out:
+        told = f"`kubectl bucle status {node.kind.lower()}/{clean(node.name)}` shows them"
+        yield f"{before}{branch.fork}{left_out} earlier retrains", "", "", told
+    for index, child in enumerate(children):
+        last = index == len(children) - 1
+        yield _row(before + (branch.last if last else branch.fork), child, screen)
+        yield from _below(child, before + (branch.nothing if last else branch.through), branch, screen, whole)
 
 
-def _below(node: Node, before: str, branch: _Branch) -> Iterator[tuple[str, Node]]:
-    for index, child in enumerate(node.children):
-        last = index == len(node.children) - 1
-        yield before + (branch.last if last else branch.fork), child
-        yield from _below(child, before + (branch.nothing if last else branch.through), branch)
+def _without_the_past(node: Node) -> tuple[Node, ...]:
+    """A policy's last retrains, and those with something that is not ready; of all other kinds everything."""
+    if node.kind != DRIFT_POLICY.kind:
+        return node.children
+    earlier, last = node.children[:-RETRAINS_TOLD], node.children[-RETRAINS_TOLD:]
+    return (*(child for child in earlier if not _is_well(child)), *last)
 
 
-def _row(prefix: str, node: Node, screen: Screen) -> tuple[str, ...]:
+def _is_well(node: Node) -> bool:
+    return node.ready == "True" and all(map(_is_well, node.children))
+
+
+def _row(prefix: str, node: Node, screen: Screen) -> _Row:
     name = prefix + clean(str(node))
     if node.repeated:
         return name, "", "", "(stands elsewhere in this tree)"

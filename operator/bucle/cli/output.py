@@ -18,13 +18,19 @@ from bucle.resources.documents import to_dict
 FORMS: Final = ("table", "json", "yaml")
 
 
-def written(document: Document, form: str, screen: Screen, now: datetime, *, namespaces: bool = False) -> str:
-    """Ends with a line break, unless there is nothing to say."""
+def written(
+    document: Document, form: str, screen: Screen, now: datetime, *, namespaces: bool = False, whole: bool = True
+) -> str:
+    """Ends with a line break, unless there is nothing to say. `namespaces`, `whole`: see `loop_lines`."""
     if form == "json":
         return json.dumps(_in_order(document), indent=2, ensure_ascii=not screen.unicode) + "\n"
     if form == "yaml":
         return yaml.safe_dump(_in_order(document), sort_keys=False, allow_unicode=screen.unicode, width=120)
-    return "".join(f"{line}\n" for line in _lines(document, screen, now, namespaces))
+    if isinstance(document, Loop):
+        lines = loop_lines(document, screen, namespaces=namespaces, whole=whole) if document.items else []
+    else:
+        lines = _lines(document, screen, now)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _in_order(document: Document) -> dict[str, Any]:
@@ -34,12 +40,8 @@ def _in_order(document: Document) -> dict[str, Any]:
     return {"apiVersion": found.pop("apiVersion"), "kind": found.pop("kind"), **found, "notes": notes}
 
 
-def _lines(document: Document, screen: Screen, now: datetime, namespaces: bool) -> list[str]:
+def _lines(document: Document, screen: Screen, now: datetime) -> list[str]:
     match document:
-        case Loop(items=()):
-            return []
-        case Loop():
-            return loop_lines(document, screen, namespaces=namespaces)
         case Explanation():
             return explanation_lines(document, screen, now)
         case Gates():

@@ -1,179 +1,160 @@
-"""The signals of a DriftPolicy: what was found on its windows, and what was done about it. Pure.
-
-Everything that knows where the status keeps what a signal found or its declaration is in `_listed`, `_declared` and `_findings`.
-"""
+"""The signals of a DriftPolicy: what was found on its windows, and what was done about it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from bucle.cli.documents import Finding, ObjectName, Retrain, Signal, Signals, Window
+from bucle.cli.documents import Cause, Finding, ObjectName, Retrain, Signal, Signals, Window
 from bucle.cli.explanation import cause_of
-from bucle.cli.objects import Seen, at
+from bucle.cli.objects import Seen, at, lenient
+from bucle.resources.base import Interval, Model
+from bucle.resources.documents import to_dict
+from bucle.resources.driftpolicy_signals import Decision
+from bucle.resources.driftpolicy_status import (
+    ActionStatus,
+    DriftReference,
+    OpenRetrain,
+    PastEvaluation,
+    PastRetrain,
+    SignalStatus,
+    SignalVerdict,
+)
 
 Json = Mapping[str, Any]
+M = TypeVar("M", bound=Model)
 
 
 def signals_of(seen: Seen) -> Signals:
     """Windows newest first, retrains too."""
+    notes: list[str] = []
     drift = seen.condition("DriftDetected")
     target = seen.text("spec", "target", "modelDeployment")
+    reference = _read(DriftReference, seen.at("status", "reference"), "status.reference", notes)
+    begun = seen.at("status", "retrains", "total")
     return Signals(
         object=ObjectName(kind=seen.kind, name=seen.name, namespace=seen.namespace),
         target=f"ModelDeployment/{target}" if target else None,
         drift=drift.status if drift else None,
         drift_message=drift.message if drift else None,
-        metric=_text(seen.at("status", "reference", "metric")),
-        reference=_text(seen.at("status", "reference", "value")),
-        reference_version=_whole(seen.at("status", "reference", "model", "version")),
-        action=_action(seen),
-        retrains_begun=_whole(seen.at("status", "retrains", "total")),
-        retrains=tuple(_retrains(seen)),
-        signals=_signals(seen),
-        windows=tuple(_window(item) for item in seen.items("status", "history")),
+        metric=reference.metric,
+        reference=reference.value,
+        reference_version=reference.model.version if reference.model else None,
+        action=_action(seen, notes),
+        retrains_begun=begun if isinstance(begun, int) else None,
+        retrains=tuple(_retrains(seen, notes)),
+        signals=_signals(seen, notes),
+        windows=tuple(_windows(seen, notes)),
+        notes=tuple(notes),
     )
 
 
-def _action(seen: Seen) -> Any:
+def _read(model: type[M], raw: Any, place: str, notes: list[str]) -> M:
+    found, left_out = lenient(model, raw)
+    notes += [f"{place}.{path} cannot be read by this release" for path in left_out]
+    return found
+
+
+def _action(seen: Seen, notes: list[str]) -> Cause | None:
     """What is wanted because of drift, and what became of it."""
-    found = seen.at("status", "action")
-    wanted, outcome = _text(at(found, "wanted")), _text(at(found, "outcome"))
-    if not wanted or wanted == "None":
+    action = _read(ActionStatus, seen.at("status", "action"), "status.action", notes)
+    if not action.wanted or action.wanted == "None":
         return None
-    told = (f"{wanted}: {outcome}" if outcome else wanted,)
-    message, since = _text(at(found, "message")), _text(at(found, "at"))
-    return cause_of(_text(at(found, "reason")) or wanted, told, (message,) if message else (), since or "")
+    asked = f" for {', '.join(action.signals)}" if action.signals else ""
+    told = f"{action.wanted}{asked}: {action.outcome}" if action.outcome else f"{action.wanted}{asked}"
+    messages = (action.message,) if action.message else ()
+    return cause_of(action.reason or action.wanted, (told,), messages, to_dict(action).get("at", ""))
 
 
-def _signals(seen: Seen) -> tuple[Signal, ...]:
+def _signals(seen: Seen, notes: list[str]) -> tuple[Signal, ...]:
     """In the order of the spec; one that was not judged yet has no verdict, one that is no longer declared comes last."""
-    declared = _declared(seen)
-    told = {_text(item.get("name")) or "?": item for item in _listed(seen)}
+    declared = {str(item.get("name")): item for item in seen.items("spec", "signals")}
+    told: dict[str, SignalStatus] = {}
+    for index, item in enumerate(seen.items("status", "signals")):
+        status = _read(SignalStatus, item, f"status.signals[{index}]", notes)
+        told[status.name or f"#{index}"] = status
     names = (*declared, *(name for name in told if name not in declared))
-    return tuple(_signal(name, declared.get(name, {}), told.get(name)) for name in names)
+    return tuple(_signal(name, declared.get(name), told.get(name)) for name in names)
 
 
-def _signal(name: str, spec: Json, item: Json | None) -> Signal:
-    measures = _measures(spec) or ("no longer declared" if not spec else None)
-    if item is None:
-        return Signal(name=name, measures=measures, rule=_rule(spec))
-    streak = item.get("streak")
-    drifting = item.get("drifting")
+def _signal(name: str, spec: Json | None, status: SignalStatus | None) -> Signal:
+    measures = "no longer declared" if spec is None else _measures(spec)
+    rule = None if spec is None else _rule(spec)
+    if status is None:
+        return Signal(name=name, measures=measures, rule=rule)
     return Signal(
-        **dict(_finding(item)),
+        **dict(_finding(name, status)),
         measures=measures,
-        rule=_rule(spec),
-        reason=_text(item.get("reason")),
-        message=_text(item.get("message")),
-        window=_whole(at(item, "window", "index")),
-        drifting=drifting if isinstance(drifting, bool) else None,
-        since=_text(item.get("since")),
-        verdicts=tuple(_text(at(one, "verdict")) or "?" for one in streak) if isinstance(streak, list) else (),
+        rule=rule,
+        reason=status.reason,
+        message=status.message,
+        window=status.window.index if status.window else None,
+        drifting=status.drifting,
+        since=to_dict(status).get("since"),
+        verdicts=tuple(one.verdict or "?" for one in status.streak),
     )
 
 
-def _listed(seen: Seen) -> tuple[Json, ...]:
-    """What is known of each signal now."""
-    if isinstance(seen.at("status", "signals"), list):
-        return seen.items("status", "signals")
-    last, drift = seen.at("status", "lastEvaluation"), seen.condition("DriftDetected")
-    of_all = {
-        "groups": at(last, "groups"),
-        "message": at(last, "message"),
-        "window": at(last, "window"),
-        "streak": seen.at("status", "streak"),
-        "drifting": drift is not None and drift.status == "True",
-    }
-    return tuple({**of_all, **item} for item in seen.items("status", "lastEvaluation", "signals"))
-
-
-def _declared(seen: Seen) -> dict[str, Json]:
-    """The settings of each signal by its name."""
-    found = seen.at("spec", "signals")
-    if isinstance(found, Mapping):
-        return {
-            str(name): {str(name): settings, "decision": seen.at("spec", "decision")}
-            for name, settings in found.items()
-        }
-    return {str(item.get("name")): item for item in seen.items("spec", "signals")}
-
-
-def _rule(spec: Json) -> str | None:
-    """When its windows are drift; what is left out is as the types say."""
-    decision = spec.get("decision") or {}
-    if not spec or not isinstance(decision, Mapping):
-        return None
-    breaches, of, clear = (_whole(decision.get(key)) or usual for key, usual in _USUAL)
-    return f"drift after {breaches} breached windows of {of}, over after {clear} healthy ones"
-
-
-_USUAL = (("breaches", 2), ("of", 3), ("clearAfter", 3))
+def _finding(name: str, verdict: SignalVerdict) -> Finding:
+    interval = verdict.interval or Interval()
+    return Finding(
+        name=name,
+        verdict=verdict.verdict,
+        value=verdict.value,
+        lower=interval.lower,
+        upper=interval.upper,
+        limit=verdict.limit,
+        groups=verdict.groups,
+    )
 
 
 def _measures(spec: Json) -> str | None:
     """The kind of signal as the spec calls it, and the metric if it has one."""
     kinds = [key for key in spec if key not in ("name", "decision")]
     metrics = [at(spec, kind, "metric") for kind in kinds]
-    return (
-        ", ".join(
-            f"{kind}: {metric}" if isinstance(metric, str) else kind
-            for kind, metric in zip(kinds, metrics, strict=True)
+    told = (
+        f"{kind}: {metric}" if isinstance(metric, str) else kind for kind, metric in zip(kinds, metrics, strict=True)
+    )
+    return ", ".join(told) or None
+
+
+def _rule(spec: Json) -> str:
+    """When its windows are drift; what is left out is as the types say."""
+    decision, _ = lenient(Decision, spec.get("decision"))
+    return f"drift after {decision.breaches} breached windows of {decision.of}, over after {decision.clear_after} healthy ones"
+
+
+def _windows(seen: Seen, notes: list[str]) -> Iterable[Window]:
+    for index, item in enumerate(seen.items("status", "history")):
+        past = _read(PastEvaluation, item, f"status.history[{index}]", notes)
+        window = to_dict(past).get("window", {})
+        yield Window(
+            index=window.get("index"),
+            verdict=past.verdict,
+            rows=past.rows,
+            first=window.get("from"),
+            last=window.get("to"),
+            signals=tuple(_finding(one.name, one) for one in past.signals),
         )
-        or None
-    )
 
 
-def _findings(holder: Json) -> Iterable[Finding]:
-    """What each signal said of one earlier window."""
-    if isinstance(holder.get("signals"), list):
-        yield from (_finding(item) for item in holder["signals"] if isinstance(item, Mapping))
-    elif holder.get("value") is not None:
-        yield _finding({**holder, "name": "performance"})
-
-
-def _finding(item: Json) -> Finding:
-    return Finding(
-        name=_text(item.get("name")) or "?",
-        verdict=_text(item.get("verdict")),
-        value=_text(item.get("value")),
-        lower=_text(at(item, "interval", "lower")),
-        upper=_text(at(item, "interval", "upper")),
-        limit=_text(item.get("limit")),
-        groups=_whole(item.get("groups")),
-    )
-
-
-def _window(item: Json) -> Window:
-    return Window(
-        index=_whole(at(item, "window", "index")),
-        verdict=_text(item.get("verdict")),
-        rows=_whole(item.get("rows")),
-        first=_text(at(item, "window", "from")),
-        last=_text(at(item, "window", "to")),
-        signals=tuple(_findings(item)),
-    )
-
-
-def _retrains(seen: Seen) -> Iterable[Retrain]:
+def _retrains(seen: Seen, notes: list[str]) -> Iterable[Retrain]:
+    """The one under way comes first."""
     current = seen.at("status", "retrains", "inFlight")
-    for item in (*((current,) if isinstance(current, Mapping) else ()), *seen.items("status", "retrains", "recent")):
+    if isinstance(current, Mapping):
+        one = _read(OpenRetrain, current, "status.retrains.inFlight", notes)
+        yield Retrain(name=one.name, state=one.state, model_version=one.model_version, started_at=_started(one))
+    for index, item in enumerate(seen.items("status", "retrains", "recent")):
+        past = _read(PastRetrain, item, f"status.retrains.recent[{index}]", notes)
         yield Retrain(
-            name=_text(item.get("name")),
-            state=_text(item.get("state")),
-            outcome=_text(item.get("outcome")),
-            reason=_text(item.get("reason")),
-            model_version=_whole(item.get("modelVersion")),
-            started_at=_text(item.get("startedAt")),
+            name=past.name,
+            outcome=past.outcome,
+            reason=past.reason,
+            model_version=past.model_version,
+            started_at=_started(past),
         )
 
 
-def _text(value: Any) -> str | None:
-    """Numbers are text in a status; a release that writes them as numbers is understood as well."""
-    if isinstance(value, bool) or value is None or isinstance(value, list | Mapping):
-        return None
-    return str(value)
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _started(retrain: OpenRetrain | PastRetrain) -> str | None:
+    found = to_dict(retrain).get("startedAt")
+    return found if isinstance(found, str) else None

@@ -165,7 +165,13 @@ def _policy() -> JsonObject:
     return {
         "conditions": told + drift,
         "reference": {"metric": "log_loss", "value": "0.5", "model": {"name": "ml.flights", "version": 1}},
-        "action": {"wanted": "Retrain", "outcome": "Done", "reason": "Retraining", "at": SINCE},
+        "action": {
+            "wanted": "Retrain",
+            "outcome": "Done",
+            "reason": "Retraining",
+            "signals": ["performance"],
+            "at": SINCE,
+        },
         "retrains": {"total": 1, "inFlight": {"name": RETRAIN, "state": "Retraining", "startedAt": SINCE}},
         **_found(windows),
     }
@@ -175,34 +181,30 @@ _WINDOWS = (("2", "0.62", "Breached"), ("1", "0.58", "Breached"), ("0", "0.49", 
 
 
 def _window(index: str, value: str, verdict: str) -> JsonObject:
+    day = int(index) + 1
+    found = {"value": value, "limit": "0.53", "interval": {"lower": f"{float(value) - 0.03:.3g}"}, "groups": 21}
     return {
-        "window": {
-            "index": int(index),
-            "from": f"2026-01-0{int(index) + 1}T00:00:00Z",
-            "to": f"2026-01-0{int(index) + 2}T00:00:00Z",
-        },
+        "window": {"index": int(index), "from": f"2026-01-0{day}T00:00:00Z", "to": f"2026-01-0{day + 1}T00:00:00Z"},
         "verdict": verdict,
-        "value": value,
-        "limit": "0.53",
-        "interval": {"lower": f"{float(value) - 0.03:.3g}"},
         "rows": 5000,
-        "groups": 21,
+        "signals": [{"name": "performance", "verdict": verdict, **found}],
     }
 
 
 def _found(windows: list[JsonObject]) -> JsonObject:
     """The windows as a status keeps them."""
     last = windows[0]
-    one = {"name": "performance", **{key: last[key] for key in ("verdict", "value", "limit", "interval")}}
+    told = {"message": "log_loss 0.62 is worse than 0.53 allows"}
+    streak = [{"window": w["window"]["index"], "verdict": w["verdict"]} for w in reversed(windows)]
+    drifts = {"window": last["window"], "drifting": True, "since": last["window"]["to"], "streak": streak}
     return {
-        "streak": [{"window": w["window"]["index"], "verdict": w["verdict"]} for w in reversed(windows)],
+        "signals": [{**last["signals"][0], **told, **drifts}],
         "lastEvaluation": {
             "window": last["window"],
             "rows": 5000,
-            "groups": 21,
             "verdict": "Breached",
-            "message": "log_loss 0.62 is worse than 0.53 allows",
-            "signals": [one],
+            **told,
+            "signals": last["signals"],
         },
         "history": windows,
     }

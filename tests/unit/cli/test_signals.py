@@ -79,6 +79,7 @@ def test_declared_signals_come_with_what_was_found(declared: list[Any], found: l
         ({"wanted": "None"}, None),
         ({"wanted": "Retrain", "outcome": "Suppressed", "reason": "Cooldown"}, ("Cooldown", ("Retrain: Suppressed",))),
         ({"wanted": "Alert"}, ("Alert", ("Alert",))),
+        ({"wanted": "Alert", "signals": ["a", "b"]}, ("Alert", ("Alert for a, b",))),
     ],
 )
 def test_what_is_done_about_drift_comes_with_its_reason(action: Any, told: Any) -> None:
