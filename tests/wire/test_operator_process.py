@@ -22,6 +22,7 @@ import pytest
 from tests.support.builders.objects import an_object
 from tests.support.fakes.apiserver import FakeApiServer
 from tests.support.fakes.kube import FakeKube
+from tests.support.fakes.receiver import KEY, PATH, Receiver, listening
 from tests.support.tiers import first_fast
 from tests.support.worlds.training import FLIGHTS
 
@@ -72,16 +73,22 @@ class Process:
 
 
 @asynccontextmanager
-async def operator(directory: Path, kube: FakeKube, served: tuple[Resource, ...]) -> AsyncIterator[Process]:
+async def operator(
+    directory: Path, kube: FakeKube, served: tuple[Resource, ...], **more: str
+) -> AsyncIterator[Process]:
+    """`more`: variables of its environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    async with FakeApiServer(kube, served).serving(directory) as kubeconfig, started(kubeconfig, address) as found:
+    async with (
+        FakeApiServer(kube, served).serving(directory) as kubeconfig,
+        started(kubeconfig, address, **more) as found,
+    ):
         yield found
 
 
 @asynccontextmanager
-async def started(kubeconfig: str, address: str) -> AsyncIterator[Process]:
+async def started(kubeconfig: str, address: str, **more: str) -> AsyncIterator[Process]:
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT / "operator"),
@@ -95,6 +102,7 @@ async def started(kubeconfig: str, address: str) -> AsyncIterator[Process]:
         "BUCLE_NAMESPACE": "bucle-system",
         "BUCLE_POD_NAME": "operator-a",
         "BUCLE_WATCH_NAMESPACES": "ml",
+        **more,
     }
     command = (sys.executable, "-m", "bucle", "run")
     pipe, joined = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
@@ -139,6 +147,30 @@ async def test_it_leads_works_and_hands_over_on_a_signal(tmp_path: Path) -> None
         assert holder(kube) == "", "the next one may lead at once"
     assert any(line["message"] == "leading" for line in process.told())
     assert any(line.get("key") == "Dataset ml/flights" and line["level"] == "INFO" for line in process.told())
+
+
+async def test_it_notifies_a_sink_that_comes_back_and_its_log_holds_no_secret(tmp_path: Path) -> None:
+    kube, receiver = FakeKube(), Receiver(status=503)
+    build = {"specHash": "s", "job": "j", "image": "i", "state": "Odd", "startedAt": "2026-03-01T12:00:00Z"}
+    kube.put(DATASET, {**FLIGHTS, "metadata": {**FLIGHTS["metadata"], "namespace": "ml"}})
+    kube.edit(DATASET, "ml", "flights", lambda obj: obj.update(status={"build": build}))
+    async with listening(receiver):
+        sinks = json.dumps([{"name": "events", "types": ["object.stalled"]}])
+        more = {"BUCLE_SINK_URL_EVENTS": receiver.sink().url, "BUCLE_SINK_KEY_EVENTS": KEY.decode()}
+        async with operator(tmp_path, kube, KINDS + OTHERS, BUCLE_SINKS=sinks, **more) as process:
+            await process.until(lambda: receiver.asked > 0)
+            receiver.status = 200
+            await process.until(lambda: bool(receiver.got))
+            marks = "bucle.dev/delivered-events"
+            await process.until(lambda: any(marks in (e["metadata"].get("annotations") or {}) for e in kube.all(EVENT)))
+            process.process.send_signal(signal.SIGTERM)
+            assert await process.ends() == 0
+    headers, body = receiver.got[0]
+    assert json.loads(body)["subject"] == "Dataset/ml/flights" and "webhook-signature" in headers
+    assert len(receiver.got) == 1
+    said = "\n".join(process.lines)
+    assert "a sink did not take a notification" in said
+    assert KEY.decode() not in said and PATH not in said
 
 
 @pytest.mark.thorough

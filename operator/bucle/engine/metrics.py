@@ -140,12 +140,13 @@ class ObjectSeries(Collector):
         return [_family(metric) for metric in self._metrics]
 
     def collect(self) -> Iterator[Family]:
+        """Runs in the thread of a scrape while objects come and go: each mapping is copied in one go before it is walked."""
         families = {metric: _family(metric) for metric in self._metrics}
-        for key, told in self._told.items():
+        for key, told in tuple(self._told.items()):
             place = (key.namespace, key.name)
             for measure in told.shown:
                 families[measure.metric].add_metric((*place, *measure.labels), measure.value)
-            for (metric, labels), count in told.counts.items():
+            for (metric, labels), count in tuple(told.counts.items()):
                 families[metric].add_metric((*place, *labels), count)
         yield from families.values()
 
