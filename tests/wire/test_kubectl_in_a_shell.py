@@ -6,6 +6,8 @@ import asyncio
 import fcntl
 import os
 import re
+import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 from hack.cluster.layout import from_environment
 from tests.support.builders.loop_objects import RETRAIN, written
+from tests.support.fakes.apiserver import KUBECONFIG
 from tests.support.fakes.people import NAMESPACES, PATIENCE, ROOT, Scene, Told, before_a_loop, typed
 from tests.support.worlds.training import FLIGHTS
 
@@ -25,6 +28,18 @@ from bucle.cli.kinds import LOOP
 from bucle.resources.addresses import DATASET
 
 WIDTH = 90
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with the two programs that pip would install, made from pyproject.toml's own words."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    for name, entry in scripts.items():
+        module, _, function = entry.partition(":")
+        program = tmp_path / name
+        program.write_text(f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+        program.chmod(0o755)
+    return tmp_path
 
 
 @pytest.fixture
@@ -68,30 +83,19 @@ async def test_the_shell_is_offered_what_may_come_next(
     assert (told.code, told.err) == (0, "")
 
 
-async def test_completion_says_nothing_where_nothing_answers_or_may_be_read(person: Scene) -> None:
+async def test_completion_says_nothing_where_nothing_answers_or_may_be_read(person: Scene, programs: Path) -> None:
     person.server.denied = {("list", kind.plural) for kind in LOOP}
     assert (await person.complete("gates", "")).out == ":4\n"
-    told = await typed("gates", "", kubeconfig=None, module="bucle.cli.completion")
+    told = await typed("gates", "", kubeconfig=None, program=str(programs / "kubectl_complete-bucle"))
     assert told == Told(0, ":4\n", "")
 
 
-@pytest.fixture
-def plugin_path(tmp_path: Path) -> str:
-    """A PATH with the two programs that pip would install, made from pyproject.toml's own words."""
-    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    for name, entry in scripts.items():
-        module, _, function = entry.partition(":")
-        program = tmp_path / name
-        program.write_text(f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n")
-        program.chmod(0o755)
-    return os.pathsep.join((str(tmp_path), os.environ["PATH"]))
-
-
-async def test_kubectl_finds_the_plugin_and_completes_for_it(person: Scene, plugin_path: str) -> None:
+async def test_kubectl_finds_the_plugin_and_completes_for_it(person: Scene, programs: Path) -> None:
+    path = os.pathsep.join((str(programs), os.environ["PATH"]))
     kubectl = from_environment().program("kubectl")
 
     async def asked(*words: str) -> Told:
-        return await typed(*words, kubeconfig=person.kubeconfig, program=kubectl, PATH=plugin_path)
+        return await typed(*words, kubeconfig=person.kubeconfig, program=kubectl, PATH=path)
 
     listed = await asked("plugin", "list")
     assert "/kubectl-bucle" in listed.out
@@ -147,3 +151,25 @@ async def test_a_reader_that_has_seen_enough_ends_it_without_words(person: Scene
     told = await typed("-c", shell, kubeconfig=None, program="/bin/sh")
     assert (told.code, told.err) == (0, "")
     assert told.out.startswith("OBJECT")
+
+
+@pytest.mark.thorough
+async def test_whoever_gives_up_waiting_sees_no_traceback(tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        silent.settimeout(PATIENCE)
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "kubeconfig").write_text(KUBECONFIG.format(address=address))
+
+        def give_up() -> tuple[int, bytes, bytes]:
+            command = [sys.executable, "-m", "bucle.cli", "status", "--kubeconfig", str(tmp_path / "kubeconfig")]
+            settings = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "operator")}
+            with subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                connection, _ = silent.accept()
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=PATIENCE)
+                connection.close()
+            return process.returncode, out, err
+
+        assert await asyncio.to_thread(give_up) == (-signal.SIGINT, b"", b"")

@@ -180,9 +180,10 @@ class _Expired(Exception):
 
 
 def _has_kubeconfig() -> bool:
-    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION as PLACES
+    from kubernetes.config import kube_config as own
 
-    return any(Path(place).expanduser().exists() for place in PLACES.split(":") if place)
+    places = own.KUBE_CONFIG_DEFAULT_LOCATION.split(own.ENV_KUBECONFIG_PATH_SEPARATOR)
+    return any(Path(place).expanduser().exists() for place in places if place)
 
 
 def _of_context(login: Login) -> tuple[str, str]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from typing import TextIO
 
 from bucle import __version__
@@ -36,16 +34,6 @@ COMMANDS = {
 }
 ONLY = {"gates": MODEL_DEPLOYMENT, "signals": DRIFT_POLICY}
 """Commands that are about objects of one kind, so that a name is enough."""
-
-
-def main() -> int:
-    """The process: what `kubectl bucle` starts."""
-    # A reader that has seen enough (`| head`) ends us as it ends kubectl.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    return run(sys.argv[1:])
 
 
 def run(arguments: Sequence[str]) -> int:

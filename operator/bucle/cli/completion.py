@@ -82,10 +82,6 @@ def offer(want: Wanted) -> tuple[list[str], int]:
     return [want.before + one for one in found if one.startswith(want.prefix)], directive
 
 
-def main() -> int:
-    return run(sys.argv[1:])
-
-
 def run(words: Sequence[str]) -> int:
     """What was typed after `kubectl bucle`; always 0."""
     try:
@@ -144,7 +140,3 @@ def _names(want: Wanted) -> list[str]:
     except CliError:
         return []
     return sorted(str(item["metadata"]["name"]) for item in items)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

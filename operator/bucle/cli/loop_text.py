@@ -44,8 +44,8 @@ def ready_of(node: Node) -> str:
     """Whether it is ready; in brackets what Ready alone does not say."""
     if node.ready is None:
         return node.state
-    plain = {"True": State.READY, "False": State.NOT_READY}.get(node.ready)
-    return node.ready if node.state is plain else f"{node.ready} ({node.state.lower()})"
+    plain = node.state in (State.READY, State.NOT_READY)
+    return node.ready if plain else f"{node.ready} ({node.state.lower()})"
 
 
 def _tree(nodes: Sequence[Node], screen: Screen, whole: bool) -> list[str]:

@@ -31,14 +31,12 @@ class Told(NamedTuple):
     err: str
 
 
-async def typed(
-    *words: str, kubeconfig: str | None, module: str = "bucle.cli", program: str = "", **environment: str
-) -> Told:
-    """What `python -m module words`, or that program, prints, and its exit code. Without a kubeconfig none is found either."""
+async def typed(*words: str, kubeconfig: str | None, program: str = "", **environment: str) -> Told:
+    """What `python -m bucle.cli words`, or that program, prints, and its exit code. Without a kubeconfig none is found either."""
     home = {"HOME": "/nonexistent", "KUBECONFIG": kubeconfig or "/nonexistent/config"}
     kept = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT / "operator")}
     process = await asyncio.create_subprocess_exec(
-        *((program,) if program else (sys.executable, "-m", module)),
+        *((program,) if program else (sys.executable, "-m", "bucle.cli")),
         *words,
         env={**kept, **home, "PYTHONUTF8": "1", **environment},
         stdout=asyncio.subprocess.PIPE,

@@ -25,7 +25,7 @@ def node(
         (State.PROGRESSING, "False", "False (progressing)"),
         (State.STALLED, "False", "False (stalled)"),
         (State.DELETING, "True", "True (deleting)"),
-        (State.NOT_READY, "Mostly", "Mostly (notready)"),
+        (State.NOT_READY, "Mostly", "Mostly"),
         (State.UNSEEN, None, "Unseen"),
         (State.MISSING, None, "Missing"),
         (State.HIDDEN, None, "Hidden"),
