@@ -227,8 +227,8 @@ class Operator:
                 name="watches",
             ),
         ]
-        # Not one of the parts without which a leader is none: what it does not get to send, the next one finds on the Events.
-        notifying = asyncio.create_task(notifier.run(self.settings.watch_namespaces or ("",)), name="notifications")
+        # Not one of the parts without which a leader is none: what it does not get to send, the next one is told of.
+        notifying = asyncio.create_task(notifier.run(), name="notifications")
         stopped = asyncio.create_task(self.stop.wait(), name="signal")
         await asyncio.wait([*self.tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         code = 0 if stopped.done() else 1

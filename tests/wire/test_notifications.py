@@ -30,10 +30,12 @@ HOURS = timedelta(hours=6)
 
 @contextlib.asynccontextmanager
 async def notifying(kube: FakeKube, *sinks: Sink, metrics: Metrics | None = None) -> AsyncIterator[Notifier]:
-    """One leader from its beginning to its end; its pauses are short."""
+    """One leader from its beginning to its end; its pauses are short. At its first looks it hears of what is on the Events."""
     counts = metrics or Metrics(CollectorRegistry())
     notifier = Notifier(sinks, kube, kube.clock, "default", counts, lambda attempt: 0.02 * attempt)
-    task = asyncio.create_task(notifier.run([""]))
+    task = asyncio.create_task(notifier.run())
+    for event in kube.all(EVENT):
+        notifier.heard(event)
     try:
         yield notifier
     finally:

@@ -22,6 +22,10 @@ class News:
     meaning: str
     before: str | None = None
 
+    def is_of(self, kind: str, said: Mapping[str, Any]) -> bool:
+        """Whether it speaks of what that condition says now."""
+        return self.kind in (None, kind) and (self.condition, self.status) == (said.get("type"), said.get("status"))
+
 
 PREFIX = "dev.bucle."
 """Of the type of a CloudEvent."""
@@ -40,6 +44,6 @@ def news_of(kind: str, said: Mapping[str, Any], then: Mapping[str, Any] | None) 
     if then is not None and (then.get("status"), then.get("reason")) == (said.get("status"), said.get("reason")):
         return None
     for news in NEWS:
-        if news.kind in (None, kind) and (news.condition, news.status) == (said.get("type"), said.get("status")):
+        if news.is_of(kind, said):
             return news if news.before in (None, (then or {}).get("status")) else None
     return None

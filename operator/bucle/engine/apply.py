@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from bucle.contracts.measures import NOTHING
 from bucle.engine.children import Contest, Live, adjustment, child_key, contest_of, manifest_to_create, not_ours
 from bucle.engine.clock import Clock
-from bucle.engine.events import events, happened, recent_news
+from bucle.engine.events import RECENT, events, happened, recent_news
 from bucle.engine.kube import AlreadyExists, Conflict, Forbidden, Invalid, Kube, KubeError, NotFound
 from bucle.engine.leader import Fence
 from bucle.engine.metrics import measured
@@ -153,7 +153,8 @@ class Applier:
         await self._write(room, obj, events(room.resource, obj, status, once, self._clock.now()))
 
     async def tell_what_is_untold(self, room: AnyRoom, obj: JsonObject) -> None:
-        """The first look of a process at an object: the one before may have died between a status and its Event."""
+        """The first look of a process at an object: the one before may have died between a status and its Event, or before a
+        sink took what the Event tells."""
         once = happened(NOTHING, measured(room, obj))
         if not (news := recent_news(room.resource, obj, once, self._clock.now())):
             return
@@ -163,8 +164,16 @@ class Applier:
         except KubeError as error:
             log.warning("events not read", extra={"key": str(key_of(room.resource, obj)), "error": str(error)})
             return
-        known = {event["metadata"]["name"] for event in told}
-        await self._write(room, obj, [event for event in news if event["metadata"]["name"] not in known])
+        stored = {event["metadata"]["name"]: event["metadata"] for event in told}
+        missing = []
+        for event, age, certain in news:
+            metadata = stored.get(event["metadata"]["name"])
+            if metadata is None and certain and age < RECENT:
+                missing.append(event)
+            elif metadata is not None and metadata.get("labels") == event["metadata"]["labels"]:
+                event["metadata"]["annotations"] = metadata.get("annotations") or {}
+                self._heard(event)
+        await self._write(room, obj, missing)
 
     async def _write(self, room: AnyRoom, obj: JsonObject, found: Iterable[JsonObject]) -> None:
         for event in found:

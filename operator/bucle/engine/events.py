@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from bucle.contracts import reasons
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.measures import Measures
 from bucle.contracts.names import LABEL_NEWS
-from bucle.contracts.news import News, news_of
+from bucle.contracts.news import NEWS, News, news_of
 from bucle.contracts.reasons import Event
 from bucle.engine.objects import EVENT, JsonObject
 from bucle.engine.status import condition, is_true, timestamp
@@ -18,6 +18,8 @@ from bucle.resources.addresses import Resource
 
 MESSAGE_LIMIT = 1024
 COMPONENT = "bucle-operator"
+EVENT_LIFETIME = timedelta(hours=1)
+"""The API server keeps an Event no longer, unless it is told to."""
 RECENT = timedelta(minutes=10)
 """A change whose Event a process did not live to write is told by the next one within that time."""
 
@@ -49,25 +51,33 @@ def happened(before: Measures, after: Measures) -> list[Mapping[str, Any]]:
     ]
 
 
-def recent_news(
-    resource: Resource, obj: JsonObject, once: Sequence[Mapping[str, Any]], now: datetime
-) -> list[JsonObject]:
-    """The news of a stored status that is not older than an Event can be. Nobody knows what was said before it, so what is news
-    only after something else is left out."""
+class Untold(NamedTuple):
+    """News of a stored status. `age`: of the change. `certain`: it is news whatever was said before."""
+
+    event: JsonObject
+    age: timedelta
+    certain: bool
+
+
+def recent_news(resource: Resource, obj: JsonObject, once: Sequence[Mapping[str, Any]], now: datetime) -> list[Untold]:
+    """All that the status says and that an Event may still tell of, in the words of the status: what anybody could write
+    into an Event is believed of none."""
     conditions = (obj.get("status") or {}).get("conditions") or ()
-    found = [(said, news_of(resource.kind, said, None)) for said in (*conditions, *once)]
     return [
-        _labelled(event_for(resource, obj, said, now), news)
-        for said, news in found
-        if news is not None and _age(said, now) < RECENT
+        Untold(_labelled(event_for(resource, obj, said, began), news), now - began, news.before is None)
+        for said in (*conditions, *once)
+        if (began := _began(said)) is not None and now - began < EVENT_LIFETIME
+        for news in NEWS
+        if news.is_of(resource.kind, said)
     ]
 
 
-def _age(said: Mapping[str, Any], now: datetime) -> timedelta:
+def _began(said: Mapping[str, Any]) -> datetime | None:
     try:
-        return now - datetime.fromisoformat(str(said.get("lastTransitionTime")))
-    except (ValueError, TypeError):  # Written by hand.
-        return RECENT
+        began = datetime.fromisoformat(str(said.get("lastTransitionTime")))
+    except ValueError:  # Written by hand.
+        return None
+    return began if began.tzinfo is not None else None
 
 
 def events(

@@ -1,7 +1,7 @@
 """Sends notices to sinks by HTTP POST: one worker a sink, each with a bounded queue and growing pauses. Knows HTTP and Events.
 
-What was told is recorded on the Event itself (an annotation a sink), so the Events of the last hour are all that a new leader needs to
-go on where this one stopped. A sink may be told twice, under the same id, if the process ends between its answer and the
+What was told is recorded on the Event itself (an annotation a sink). The engine of a new leader lets it hear again, at its first look at each
+object, of what the status says and the Event has no record of. A sink may be told twice, under the same id, if the process ends between its answer and the
 record. A sink that fails holds back nobody else, and nothing in the operator waits for one.
 """
 
@@ -12,15 +12,13 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
 from itertools import count
 from typing import Protocol
 
 import aiohttp
 
-from bucle.contracts import news
-from bucle.contracts.names import LABEL_NEWS
 from bucle.engine.clock import Clock
+from bucle.engine.events import EVENT_LIFETIME
 from bucle.engine.kube import Kube, KubeError
 from bucle.engine.objects import EVENT, JsonObject
 from bucle.engine.status import timestamp
@@ -28,9 +26,8 @@ from bucle.externals.notifications.formats import message, signed
 from bucle.externals.notifications.values import Notice, Sink, notice_of
 
 KEPT = 200
-"""Notices that wait for one sink; more are dropped, and found again on their Events by the next leader."""
-GIVEN_UP = timedelta(hours=1)
-"""The API server keeps an Event no longer, unless it is told to."""
+"""Notices that wait for one sink; more are dropped, and heard of again by the next leader."""
+GIVEN_UP = EVENT_LIFETIME
 ANSWER_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
 DELIVERED, FAILED, DROPPED = "Delivered", "Failed", "Dropped"
@@ -86,30 +83,14 @@ class Notifier:
                 except asyncio.QueueFull:
                     self._drop(sink, notice, f"{KEPT} others wait for this sink")
 
-    async def run(self, namespaces: Iterable[str]) -> None:
-        """Tells what an earlier leader left untold in these namespaces (an empty name: all), then what is heard."""
+    async def run(self) -> None:
+        """Sends until it is cancelled; without sinks there is nothing to do."""
         if not self._queues:
             return
-        for namespace in namespaces:
-            await self._recover(namespace)
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(ANSWER_SECONDS)) as session,
-            asyncio.TaskGroup() as group,
-        ):
+        limit = aiohttp.ClientTimeout(ANSWER_SECONDS)
+        async with aiohttp.ClientSession(timeout=limit) as session, asyncio.TaskGroup() as group:
             for sink, queue in self._queues.items():
                 group.create_task(self._work(session, sink, queue), name=f"sink {sink.name}")
-
-    async def _recover(self, namespace: str) -> None:
-        for word in news.WORDS:
-            try:
-                found = await self._kube.list(EVENT, namespace, {LABEL_NEWS: word})
-            except KubeError as error:
-                log.warning(
-                    "what was told before cannot be read; nothing of it is told again", extra={"error": str(error)}
-                )
-                return
-            for event in found:
-                self.heard(event)
 
     async def _work(self, session: aiohttp.ClientSession, sink: Sink, queue: asyncio.Queue[Notice]) -> None:
         while True:
