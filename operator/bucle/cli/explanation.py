@@ -128,11 +128,12 @@ def _of_condition(said: Said) -> _Word:
 
 
 def _attempts(seen: Seen) -> Iterator[_Word]:
-    for path in ATTEMPTS:
-        found = seen.at("status", *path)
+    told = [(".".join(("status", *path)), seen.at("status", *path)) for path in ATTEMPTS]
+    told += [(f"signal {item.get('name')}", item) for item in seen.items("status", "signals")]
+    for place, found in told:
         reason, message = at(found, "reason"), at(found, "message")
-        if isinstance(reason, str) and reason and reason in REASONS and REASONS[reason].fault:
-            yield _Word(reason, ".".join(("status", *path)), message if isinstance(message, str) else "", "")
+        if isinstance(reason, str) and reason in REASONS and REASONS[reason].fault:
+            yield _Word(reason, place, message if isinstance(message, str) else "", "")
     counts: dict[str, int] = {}
     for trial in seen.items("status", "trials"):
         reason = trial.get("reason")

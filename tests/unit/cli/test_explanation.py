@@ -70,6 +70,13 @@ CASES = [
         [],
     ),
     (
+        "a signal without a verdict says why",
+        SERVING,
+        {"signals": [{"name": "loss", "reason": "StoreUnavailable"}, {"name": "mood", "reason": "Healthy"}]},
+        [],
+        [("StoreUnavailable", ("signal loss",))],
+    ),
+    (
         "failed trials are counted by reason",
         SERVING,
         {"trials": [{"reason": "OutOfMemory"}, {}, {"reason": "OutOfMemory"}]},
