@@ -18,6 +18,7 @@ GENERATORS = (
     ("CRDs, chart templates of them, tables of docs/reference", "bucle", "crds"),
     ("schemas of docs/contracts", "bucle.contracts.export"),
     ("docs/reasons.md", "bucle.contracts.reasons_doc"),
+    ("the tables of docs/judging.md, from kept results", "hack.judgement.page"),
     ("docs/metrics.md", "bucle.contracts.telemetry_doc"),
     ("observe/dashboards", "hack.dashboards"),
     ("manifests/crds.yaml, manifests/install.yaml, manifests/argocd/argocd-cm.yaml", "hack.plain_install"),

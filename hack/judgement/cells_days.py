@@ -206,13 +206,14 @@ def of_the_shape() -> tuple[Named, ...]:
     shapes = (("curved", curve), ("kinked", kink))
     return (
         *((f"{name}{word}", days(shift=shift, relation=shape)) for name, shape in shapes for word, shift in moves),
-        *((f"{name}, z AR(1) 0.4", days(AR4, relation=shape)) for name, shape in shapes),
+        ("kinked, z AR(1) 0.4", days(AR4, relation=kink)),
     )
 
 
 def beyond() -> tuple[Named, ...]:
     shapes = (("curved", curve), ("kinked", kink))
     return (
+        ("curved, z AR(1) 0.4", days(AR4, relation=curve)),
         *((f"{name}, z AR(1) 0.7", days(AR7, relation=shape)) for name, shape in shapes),
         *((f"{name}, z season of a year", days(YEAR, relation=shape)) for name, shape in shapes),
         ("kinked, z log-normal 0.5", days(series.lognormal(0.5, 1), relation=kink_of_skewed)),

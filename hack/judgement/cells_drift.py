@@ -69,7 +69,7 @@ def cells() -> tuple[DriftCell, ...]:
         DriftCell("log-normal 0.5, bad groups rare", series.lognormal(0.5, 1)),
         DriftCell("AR(1) 0.2", following(0.2)),
         DriftCell("AR(1) 0.4", following(0.4), priced=True),
-        DriftCell("AR(1) 0.7", following(0.7), priced=True),
+        DriftCell("AR(1) 0.7", following(0.7), held=False, priced=True),
         DriftCell("weekly sine, amplitude 1 sd", series.season(7, 1.0)),
         DriftCell("weekend step of 1 sd", series.weekend),
         DriftCell("10 % of groups 10 times as large", series.normal, uneven=True),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from hack.demo import flights
 from hack.judgement import before, many
+from hack.judgement.many import Outcomes
 from hack.judgement.runs import Result
 from hack.judgement.series import Array
 from hack.judgement.worlds import Groups
@@ -48,7 +49,6 @@ def measured() -> dict[str, Result]:
     for name, candidate in candidates(frame).items():
         difference = candidate(frame) - stable
         found[name] = {
-            "held": True,
             "starts": {start: judged(frame, difference, start) for start in STARTS},
             "every": every_start(frame, difference),
         }
@@ -105,7 +105,8 @@ def judged(frame: pd.DataFrame, difference: Array, start: str) -> Result:
             told[f"{name} {mix}".strip()] = day_of_verdict(rule, days, share)
     thirty = days[:30]
     mean = sum(x for x, *_ in thirty) / sum(n for _, n, *_ in thirty)
-    return {"mean": round(mean, 4), "verdicts": told}
+    shares = {mix: round(share, 4) for mix, share in mixes(frame, start).items()}
+    return {"mean": round(mean, 4), "mixes": shares, "verdicts": told}
 
 
 def every_start(frame: pd.DataFrame, difference: Array) -> Result:
@@ -119,13 +120,18 @@ def every_start(frame: pd.DataFrame, difference: Array) -> Result:
     found = {
         "before": before.outcomes(world, MARGIN),
         "paired": many.outcomes(many.paired(world), MARGIN),
+        "independent": many.outcomes(many.independent(world), MARGIN),
         "days June": many.outcomes(many.by_days(world), MARGIN),
         "classes June": many.outcomes(many.by_classes(world), MARGIN),
     }
-    return {
-        name: {"starts": EVERY, "passes": int((o.verdict == 1).sum()), "fails": int((o.verdict == -1).sum())}
-        for name, o in found.items()
-    }
+    return {name: _counted(outcomes) for name, outcomes in found.items()}
+
+
+def _counted(found: Outcomes) -> Result:
+    """`median`: days to the verdict, of those starts that had one."""
+    sides = {side: int((found.verdict == verdict).sum()) for side, verdict in (("passes", 1), ("fails", -1))}
+    decided = found.look[found.look > 0]
+    return {"starts": EVERY, **sides, "median": int(np.median(decided)) if len(decided) else None}
 
 
 def sums(frame: pd.DataFrame, difference: Array, start: str, longest: int = LONGEST) -> Days:
@@ -170,6 +176,10 @@ def _paired(days: Days, _: float) -> int:
     return _side(evidence.judge(paired.standing([(x, n) for x, n, *_ in days]), MARGIN))
 
 
+def _independent(days: Days, _: float) -> int:
+    return _side(evidence.judge(paired.standing([(x, n) for x, n, *_ in days]).declared_independent(), MARGIN))
+
+
 def _days(days: Days, share: float) -> int:
     groups = [(x, float(n), float(late)) for x, n, late, *_ in days]
     return _side(declared_mix.judge_by_days(declared_mix.by_days(groups, share), MARGIN))
@@ -183,6 +193,7 @@ def _classes(days: Days, share: float) -> int:
 RULES = {
     "before": Rule(_before),
     "paired": Rule(_paired),
+    "independent": Rule(_independent),
     "days": Rule(_days, mixed=True),
     "classes": Rule(_classes, mixed=True),
 }

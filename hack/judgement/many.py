@@ -5,7 +5,7 @@ Knows numpy and the constants of the rules. Arrays are rollouts × looks; the lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -99,6 +99,12 @@ def paired(world: Groups) -> Standings:
     q11 = _neighbours(x, x) - mean * across + mean**2 * _neighbours(n, n)
     spread, skew, lag = _shape(t, q2 / typical**2, q3 / typical**3, q11 / typical**2, size / typical**2)
     return Standings(t, mean, spread, skew, lag, rows**2 / squares, 1, _enough(t, mean))
+
+
+def independent(world: Groups) -> Standings:
+    """Rule A if somebody vouches that no group follows its neighbour."""
+    found = paired(world)
+    return replace(found, lag=np.zeros_like(found.lag))
 
 
 def _neighbours(a: Array, b: Array) -> Array:

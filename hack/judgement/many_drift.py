@@ -155,4 +155,4 @@ def measured(cell: DriftCell, blocks: int = ROLLOUTS // BLOCK, sequences: int = 
                 for limit in LIMITS
             }
         result[name] = found
-    return {"held": cell.held, "evaluations": (WINDOWS - OF + 1) * sequences, "sequences": sequences, "rules": result}
+    return {"evaluations": (WINDOWS - OF + 1) * sequences, "sequences": sequences, "rules": result}

@@ -40,7 +40,7 @@ def measured(cell: ErrorCell, blocks: int = ROLLOUTS // BLOCK, rollouts: int = B
                 "fails": [int((o.verdict == -1).sum()) for o in outcomes],
                 **price(np.concatenate([o.look for o in outcomes])),
             }
-    return {"held": cell.held, "rules": told}
+    return {"rules": told}
 
 
 def intervals(stable: Counts, candidate: Counts, cell: ErrorCell) -> Outcomes:

@@ -35,7 +35,7 @@ class Family:
     cells: tuple[Cell, ...]
     rules: Mapping[str, Callable[[Groups], Verdicts]]
     beside: Mapping[str, Callable[[Groups], Verdicts]] = field(default_factory=dict)
-    """Rules of another family, where the price is measured."""
+    """Also where the price is measured, and of nothing promised."""
 
     def measured(self, cell: Cell, blocks: int = ROLLOUTS // BLOCK, rollouts: int = BLOCK) -> Result:
         rules = {**self.rules, **(self.beside if cell.priced else {})}
@@ -46,14 +46,14 @@ class Family:
             for name, rule in rules.items():
                 verdicts = rule(world)
                 found[name].append([verdicts(limit) for limit in limits])
-        return {"held": cell.held, "rules": {name: _told(outcomes) for name, outcomes in found.items()}}
+        return {"rules": {name: _told(outcomes) for name, outcomes in found.items()}}
 
 
 def families() -> tuple[Family, ...]:
     plain = {"before": lambda world: lambda limit: before.outcomes(world, limit), "paired": standing(many.paired)}
     days, classes = standing(many.by_days), standing(many.by_classes)
     return (
-        Family("paired", cells_paired.cells(), plain),
+        Family("paired", cells_paired.cells(), plain, {"independent": standing(many.independent)}),
         Family("days", cells_days.cells(), plain | {"days": days}),
         Family("classes", cells_classes.cells(), plain | {"classes": classes}, {"days": days}),
     )

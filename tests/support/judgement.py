@@ -23,6 +23,11 @@ def paired_at(world: Groups, r: int, t: int, limit: float) -> int:
     return side(evidence.judge(paired.standing(list(zip(world.x[r, :t], world.n[r, :t], strict=True))), limit))
 
 
+def independent_at(world: Groups, r: int, t: int, limit: float) -> int:
+    groups = list(zip(world.x[r, :t], world.n[r, :t], strict=True))
+    return side(evidence.judge(paired.standing(groups).declared_independent(), limit))
+
+
 def before_at(world: Groups, r: int, t: int, limit: float) -> int:
     return before.verdict(list(zip(world.x[r, :t], world.n[r, :t], strict=True)), limit)
 
@@ -47,6 +52,7 @@ def rules_of(world: Groups) -> dict[str, tuple[At, Together]]:
         "before": (before_at, before.outcomes),
         "paired": (paired_at, lambda seen, limit: many.outcomes(many.paired(seen), limit)),
     }
+    rules["independent"] = (independent_at, lambda seen, limit: many.outcomes(many.independent(seen), limit))
     if world.w is not None:
         rules["days"] = (days_at, lambda seen, limit: many.outcomes(many.by_days(seen), limit))
     if world.classes is not None:

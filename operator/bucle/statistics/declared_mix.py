@@ -10,7 +10,7 @@ mean). Nothing is fitted, so nothing is refused because the days moved away.
 
 Sources: the regression estimate at a known mean of a covariate (Lin 2013) is the control variate of Deng and others (2013);
 residuals without their own group: the jackknife, HC3 (MacKinnon & White 1985). Measured, and not held, in docs/judging.md:
-a bent relation while z has a season or follows itself (1.3 to 1.9 %), skewness above 2, slow and white noise together, and a z0
+a bent relation while z has a season or follows itself (1.1 to 3.6 %), skewness above 2, slow and white noise together, and a z0
 that is itself an estimate of something else: z0 is the question.
 """
 
