@@ -23,7 +23,7 @@ def test_march_was_healthy_and_the_summer_breached(story: Played) -> None:
     history = story.object("driftpolicies")["status"]["history"]
     verdicts = [window["verdict"] for window in sorted(history, key=lambda w: w["at"] + str(w["window"]["index"]))]
     assert verdicts[:3] == ["Healthy"] * 3
-    assert verdicts.count("Breached") >= 2
+    assert verdicts.count("Breached") >= 1, "a verdict speaks of three windows"
 
 
 def test_version_2_is_stable_and_version_1_is_history(story: Played) -> None:

@@ -42,14 +42,16 @@ def edit(world: DriftWorld, **changes: Any) -> None:
 
 async def test_one_job_takes_every_signal_of_a_window_and_each_has_its_own_verdict() -> None:
     world = DriftWorld(policy=policy(signal(), ACCURACY))
-    await world.window("0.51", accuracy="0.7")
-    (job,) = world.sim.jobs()
-    assert [item["name"] for item in task_of(job)["labelled"]["signals"]] == ["performance", "accuracy"]
-    assert (streak(world, "performance"), streak(world, "accuracy")) == (["Healthy"], ["Breached"])
+    for looks in (1, 2):
+        await world.window("0.51", accuracy="0.7")
+        assert len(world.sim.jobs()) == looks
+    for job in world.sim.jobs():
+        assert [item["name"] for item in task_of(job)["labelled"]["signals"]] == ["performance", "accuracy"]
+    assert (streak(world, "performance"), streak(world, "accuracy")) == (["Healthy"] * 2, ["Healthy", "Breached"])
     assert world.status["lastEvaluation"]["verdict"] == "Breached", "the worst of its signals"
     assert [s["verdict"] for s in world.status["lastEvaluation"]["signals"]] == ["Healthy", "Breached"]
-    assert told(world, "accuracy")["limit"] == "0.8" and told(world, "accuracy")["window"]["index"] == 0
-    assert reason(world, "DriftDetected") == "Watching"
+    assert told(world, "accuracy")["limit"] == "0.8" and told(world, "accuracy")["window"]["index"] == 1
+    assert reason(world, "DriftDetected") == "Breached"
     past = world.status["history"][0]["signals"]
     assert [(s["name"], s["value"]) for s in past] == [("performance", "0.51"), ("accuracy", "0.7")]
 
@@ -58,7 +60,7 @@ async def test_drift_names_the_signal_and_when_it_began() -> None:
     world = DriftWorld(policy=policy(signal(), ACCURACY))
     for _ in range(2):
         await world.window("0.51", accuracy="0.7")
-    assert message(world).startswith("accuracy: accuracy 0.7 is beyond 0.8")
+    assert message(world).startswith("accuracy: accuracy 0.7 over the last 2 windows is beyond 0.8")
     assert "performance" not in message(world)
     assert told(world, "accuracy")["drifting"] and not told(world, "performance")["drifting"]
     assert told(world, "accuracy")["since"] == "2026-01-01T01:59:00Z"
@@ -71,7 +73,9 @@ async def test_each_signal_is_decided_by_its_own_decision() -> None:
     assert told(world, "brier")["drifting"] and not told(world, "performance")["drifting"]
     edit(world, signals=[signal(decision={"breaches": 1, "of": 1}), BRIER])
     await world.sim.settle()
-    assert told(world, "performance")["drifting"], "an edit of `decision` forgets no window"
+    assert streak(world, "performance") == ["Healthy"], "an edit of `decision` forgets no window"
+    await world.window("0.60", brier="0.4")
+    assert told(world, "performance")["drifting"], "and speaks from the next one on"
     assert len(world.children()) == 1
 
 
@@ -107,10 +111,10 @@ async def test_an_edit_of_one_signal_begins_that_one_anew_and_no_other() -> None
     await world.window("0.60", accuracy="0.7")
     edit(world, signals=[signal(), signal("accuracy", metric="accuracy", maxDegradation=None, minimum="0.75")])
     await world.sim.settle()
-    assert (streak(world, "performance"), streak(world, "accuracy")) == (["Breached"], [])
+    assert (streak(world, "performance"), streak(world, "accuracy")) == (["Healthy"], [])
     assert world.status["cursor"]["labelled"]["window"] == 1
     await world.window("0.60", accuracy="0.9")
-    assert streak(world, "accuracy") == ["Healthy"] and streak(world, "performance") == ["Breached"] * 2
+    assert streak(world, "accuracy") == ["Healthy"] and streak(world, "performance") == ["Healthy", "Breached"]
 
 
 @pytest.mark.parametrize("others", [[], [signal("exact", metric="accuracy", maxDegradation=None, minimum="0.8")]])
@@ -156,7 +160,7 @@ async def test_a_signal_that_cannot_be_taken_says_so_and_keeps_no_other_from_its
     world = DriftWorld(policy=policy(signal(), ACCURACY))
     world.failing["accuracy"] = Failure(reason="UnknownColumn", message="groupBy names the column gate")
     await drifted(world)
-    assert (streak(world, "performance"), streak(world, "accuracy")) == (["Breached"] * 2, ["Error"] * 2)
+    assert (streak(world, "performance"), streak(world, "accuracy")) == (["Healthy", "Breached"], ["Error"] * 2)
     assert reason(world) == "UnknownColumn" and message(world, "Ready").startswith("signal accuracy: groupBy names")
     assert reason(world, "DriftDetected") == "Breached" and len(world.children()) == 1
     world.failing.clear()
@@ -170,7 +174,7 @@ async def test_a_signal_without_a_reference_waits_and_the_others_are_judged() ->
     assert reason(world) == "WaitingForReference" and "signal brier: version 1 has no reference" in message(
         world, "Ready"
     )
-    assert (streak(world, "performance"), streak(world, "brier")) == (["Breached"] * 2, ["Inconclusive"] * 2)
+    assert (streak(world, "performance"), streak(world, "brier")) == (["Healthy", "Breached"], ["Inconclusive"] * 2)
     assert len(world.children()) == 1
 
 

@@ -108,12 +108,14 @@ class FinalResult(Document):
 
 
 class SignalResult(Document):
-    """One signal on one window: its value, or why there is none. Without a standard error there were too few groups."""
+    """One signal on one window: its value, or why there is none. Without a standard error there were too few groups.
+    `kish`: groups of equal size that would weigh the same."""
 
     name: str
     value: DecimalText | None = None
     standard_error: DecimalText | None = None
     groups: int = 0
+    kish: DecimalText | None = None
     failure: Failure | None = None
 
 

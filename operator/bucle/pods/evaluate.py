@@ -171,6 +171,7 @@ def _signal(measured: Measured, signal: MeasuredMetric, span: slice) -> SignalRe
         value=decimal_text(enough.value if enough is not None else float(values.mean())),
         standard_error=decimal_text(enough.standard_error) if enough is not None else None,
         groups=found.groups if found is not None else 0,
+        kish=decimal_text(found.kish, 6) if enough is not None and found is not None else None,
     )
 
 

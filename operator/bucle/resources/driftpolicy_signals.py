@@ -33,8 +33,8 @@ class PerformanceSignal(Model):
             "!has(self.maxDegradation) || double(self.maxDegradation) >= 0.0", "`maxDegradation` must not be negative"
         ),
         Rule(
-            f"double({or_default('self.confidence', '0.95')}) > 0.5"
-            f" && double({or_default('self.confidence', '0.95')}) < 1.0",
+            f"double({or_default('self.confidence', '0.99')}) > 0.5"
+            f" && double({or_default('self.confidence', '0.99')}) < 1.0",
             "`confidence` must lie between 0.5 and 1",
         ),
         _without("minimum", "Minimize"),
@@ -49,7 +49,9 @@ class PerformanceSignal(Model):
     max_degradation: Setting | None = Field(default=None, description="By how much it may be worse.")
     minimum: Setting | None = Field(default=None, description="It must not be shown to be below.")
     maximum: Setting | None = Field(default=None, description="It must not be shown to be above.")
-    confidence: Setting = Field(default="0.95", description="Confidence of the one-sided test.")
+    confidence: Setting = Field(
+        default="0.99", description="Confidence of the one-sided test on the last windows as one."
+    )
     group_by: GroupBy | None = Field(
         default=None, description="Which rows hang together; left out: those received in the same hour."
     )
@@ -65,8 +67,11 @@ class Decision(Model):
         ),
     )
 
-    breaches: OneTo20 = Field(default=2, description="So many breached windows ...")
-    of: OneTo20 = Field(default=3, description="... among so many of the last ones are drift.")
+    breaches: OneTo20 = Field(default=2, description="So many windows beyond the limit by their own value ...")
+    of: OneTo20 = Field(
+        default=3,
+        description="... among so many of the last ones, which must be shown to be beyond it as one, are drift.",
+    )
     clear_after: OneTo20 = Field(default=3, description="Healthy windows in a row that end it.")
 
 

@@ -17,6 +17,7 @@ from bucle.resources.base import (
     Timestamp,
     Uri,
 )
+from bucle.resources.group_shape import GroupShape
 from bucle.resources.uncounted_status import UncountedStatus
 
 
@@ -36,6 +37,9 @@ class DriftReference(Model):
     metric: Short | None = Field(default=None, description="Name of the metric.")
     value: DecimalString | None = Field(default=None, description="The metric's value.")
     standard_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
+    shape: GroupShape | None = Field(
+        default=None, description="What these groups look like; unknown of an older model."
+    )
     groups: int | None = Field(default=None, description="How many groups it was taken over.")
     at: Timestamp | None = Field(default=None, description="When it was taken.")
 
@@ -85,8 +89,10 @@ class SignalVerdict(Model):
     message: Text | None = Field(default=None, description="The verdict in words.")
     value: DecimalString | None = Field(default=None, description="What was measured.")
     limit: DecimalString | None = Field(default=None, description="What is allowed.")
-    interval: Interval | None = Field(default=None, description="Where the truth lies.")
+    interval: Interval | None = Field(default=None, description="Where the truth lies, of the last windows as one.")
     groups: int | None = Field(default=None, description="The closed groups it was taken over.")
+    standard_error: DecimalString | None = Field(default=None, description="Standard error of the value over groups.")
+    kish: DecimalString | None = Field(default=None, description="Groups of equal size that would weigh the same.")
 
 
 SignalVerdicts = Annotated[tuple[SignalVerdict, ...], ListType(), Field(max_length=16)]

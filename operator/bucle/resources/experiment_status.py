@@ -20,6 +20,7 @@ from bucle.resources.base import (
     Timestamp,
     Uri,
 )
+from bucle.resources.group_shape import GroupShape
 
 
 class SplitDigests(Model):
@@ -129,6 +130,7 @@ class Final(Model):
     out_of_fold_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
     out_of_fold_groups: int | None = Field(default=None, description="Groups it was measured on.")
     out_of_fold_rows: int | None = Field(default=None, description="Rows it was measured on.")
+    out_of_fold_shape: GroupShape | None = Field(default=None, description="What these groups look like.")
     question: Short | None = Field(default=None, description="What the model answers: task, target and classes.")
     champion: ChampionComparison | None = Field(default=None, description="The comparison with the champion.")
     run_id: Short | None = Field(default=None, description="Its run in MLflow.")

@@ -18,6 +18,7 @@ from bucle.resources.base import (
     Timestamp,
     Uri,
 )
+from bucle.resources.group_shape import GroupShape
 from bucle.resources.uncounted_status import UncountedStatus
 
 
@@ -84,6 +85,7 @@ class RealisedMetric(Model):
     standard_error: DecimalString | None = Field(default=None, description="Its standard error over groups.")
     groups: int | None = Field(default=None, description="Groups it was taken over.")
     rows: int | None = Field(default=None, description="Labelled rows it was taken over.")
+    shape: GroupShape | None = Field(default=None, description="What these groups look like.")
     at: Timestamp | None = Field(default=None, description="When it was taken.")
 
 

@@ -56,6 +56,8 @@ class Reference:
     def likeness(self) -> float:
         """φ, with what a series of so few groups understates and half a standard error."""
         rho, g = self.correlation, self.groups
+        if g < 2:
+            return 0.0
         doubt = CORRELATION_DOUBT * sqrt(max(1 - rho * rho, 0.0) / g)
         return min(max(rho + (1 + 3 * rho) / g + doubt, 0.0), MOST_CORRELATED)
 

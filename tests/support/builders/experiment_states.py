@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.worlds.simulation import PLATFORM
 from tests.support.worlds.training import LATE
 
-from bucle.contracts.result import Estimate
+from bucle.contracts.result import Estimate, GroupShape
 from bucle.engine.objects import JsonObject
 from bucle.engine.reads import Absent
 from bucle.kinds.experiment.state import (
@@ -78,7 +78,14 @@ JUDGED = Judged(
     message="ml.flights version 4",
     metrics={"log_loss": "0.6"},
     question="sha256:" + "9" * 64,
-    estimate=Estimate(metric="log_loss", value="0.61", standard_error="0.01", groups=40, rows=900),
+    estimate=Estimate(
+        metric="log_loss",
+        value="0.61",
+        standard_error="0.01",
+        groups=40,
+        rows=900,
+        shape=GroupShape(lag="0.1", skew="1.5", kish="38"),
+    ),
     model=Model("ml.flights", 4, "s3://bucle/mlflow/m", "sha256:" + "c" * 64),
     run_id="run-7",
     finished_at=NOW,

@@ -22,7 +22,7 @@ from bucle.kinds import driftpolicy
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
 
 MODEL, NAME = "ml.flights", "flights-drift"
-REFERENCE = {"metric": "log_loss", "value": "0.5", "standardError": "0.01", "groups": 50, "rows": 20000}
+REFERENCE = {"metric": "log_loss", "value": "0.5", "standardError": "0.003", "groups": 50, "rows": 20000}
 ROWS = 5000
 
 

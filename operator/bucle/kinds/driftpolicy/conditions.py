@@ -135,5 +135,5 @@ def _drift(world: World, state: State) -> ConditionUpdate:
     if verdict is Verdict.ERROR:
         failed = next(record for record in verdicts if record.verdict == Verdict.ERROR)
         return ConditionUpdate("DriftDetected", "Unknown", failed.reason or "ResultLost", in_words(verdicts))
-    known = {Verdict.HEALTHY: "Healthy", Verdict.BREACHED: "Watching", Verdict.INCONCLUSIVE: "Inconclusive"}
+    known = {Verdict.HEALTHY: "Healthy", Verdict.INCONCLUSIVE: "Inconclusive"}
     return ConditionUpdate("DriftDetected", "False", known.get(verdict, "NotEnoughLabels"), in_words(verdicts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -30,6 +30,7 @@ from bucle.resources import driftpolicy_status as wire
 from bucle.resources.base import Interval
 from bucle.resources.driftpolicy import DriftPolicy
 from bucle.resources.driftpolicy_signals import PerformanceSignal, Signal
+from bucle.resources.group_shape import GroupShape
 
 WORST_FIRST = (Verdict.BREACHED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NO_DATA, Verdict.HEALTHY)
 
@@ -63,8 +64,14 @@ def _reference(world: World, served: Served) -> wire.DriftReference:
         value=decimal_text(told.value) if told else None,
         standard_error=decimal_text(told.standard_error) if told and told.standard_error is not None else None,
         groups=told.groups if told else None,
+        shape=_shape(told) if told and told.lag is not None else None,
         at=served.since,
     )
+
+
+def _shape(told: Measured) -> GroupShape:
+    lag, skew, kish = (decimal_text(value or 0.0) for value in (told.lag, told.skew, told.kish))
+    return GroupShape(lag=lag, skew=skew, kish=kish)
 
 
 def with_windows(world: World, served: Served, state: State, result: LabelledResult, now: datetime) -> State:
@@ -112,7 +119,7 @@ def failed(state: State, job: str, reason: str, message: str, now: datetime) -> 
 def _with_window(policy: DriftPolicy, served: Served, state: State, window: WindowResult, now: datetime) -> State:
     told = {result.name: result for result in window.signals}
     verdicts = {
-        signal.name: verdict_of(served, signal, told[signal.name])
+        signal.name: verdict_of(served, signal, told[signal.name], window.rows, _before(served, state, signal.name))
         for signal in policy.spec.signals
         if signal.name in told
     }
@@ -132,8 +139,29 @@ def _with_window(policy: DriftPolicy, served: Served, state: State, window: Wind
     return replace(state, signals=known, last=last, history=(_past(served, last, window), *state.history)[:KEPT])
 
 
-def verdict_of(served: Served, signal: Signal, told: SignalResult) -> wire.SignalVerdict:
-    """One signal on one window."""
+def _before(served: Served, state: State, name: str) -> list[Measured]:
+    """What that signal measured on earlier windows of the same version, oldest first: of none before its rule was edited."""
+    known = next((signal for signal in state.signals if signal.name == name), None)
+    mine = {item.window for item in known.verdicts} if known is not None else set()
+    past = [past for past in reversed(state.history) if past.revision == served.revision and past.window in mine]
+    return [
+        Measured(
+            float(said.value),
+            float(said.standard_error),
+            said.groups or 0,
+            line.record.rows or 0,
+            float(said.kish) if said.kish is not None else None,
+        )
+        for line in past
+        for said in line.record.signals
+        if said.name == name and said.value is not None and said.standard_error is not None
+    ]
+
+
+def verdict_of(
+    served: Served, signal: Signal, told: SignalResult, rows: int = 0, before: Sequence[Measured] = ()
+) -> wire.SignalVerdict:
+    """One signal on one window of so many rows, with what it measured `before`."""
     if told.failure is not None:
         failure = told.failure
         return wire.SignalVerdict(
@@ -141,13 +169,16 @@ def verdict_of(served: Served, signal: Signal, told: SignalResult) -> wire.Signa
         )
     if signal.performance is None or told.value is None:
         return wire.SignalVerdict(name=signal.name, verdict=Verdict.NO_DATA, message="nothing was measured")
-    return _performance(served, signal.name, signal.performance, told, float(told.value))
+    error = float(told.standard_error) if told.standard_error is not None else None
+    kish = float(told.kish) if told.kish is not None else None
+    measured = Measured(float(told.value), error, told.groups, rows, kish)
+    return _performance(served, signal, signal.performance, told, (*before, measured))
 
 
 def _performance(
-    served: Served, name: str, signal: PerformanceSignal, told: SignalResult, value: float
+    served: Served, asked: Signal, signal: PerformanceSignal, told: SignalResult, windows: Sequence[Measured]
 ) -> wire.SignalVerdict:
-    standard = signals.standard_of(served, signal)
+    standard, name = signals.standard_of(served, signal), asked.name
     if standard is None:
         return wire.SignalVerdict(
             name=name,
@@ -157,9 +188,10 @@ def _performance(
             value=told.value,
             groups=told.groups,
         )
-    error = float(told.standard_error) if told.standard_error is not None else None
-    rule = Rule(signal.metric, float(signal.max_degradation or 0), float(signal.confidence))
-    found = judge(Measured(value, error, told.groups), standard, rule)
+    decision = asked.decision
+    worse, confidence = float(signal.max_degradation or 0), float(signal.confidence)
+    rule = Rule(signal.metric, worse, confidence, decision.breaches, decision.of)
+    found = judge(windows[-1], windows[:-1], standard, rule)
     interval = None
     if found.lower is not None and found.upper is not None:
         interval = Interval(lower=decimal_text(found.lower, 6), upper=decimal_text(found.upper, 6))
@@ -171,6 +203,8 @@ def _performance(
         limit=decimal_text(found.limit, 6),
         interval=interval,
         groups=told.groups,
+        standard_error=told.standard_error,
+        kish=told.kish,
     )
 
 
@@ -232,7 +266,7 @@ def is_drifting(signal: Signal, state: SignalState) -> list[bool]:
     """Whether that signal counts as drift after each remembered window, oldest first."""
     decision = signal.decision
     verdicts = [item.verdict for item in state.verdicts]
-    return drifting(verdicts, decision.breaches, decision.of, decision.clear_after)
+    return drifting(verdicts, decision.clear_after)
 
 
 def with_drift(policy: DriftPolicy, served: Served, state: State) -> State:

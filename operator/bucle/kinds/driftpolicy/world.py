@@ -31,7 +31,7 @@ from bucle.kinds.driftpolicy.drift_statistics import Measured
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT
 from bucle.resources.base import ModelReference
 from bucle.resources.dataset import Dataset
-from bucle.resources.documents import InvalidResource, parse
+from bucle.resources.documents import InvalidResource, parse, written
 from bucle.resources.driftpolicy import DriftPolicy
 from bucle.resources.experiment import Experiment
 from bucle.resources.modeldeployment import ModelDeployment
@@ -228,7 +228,8 @@ def _remembered(policy: DriftPolicy, model: ModelReference) -> Mapping[str, str]
     told = policy.status.reference
     if told is None or told.digest is None or told.digest != model.digest:
         return {}
-    known = {"metric": told.metric, "value": told.value, "standardError": told.standard_error, "groups": told.groups}
+    known: dict[str, Any] = {"metric": told.metric, "value": told.value, "standardError": told.standard_error}
+    known |= {"groups": told.groups, "shape": written(told.shape) if told.shape is not None else None}
     since = {registry_tags.TAG_PROMOTED_AT: timestamp(told.at)} if told.at is not None else {}
     data = {registry_tags.TAG_DATASET_NAME: told.dataset} if told.dataset is not None else {}
     return since | data | ({registry_tags.TAG_REFERENCE: canonical_json(known)} if told.value is not None else {})
@@ -241,6 +242,14 @@ def _moment(text: str | None) -> datetime | None:
         return None
 
 
+def _measured(told: Mapping[str, Any]) -> Measured:
+    """Raises what a tag of another's making may raise. An older model does not tell what its groups look like."""
+    shape = told.get("shape") or {}
+    kish, lag, skew = (float(shape[key]) if key in shape else None for key in ("kish", "lag", "skew"))
+    groups = int(told.get("groups") or 0)
+    return Measured(float(told["value"]), float(told["standardError"]), groups, kish=kish, lag=lag, skew=skew)
+
+
 def reference_of(served: Served, metric: str) -> Measured | None:
     """The metric the version was promoted on, else its out-of-fold one; None when neither is of that metric.
 
@@ -250,7 +259,7 @@ def reference_of(served: Served, metric: str) -> Measured | None:
         try:
             told = json.loads(served.tags.get(tag) or "{}")
             if told.get("metric") == metric:
-                return Measured(float(told["value"]), float(told["standardError"]), int(told.get("groups") or 0))
+                return _measured(told)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return None

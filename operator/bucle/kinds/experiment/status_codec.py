@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypedDict
 
-from bucle.contracts.result import Estimate
+from bucle.contracts.result import Estimate, GroupShape
 from bucle.engine.room import UnknownState, known_state, required, way_out
 from bucle.kinds.experiment.state import (
     Champion,
@@ -33,6 +33,7 @@ from bucle.kinds.experiment.state import (
 )
 from bucle.resources import experiment_status as wire
 from bucle.resources.base import Interval, ModelReference
+from bucle.resources.group_shape import GroupShape as GroupShapeStatus
 from bucle.workloads import attempt_status
 
 
@@ -158,7 +159,15 @@ def _estimate(record: wire.Final) -> Estimate:
         standard_error=required(record.out_of_fold_error, "final.outOfFoldError"),
         groups=required(record.out_of_fold_groups, "final.outOfFoldGroups"),
         rows=required(record.out_of_fold_rows, "final.outOfFoldRows"),
+        shape=_shape(record.out_of_fold_shape),
     )
+
+
+def _shape(record: GroupShapeStatus | None) -> GroupShape | None:
+    """Nothing of a release that did not know it."""
+    if record is None or record.lag is None or record.skew is None or record.kish is None:
+        return None
+    return GroupShape(lag=record.lag, skew=record.skew, kish=record.kish)
 
 
 def _model(record: ModelReference) -> Model:
@@ -267,6 +276,7 @@ def _final_record(final: Final, max_trials: int | None) -> wire.Final:
                 out_of_fold_error=estimate.standard_error if estimate else None,
                 out_of_fold_groups=estimate.groups if estimate else None,
                 out_of_fold_rows=estimate.rows if estimate else None,
+                out_of_fold_shape=_told_shape(estimate.shape if estimate else None),
                 question=final.question,
                 model=_model_record(final.model) if final.model is not None else None,
                 run_id=final.run_id,
@@ -316,3 +326,7 @@ def _comparison_record(comparison: Comparison) -> wire.ChampionComparison:
 
 def _model_record(model: Model) -> ModelReference:
     return ModelReference(name=model.name, version=model.version, uri=model.uri, digest=model.digest)
+
+
+def _told_shape(shape: GroupShape | None) -> GroupShapeStatus | None:
+    return GroupShapeStatus(lag=shape.lag, skew=shape.skew, kish=shape.kish) if shape is not None else None

@@ -75,7 +75,7 @@ def test_a_policy_that_only_an_edit_can_mend_is_stalled_and_one_that_waits_is_no
     [
         (State(), ("Unknown", "NotEnoughLabels")),
         (drifted(Verdict.HEALTHY), ("False", "Healthy")),
-        (drifted(Verdict.BREACHED), ("False", "Watching")),
+        (drifted(Verdict.BREACHED), ("True", "Breached")),
         (drifted(Verdict.INCONCLUSIVE), ("False", "Inconclusive")),
         (drifted(Verdict.BREACHED, Verdict.BREACHED), ("True", "Breached")),
         (drifted(Verdict.BREACHED, Verdict.BREACHED, evaluation=TROUBLED), ("True", "Breached")),

@@ -75,7 +75,7 @@ RETRAIN, DONE, SUPPRESSED, WAITING = (
     [
         (states.world(), DRIFTED, (RETRAIN, DONE, "Retraining")),
         (states.world(), State(), (Wanted.NONE, DONE, "Healthy")),
-        (states.world(), drifted(BREACHED, HEALTHY), (Wanted.NONE, DONE, "Healthy")),
+        (states.world(), drifted(BREACHED, HEALTHY, HEALTHY, HEALTHY), (Wanted.NONE, DONE, "Healthy")),
         (states.world(policy=states.policy(actions=[])), DRIFTED, (Wanted.NONE, DONE, "Breached")),
         (
             states.world(policy=states.policy(actions=[{"when": ["performance"], "do": "Alert"}], retrain=None)),
@@ -164,13 +164,13 @@ def both(first: tuple[Verdict, ...], second: tuple[Verdict, ...]) -> State:
 @pytest.mark.parametrize(
     ("actions", "first", "second", "wanted", "asking", "window"),
     [
-        ([ANY], (BREACHED, BREACHED), (HEALTHY, HEALTHY), RETRAIN, ("performance",), 1),
-        ([ANY], (HEALTHY, HEALTHY), (BREACHED, BREACHED), RETRAIN, ("accuracy",), 1),
-        ([ANY], (HEALTHY, BREACHED, BREACHED), (BREACHED, BREACHED, BREACHED), RETRAIN, ("performance", "accuracy"), 1),
+        ([ANY], (HEALTHY, BREACHED), (HEALTHY, HEALTHY), RETRAIN, ("performance",), 1),
+        ([ANY], (HEALTHY, HEALTHY), (HEALTHY, BREACHED), RETRAIN, ("accuracy",), 1),
+        ([ANY], (HEALTHY, HEALTHY, BREACHED), (HEALTHY, BREACHED, BREACHED), RETRAIN, ("performance", "accuracy"), 1),
         ([ALL], (BREACHED, BREACHED), (HEALTHY, HEALTHY), Wanted.NONE, (), None),
-        ([ALL], (HEALTHY, BREACHED, BREACHED), (BREACHED, BREACHED, HEALTHY), RETRAIN, ("performance", "accuracy"), 1),
+        ([ALL], (HEALTHY, HEALTHY, BREACHED), (HEALTHY, BREACHED, HEALTHY), RETRAIN, ("performance", "accuracy"), 1),
         ([ALL, WATCH], (HEALTHY, HEALTHY), (BREACHED, BREACHED), Wanted.ALERT, ("accuracy",), None),
-        ([ANY, WATCH], (HEALTHY, HEALTHY), (BREACHED, BREACHED), RETRAIN, ("accuracy",), 1),
+        ([ANY, WATCH], (HEALTHY, HEALTHY), (HEALTHY, BREACHED), RETRAIN, ("accuracy",), 1),
     ],
     ids=["any: one", "any: the other", "any: both", "all: one", "all: both", "an alert beside", "retrain before alert"],
 )
@@ -190,7 +190,7 @@ def test_which_signals_start_what(
 
 
 def test_a_window_is_answered_once() -> None:
-    world, three = states.world(), drifted(BREACHED, BREACHED, BREACHED)
+    world, three = states.world(), drifted(HEALTHY, BREACHED, BREACHED)
     claim = decided(world, three).retrain
     assert claim is not None and (claim.state, claim.window) == (RetrainState.CLAIMED, 1), "it began the drift"
     answered = replace(three, past_retrains=(past(RetrainOutcome.PROMOTED, timedelta(hours=9), claim.name),))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.support.builders import drift_states as states
 from tests.support.worlds.drift import signal
 
+from bucle.contracts import registry_tags
+from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import Failure, SignalResult
 from bucle.contracts.task import MeasuredMetric
 from bucle.engine.objects import JsonObject
@@ -23,6 +26,7 @@ from bucle.kinds.driftpolicy.signals import (
     without_standard,
 )
 from bucle.kinds.driftpolicy.window_verdicts import in_words, verdict_of, worst
+from bucle.kinds.driftpolicy.world import reference_of
 from bucle.resources.driftpolicy_signals import Signal
 from bucle.resources.driftpolicy_status import SignalVerdict
 
@@ -40,7 +44,7 @@ def of(written: JsonObject) -> Signal:
     ("other", "signal_anew", "look_anew"),
     [
         (LOSS, False, False),
-        (signal(confidence="0.95"), False, False),
+        (signal(confidence="0.99"), False, False),
         (signal(decision={"breaches": 1}), False, False),
         (signal(maxDegradation="0.1"), True, False),
         (signal(maxDegradation=None, maximum="0.6"), True, False),
@@ -98,7 +102,7 @@ def test_a_metric_that_is_no_mean_over_rows_is_named_with_those_that_are(written
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        (LOSS, Measured(0.5, 0.01, 50)),
+        (LOSS, Measured(0.5, 0.003, 50)),
         (BRIER, None),
         (LOW, Measured(0.2, None, 0)),
         (HIGH, Measured(0.8, None, 0)),
@@ -115,7 +119,7 @@ def test_what_a_window_is_compared_with(written: JsonObject, expected: Measured 
     ("written", "told", "verdict", "reason"),
     [
         (LOSS, {"value": "0.51", "standard_error": "0.01", "groups": 7}, "Healthy", None),
-        (LOSS, {"value": "0.60", "standard_error": "0.01", "groups": 7}, "Breached", None),
+        (LOSS, {"value": "0.70", "standard_error": "0.01", "groups": 7}, "Breached", None),
         (LOSS, {"value": "0.60", "groups": 1}, "Inconclusive", None),
         (LOW, {"value": "0.21", "standard_error": "0.01", "groups": 7}, "Healthy", None),
         (LOW, {"value": "0.25", "standard_error": "0.01", "groups": 7}, "Breached", None),
@@ -130,7 +134,10 @@ def test_what_a_window_is_compared_with(written: JsonObject, expected: Measured 
 def test_what_is_said_of_one_signal_on_one_window(
     written: JsonObject, told: dict[str, Any], verdict: str, reason: str | None
 ) -> None:
-    found = verdict_of(states.SERVED, of(written), SignalResult(name=written["name"], **told))
+    said = SignalResult(name=written["name"], **told)
+    value, error = (float(told[key]) if key in told else None for key in ("value", "standard_error"))
+    before = [Measured(value, error, told["groups"])] * 2 if value is not None else []
+    found = verdict_of(states.SERVED, of(written), said, 5000, before)
     assert (found.name, found.verdict, found.reason) == (written["name"], verdict, reason)
     assert found.message
 
@@ -153,3 +160,22 @@ def test_a_window_has_the_worst_verdict_of_its_signals(verdicts: list[str], expe
 def test_each_signal_speaks_by_its_name() -> None:
     said = (SignalVerdict(name="a", message="one"), SignalVerdict(name="b"), SignalVerdict(name="c", message="three"))
     assert in_words(said) == "a: one; c: three"
+
+
+SHAPE = {"lag": "0.1", "skew": "1.5", "kish": "38"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ({"shape": SHAPE}, Measured(0.5, 0.01, 50, kish=38.0, lag=0.1, skew=1.5)),
+        ({}, Measured(0.5, 0.01, 50)),
+        ({"shape": None}, Measured(0.5, 0.01, 50)),
+        ({"shape": {"lag": "much"}}, None),
+    ],
+    ids=["told", "an older model", "none", "what nobody of ours writes"],
+)
+def test_what_a_versions_tag_tells_of_its_groups(shape: JsonObject, expected: Measured | None) -> None:
+    told = {"metric": "log_loss", "value": "0.5", "standardError": "0.01", "groups": 50, **shape}
+    served = replace(states.SERVED, tags={registry_tags.TAG_REFERENCE: canonical_json(told)})
+    assert reference_of(served, "log_loss") == expected

@@ -1,7 +1,8 @@
 """The gate `errorRate`: does the candidate fail, or refuse, more often than the stable version? Counted at the router. Pure.
 
-The test is anytime-valid: every evaluation may decide, none has to be remembered, and evaluating more often does not
-raise the share of wrong verdicts.
+The test is anytime-valid for requests that fail independently of each other: every evaluation may decide, none has to be
+remembered, and evaluating more often does not raise the share of wrong verdicts. Failures in bursts are worth less than
+they count here: docs/judging.md says how much that costs.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from bucle.kinds.modeldeployment.gates.mix import asked_mix
 from bucle.kinds.modeldeployment.gates.paired import paired
 from bucle.kinds.modeldeployment.gates.verdict import Finding, Verdict
 from bucle.resources.gates import QualityGate
+from bucle.resources.group_shape import GroupShape
 from bucle.resources.modeldeployment_status import RealisedMetric
 from bucle.statistics.paired import standing
 
@@ -88,8 +89,16 @@ def realised(gate: QualityGate, inputs: GateInputs) -> RealisedMetric | None:
         standard_error=decimal_text(error),
         groups=count,
         rows=rows,
+        shape=_shape(groups, METRICS[gate.metric].loss_sign()),
         at=inputs.now,
     )
+
+
+def _shape(groups: Sequence[GroupSums], sign: int) -> GroupShape:
+    found = standing([(group.c, group.n) for group in groups])
+    told = (found.lag, sign * found.skew, found.kish)
+    lag, skew, kish = (decimal_text(value, 6) for value in told)
+    return GroupShape(lag=lag, skew=skew, kish=kish)
 
 
 def mean_loss(groups: Sequence[GroupSums], sign: int) -> tuple[float, float, int, int]:

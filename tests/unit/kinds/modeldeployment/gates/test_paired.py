@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucle.contracts.evidence import ClassSums, Evidence, GroupSums, Query, ReferenceDays
+from bucle.engine.reads import Known
 from bucle.kinds.modeldeployment.gates import quality
+from bucle.kinds.modeldeployment.gates.inputs import GateInputs
 from bucle.kinds.modeldeployment.gates.mix import asked_mix
 from bucle.kinds.modeldeployment.gates.paired import paired as judged
 from bucle.kinds.modeldeployment.gates.question import PRIOR, STABLE, questions
@@ -172,6 +175,21 @@ def test_against_whom_a_candidate_is_held_and_how_far(asked: QualityGate, sides:
     found = questions(asked)
     assert [(question.against, question.limit) for question in found] == sides
     assert [question.sum_of(group) for question in found] == [group.x, group.p][: len(found)]
+
+
+def test_a_promotion_remembers_what_its_groups_looked_like() -> None:
+    """Drift is measured against it: how much days follow each other is known from then on."""
+    query = Query(rollout="ro1", step=0, started_at="2026-01-01T00:00:00Z", stable="old", candidate="new")
+    sums = [GroupSums(group=f"{i:02}", n=10, x=0, p=0, c=c, s=0) for i, c in enumerate((4.0, 4.5, 5.0, 5.5, 9.0))]
+    counts = dict.fromkeys(("requests", "pairs", "labelled", "missing", "dropped", "open_rows", "ungrouped"), 0)
+    told = Evidence.model_validate(
+        {"query": query, "metric": "log_loss", "watermark": "", "groups": tuple(sums), **counts}
+    )
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    found = quality.realised(gate(), GateInputs(None, query, Known(told, now), None, 0, now, now))
+    assert found is not None and found.shape is not None
+    assert (found.groups, found.shape.kish) == (5, "5")
+    assert float(found.shape.skew or 0) > 1
 
 
 # --- at a declared mix ---------------------------------------------------------------------------------------
