@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from hack.judgement import cells_drift, cells_errors, many_drift, many_errors, page, runs
+from hack.judgement import cells_drift, cells_errors, champion, many_drift, many_errors, page, runs
 from hack.judgement.runs import Result
 
 Cells = Iterable[tuple[str, Callable[[], Result]]]
@@ -25,6 +25,7 @@ def cells() -> dict[str, Cells]:
     }
     found["errors"] = [(cell.name, partial(many_errors.measured, cell)) for cell in cells_errors.cells()]
     found["drift"] = [(cell.name, partial(many_drift.measured, cell)) for cell in cells_drift.cells()]
+    found["champion"] = [(table.name, partial(champion.measured, table)) for table in champion.cells()]
     return found
 
 

@@ -11,7 +11,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from hack.judgement import cells_drift, cells_errors
+from hack.judgement import cells_drift, cells_errors, champion
 from hack.judgement.cells_drift import DriftCell
 from hack.judgement.cells_errors import ErrorCell
 from hack.judgement.runs import EFFECTS, Result, families, kept
@@ -63,7 +63,7 @@ def with_section(page: str, text: str) -> str:
 
 
 def section() -> str:
-    parts = (_plain, _independent, _by_days, _by_classes, _errors, _drift, _flights, _not_held)
+    parts = (_plain, _independent, _by_days, _by_classes, _errors, _champion, _drift, _flights, _not_held)
     return "\n".join(filter(None, (part() for part in parts)))
 
 
@@ -189,6 +189,30 @@ def _errors() -> str:
 
 def _sides(counts: Mapping[str, Sequence[int]]) -> list[float]:
     return [100 * sum(counts[side]) / (BLOCK * len(counts[side])) for side in ("passes", "fails")]
+
+
+def _champion() -> str:
+    cells = _cells("champion")
+    if not cells:
+        return ""
+
+    def shares(cell: Result, what: str) -> str:
+        counts = [cell["rules"][rule][what] for rule in ("before", "oneLook")]
+        return " → ".join(f"{100 * sum(found) / (BLOCK * len(found)):.1f}" for found in counts)
+
+    told = (
+        f"One look at a confidence of {champion.CONFIDENCE:g}: a challenger exactly at the limit is called better, in per cent of "
+        "tables, before → now (standard error at most 0.5)."
+    )
+    power = f"The same where it is better by {champion.BETTER:g} sd of a group:"
+    parts = []
+    for text, what in ((told, "better"), (power, "power")):
+        rows = [
+            (str(groups), *(shares(cells[f"{name}, {groups} groups"], what) for name in champion.NAMES))
+            for groups in champion.SIZES
+        ]
+        parts.append(f"{text}\n\n{_table(('groups', *champion.NAMES), rows)}")
+    return "### The champion\n\n" + "\n".join(parts)
 
 
 def _drift() -> str:

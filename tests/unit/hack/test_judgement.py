@@ -10,6 +10,7 @@ from hack.judgement import (
     cells_drift,
     cells_errors,
     cells_paired,
+    champion,
     many,
     many_drift,
     many_errors,
@@ -18,7 +19,7 @@ from hack.judgement import (
 from hack.judgement.worlds import Cell
 from tests.support.judgement import first_verdict, rules_of
 
-from bucle.statistics import drift, evidence
+from bucle.statistics import drift, evidence, one_look, paired
 from bucle.statistics.moments import Moments
 
 CELLS = (*cells_paired.cells(), *cells_days.cells(), *cells_classes.cells())
@@ -77,6 +78,21 @@ def test_the_counts_of_before_have_the_bounds_that_they_had() -> None:
         assert list(zip(lower, upper, strict=True)) == [
             pytest.approx(many_errors.rate_bounds(n, k), abs=1e-12) for k in counts
         ]
+
+
+# --- the champion ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", champion.cells()[::3], ids=lambda table: table.name)
+def test_a_comparison_with_the_champion_is_judged_as_the_operator_judges_it(table: champion.Table) -> None:
+    world = table.cell.block(0, 60, table.groups)
+    for limit in (0.0, champion.BETTER):
+        found = champion.one_look(world, limit)
+        for r in range(len(found)):
+            bounds = one_look.interval(
+                paired.standing(list(zip(world.x[r], world.n[r], strict=True))), champion.CONFIDENCE
+            )
+            assert found[r] == (bounds.upper < limit)
 
 
 # --- drift -------------------------------------------------------------------------------------------------------
