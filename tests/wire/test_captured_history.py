@@ -17,7 +17,8 @@ from bucle.contracts import capture
 from bucle.contracts.table import Column, Labels, TableSchema, Target
 from bucle.podkit import store
 from bucle.podkit.capture_files import Captured, capture_table, capture_uri, feedback_table, feedback_uri, hour_of
-from bucle.podkit.capture_join import Asked, FileCache, LabelRule, Span, labelled_rows, newly_labelled_rows, served_rows
+from bucle.podkit.capture_join import Asked, FileCache, Span, labelled_rows, newly_labelled_rows, served_rows
+from bucle.podkit.label_pairs import LabelRule
 
 HOURS = 1_000
 START = datetime(2026, 1, 1, tzinfo=UTC)

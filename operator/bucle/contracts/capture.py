@@ -34,6 +34,7 @@ LATENCY_MS = "bucle_latency_ms"
 LABEL = "bucle_label"
 NUMBER = "bucle_number"
 SCORES = "bucle_scores"
+SOURCE = "source"
 PREFIX = "bucle_"
 
 CAPTURE_TYPES: dict[str, str] = {
@@ -57,6 +58,7 @@ FEEDBACK_TYPES: dict[str, str] = {
     "label": "string",
     "label_time": "timestamp[us, UTC]",
     RECEIVED: "timestamp[us, UTC]",
+    SOURCE: "string",
 }
 
 FEEDBACK_ROWS_LIMIT = 10_000

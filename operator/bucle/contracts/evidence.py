@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bucle.contracts.base import Document
 from bucle.contracts.task import Mix
+from bucle.contracts.uncounted import SetAsideBatch
 
 
 class Query(Document):
@@ -77,7 +78,8 @@ class Evidence(Document):
     request did not send the column or capture left it out; `misdated`: those dated so much later than they were received
     that the date is wrong. `unjoined`: labels received since the rollout began that
     belong to no answer given since. `unreadable`: labels that are no class of the model or no usable number, and
-    answers whose scores do not fit their model's classes.
+    answers whose scores do not fit their model's classes. `flooded`, `uniform`: labels of batches that are set aside, of
+    which `batches` are the newest; `antedated`: labels that say they were known before their answer was given.
     """
 
     query: Query
@@ -93,6 +95,10 @@ class Evidence(Document):
     misdated: int = 0
     unjoined: int = 0
     unreadable: int = 0
+    flooded: int = 0
+    uniform: int = 0
+    antedated: int = 0
+    batches: tuple[SetAsideBatch, ...] = ()
     incompatible: str = ""
     groups: tuple[GroupSums, ...]
     mix: Mix | None = None

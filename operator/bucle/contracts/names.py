@@ -36,6 +36,10 @@ RESULT_LIMIT_BYTES = 3 * 1024
 # Headers set by the router; a client's values are overwritten.
 HEADER_ID = "x-bucle-id"
 HEADER_ROLE = "x-bucle-role"
+HEADER_SOURCE = "x-bucle-source"
+"""What a caller that sends labels calls itself; a gateway that knows its callers sets it."""
+SOURCE_LIMIT = 63
+SOURCE_PATTERN = r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$"
 ROLE_STABLE = "stable"
 ROLE_CANDIDATE = "candidate"
 ROLE_SHADOW = "shadow"

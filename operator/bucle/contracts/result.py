@@ -7,6 +7,7 @@ from typing import Literal
 from bucle.contracts.base import DecimalText, Document
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.names import RESULT_LIMIT_BYTES
+from bucle.contracts.uncounted import SetAsideBatch
 
 
 class Failure(Document):
@@ -135,16 +136,23 @@ class LabelledResult(Document):
 
     Of what came since the last window: `ungrouped` rows have no group, `misdated` ones are dated so much later
     than they were received that the date is wrong, `unjoined` labels belong to no answer, and
-    `unreadable` are labels of no class, or answers that do not fit their model.
+    `unreadable` are labels of no class, or answers that do not fit their model. `flooded` and `uniform` are labels of
+    batches that are set aside, of which `batches` are the newest, and `antedated` ones say that they were known before
+    their answer was given. `waiting`: labels of the hour that is under way, which are judged when it is over.
     """
 
     windows: tuple[WindowResult, ...]
     rows: int
     more: bool = False
+    waiting: int = 0
     ungrouped: int = 0
     misdated: int = 0
     unjoined: int = 0
     unreadable: int = 0
+    flooded: int = 0
+    uniform: int = 0
+    antedated: int = 0
+    batches: tuple[SetAsideBatch, ...] = ()
 
 
 class EvaluateResult(Document):

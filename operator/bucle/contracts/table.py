@@ -72,6 +72,28 @@ class Deduplicate(Document):
     keep: Literal["First", "Last"] = "Last"
 
 
+class Batch(Document):
+    """All labels that one source sent in one hour: `hour` is its start in UTC, `source` what a caller calls itself."""
+
+    source: str = ""
+    hour: str
+
+
+class Quarantine(Document):
+    """Which labels are set aside for what came with them. A batch of more than `labels_per_hour` is a flood; one of at
+    least `same_labels` that all say the same is uniform; those of `allow` a person has looked at. A label that says it
+    was known more than `dated_before_seconds` before its answer was given is of something else."""
+
+    labels_per_hour: int | None = None
+    same_labels: int | None = None
+    dated_before_seconds: int | None = None
+    allow: tuple[Batch, ...] = ()
+
+    @property
+    def judges_batches(self) -> bool:
+        return self.labels_per_hour is not None or self.same_labels is not None
+
+
 class Labels(Document):
     """How feedback rows become labels; one home for it is the ModelDeployment's `feedback` block.
 
@@ -83,3 +105,7 @@ class Labels(Document):
     maturity_seconds: int = 0
     duplicates: Literal["First", "Last"] = "Last"
     horizon_seconds: int = HORIZON_SECONDS
+    quarantine: Quarantine | None = None
+
+    def without_quarantine(self) -> Labels:
+        return self.model_copy(update={"quarantine": None})

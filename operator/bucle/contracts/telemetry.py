@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bucle.contracts.telemetry_server import SERVER
 from bucle.contracts.telemetry_types import Kind, Label, Metric
+from bucle.contracts.uncounted import REASONS
 
 __all__ = ["METRICS", "OPERATOR", "SERVER", "Kind", "Label", "Metric"]
 
@@ -35,6 +36,12 @@ def _of(name: str, meaning: str, *labels: Label, unit: str = "") -> Metric:
 def _count_of(name: str, meaning: str, *labels: Label) -> Metric:
     return Metric(name, Kind.COUNTER, meaning, labels, of_objects=True)
 
+
+UNCOUNTED = _of(
+    "bucle_uncounted_rows",
+    "Rows and labels that came and count for nothing, by reason, as the quality gate of the running step or the last look of a policy found them",
+    Label("reason", REASONS),
+)
 
 # --- every kind ----------------------------------------------------------------------------------------------
 
@@ -162,7 +169,7 @@ OPERATOR: tuple[Metric, ...] = (
     TRIALS, BEST,
     SERVED_VERSION, ROLLOUT_PHASE, ROLLOUT_STARTED, ROLLOUT_STEP, ROLLOUT_STEPS, STEP_ENTERED, STEP_OVERDUE, ROLLOUT_WEIGHT, ROLLOUTS,
     GATE_VERDICT, GATE_ESTIMATE, GATE_LIMIT, GATE_INTERVAL, GATE_INDEPENDENT, GATE_SAMPLES, GATE_GROUPS,
-    SIGNAL_VERDICT, SIGNAL_DRIFTING, SIGNAL_VALUE, SIGNAL_LIMIT, SIGNAL_INTERVAL, SIGNAL_WINDOW, RETRAINS_BEGUN, RETRAINS, RETRAIN_OPEN,
+    UNCOUNTED, SIGNAL_VERDICT, SIGNAL_DRIFTING, SIGNAL_VALUE, SIGNAL_LIMIT, SIGNAL_INTERVAL, SIGNAL_WINDOW, RETRAINS_BEGUN, RETRAINS, RETRAIN_OPEN,
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*OPERATOR, *SERVER)}

@@ -5,8 +5,31 @@ Waiting for what can never come must not look like waiting: gates and drift poli
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
+
+from bucle.contracts.base import Document
+
+REASONS = ("ungrouped", "misdated", "unjoined", "unreadable", "flooded", "uniform", "antedated")
+BATCHES_TOLD = 3
+
+
+class Suspicion(StrEnum):
+    """Why a batch of labels is set aside (`contracts.table.Quarantine`)."""
+
+    FLOODED = "flooded"
+    UNIFORM = "uniform"
+
+
+class SetAsideBatch(Document):
+    """All labels of one source in one hour (its start), set aside until a person allows them."""
+
+    source: str
+    hour: str
+    labels: int
+    reason: Suspicion
 
 
 class Told(Protocol):
@@ -20,25 +43,38 @@ class Told(Protocol):
     def unjoined(self) -> int: ...
     @property
     def unreadable(self) -> int: ...
+    @property
+    def flooded(self) -> int: ...
+    @property
+    def uniform(self) -> int: ...
+    @property
+    def antedated(self) -> int: ...
+    @property
+    def batches(self) -> tuple[SetAsideBatch, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
     """`misdated`: dated long after their receipt. `unjoined`: labels that belong to no answer. `unreadable`: labels of
-    no class, or answers that do not fit their model."""
+    no class, or answers that do not fit their model. `flooded`, `uniform`: labels of batches that are set aside, of
+    which `batches` are the newest. `antedated`: labels that say they were known before their answer was given."""
 
     ungrouped: int = 0
     misdated: int = 0
     unjoined: int = 0
     unreadable: int = 0
+    flooded: int = 0
+    uniform: int = 0
+    antedated: int = 0
+    batches: tuple[SetAsideBatch, ...] = ()
 
     @classmethod
     def of(cls, told: Told) -> Uncounted:
-        return cls(told.ungrouped, told.misdated, told.unjoined, told.unreadable)
+        return cls(**{reason: getattr(told, reason) for reason in REASONS}, batches=told.batches)
 
     def by_reason(self) -> dict[str, int]:
         """The reasons that there are."""
-        counts = {field.name: int(getattr(self, field.name)) for field in fields(self)}
+        counts = {reason: int(getattr(self, reason)) for reason in REASONS}
         return {reason: count for reason, count in counts.items() if count}
 
     def words(self, column: str | None) -> tuple[str, ...]:
@@ -49,5 +85,23 @@ class Uncounted:
             "unjoined": "labels belong to no answer of this version within `feedback.horizon`: unless they are late ones of "
             "an earlier version, send the Id column with requests, take it out of `capture.drop`, or raise the horizon",
             "unreadable": "labels or answers cannot be read: labels must be the model's classes, or finite numbers",
+            "flooded": "labels are set aside: more came from one source in one hour than `feedback.quarantine.labelsPerHour`"
+            + self._named(Suspicion.FLOODED),
+            "uniform": "labels are set aside: all that one source sent in an hour say the same"
+            + self._named(Suspicion.UNIFORM),
+            "antedated": "labels say that they were known before their answer was given, by more than "
+            "`feedback.quarantine.datedBefore`: correct `label_time`, or the Id that they name",
         }
         return tuple(f"{count} {said[reason]}" for reason, count in self.by_reason().items())
+
+    def _named(self, reason: Suspicion) -> str:
+        mine = [f"{b.hour} of {b.source or 'callers without a name'}" for b in self.batches if b.reason is reason]
+        if not mine:
+            return ""
+        return f" ({', '.join(mine)}): ask who sent them, and list what is right under `feedback.quarantine.allow`"
+
+
+def newest(batches: Iterable[SetAsideBatch]) -> tuple[SetAsideBatch, ...]:
+    """Of batches, each once, those that are told."""
+    ordered = sorted({(b.hour, b.source): b for b in batches}.items(), reverse=True)
+    return tuple(batch for _, batch in ordered[:BATCHES_TOLD])

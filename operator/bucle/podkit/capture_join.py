@@ -10,30 +10,29 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from bucle.contracts import capture, names
-from bucle.contracts.row_rules import CLOCKS_DIFFER, LabelContract
+from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.table import Column, Labels, TableSchema
+from bucle.contracts.uncounted import SetAsideBatch
 from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW, lenient
 from bucle.podkit.capture_listing import FileCache, Span, capture_files, feedback_files, first_day, until_whole
-from bucle.podkit.frames import ARROW, WrongValues, target_type, typed
+from bucle.podkit.frames import ARROW, WrongValues, typed
+from bucle.podkit.label_pairs import EARLY, LABELLED, LabelRule, paired, with_labels
+from bucle.podkit.quarantine import hour_of, judged, labels_until
 from bucle.podkit.table_check import usable_labels
 
 __all__ = [
     "ANSWERED",
-    "EARLY",
-    "LABELLED",
+    "ANTEDATED",
     "UNJOINED",
     "Asked",
     "FileCache",
-    "LabelRule",
     "Span",
     "dropped_in",
     "dropped_rows",
@@ -45,32 +44,20 @@ __all__ = [
     "newly_labelled_rows",
     "rows_in",
     "served_rows",
-    "with_labels",
 ]
 
 ANSWERED = (names.ROLE_STABLE, names.ROLE_CANDIDATE)
-LABELLED = "bucle_labelled"
-"""When the first label of a row was received: from then on it is a labelled row, whatever labels follow."""
-EARLY = CLOCKS_DIFFER
-"""A label may look so much older than its row, since clocks differ; an older one is of another row of that id."""
 UNJOINED = "label unjoined"
+ANTEDATED = "label antedated"
 FIRST_LOOK_BACK = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class LabelRule:
-    """Which labels count: the ModelDeployment's rule, and the instant up to which labels are looked at."""
-
-    labels: Labels
-    received_before: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Which labelled rows of a deployment: of this span, role and revision (None: all), by this rule.
 
-    With a `contract` a label that is none counts for nothing, so that it replaces no good one; `aside` counts those of
-    the last look.
+    With a `contract` a label that is none counts for nothing, so that it replaces no good one; nor does one that the
+    rule sets aside. `aside` counts those of the last look, `batches` are what was set aside in one piece.
     """
 
     location: str
@@ -81,6 +68,7 @@ class Asked:
     revision: str | None = None
     contract: LabelContract | None = None
     aside: Counter[str] = field(default_factory=Counter)
+    batches: list[SetAsideBatch] = field(default_factory=list)
 
 
 def labelled_rows(
@@ -136,20 +124,26 @@ def newly_labelled_rows(asked: Asked, known_since: datetime, cache: FileCache) -
     """
     labels, before = asked.rule.labels, asked.span.before
     maturity, horizon = timedelta(seconds=labels.maturity_seconds), timedelta(seconds=labels.horizon_seconds)
-    told = _usable(feedback_rows(asked.location, asked.rule.received_before, cache, since=known_since), asked)
+    told = _told(asked, cache, since=known_since)
+    came, batches = Counter(asked.aside), tuple(asked.batches)
     farthest = max(known_since - maturity - horizon, asked.span.since or datetime.min.replace(tzinfo=UTC))
     back = timedelta(hours=1)
     while True:
         start = max(known_since - maturity - back, farthest)
         looked = replace(asked, span=Span(start, before))
         served = _served(looked, cache)
-        unjoined = told.num_rows - _pairs(served, told, labels, asked.table)["label"].nunique()
+        pairs = paired(served, told, labels, asked.table)
+        unjoined = told.num_rows - pairs.joined - pairs.antedated
         if not unjoined or start == farthest:
             break
         back *= 2
     found = _labelled(served, looked, cache)
     received, labelled = found.column(capture.RECEIVED), found.column(LABELLED)
     late = pc.greater(labelled, pc.add(received, pa.scalar(maturity + horizon, pa.duration("us"))))
+    asked.aside.clear()
+    asked.aside.update(came)
+    asked.batches[:] = batches
+    asked.aside[ANTEDATED] = pairs.antedated
     asked.aside[UNJOINED] = int(unjoined + (pc.sum(late).as_py() or 0))
     told_at, matured = (pa.scalar(time, ARROW["Timestamp"]) for time in (known_since, known_since - maturity))
     new = pc.or_(pc.greater_equal(labelled, told_at), pc.greater_equal(received, matured))
@@ -169,20 +163,34 @@ def _served(asked: Asked, cache: FileCache) -> pa.Table:
 
 def _labelled(served: pa.Table, asked: Asked, cache: FileCache) -> pa.Table:
     since = None if asked.span.since is None else asked.span.since - EARLY
-    feedback = feedback_rows(asked.location, asked.rule.received_before, cache, since=since)
-    feedback = _usable(feedback, asked)
-    return with_labels(served, feedback, asked.rule, asked.table).select(_kept(asked.table, answers=True))
+    feedback = _told(asked, cache, since=since)
+    found = with_labels(served, feedback, asked.rule, asked.table)
+    asked.aside.update({ANTEDATED: found.antedated} if found.antedated else {})
+    return found.rows.select(_kept(asked.table, answers=True))
 
 
-def _usable(feedback: pa.Table, asked: Asked) -> pa.Table:
-    """The labels that are some, spelt as the contract does; `asked.aside` counts the others."""
-    if asked.contract is None:
-        return feedback
-    texts, refused = usable_labels(feedback.column("label"), asked.contract)
+def _told(asked: Asked, cache: FileCache, since: datetime | None) -> pa.Table:
+    """The labels that count, received from `since` on: spelt as the contract does, without those that are set aside."""
+    labels = asked.rule.labels
+    before = labels_until(labels, asked.rule.received_before)
+    # A batch is judged as a whole, so its hour is read as a whole.
+    whole = since if since is None or labels.quarantine is None else hour_of(since)
+    usable, counts = _usable(feedback_rows(asked.location, before, cache, since=whole), asked.contract)
+    found = judged(usable, labels.quarantine)
     asked.aside.clear()
-    asked.aside.update({f"{column} {fault}": count for (column, fault), count in refused.counts.items()})
+    asked.aside.update(counts)
+    asked.aside.update({f"label {reason}": count for reason, count in found.counts().items()})
+    asked.batches[:] = found.batches
+    return found.believed.filter(_within(found.believed.column(capture.RECEIVED), Span(since, None)))
+
+
+def _usable(feedback: pa.Table, contract: LabelContract | None) -> tuple[pa.Table, Counter[str]]:
+    if contract is None:
+        return feedback, Counter()
+    texts, refused = usable_labels(feedback.column("label"), contract)
     at = feedback.schema.get_field_index("label")
-    return feedback.set_column(at, "label", texts).filter(pc.is_valid(texts))
+    usable = feedback.set_column(at, "label", texts).filter(pc.is_valid(texts))
+    return usable, Counter({f"{column} {fault}": count for (column, fault), count in refused.counts.items()})
 
 
 def _kept(table: TableSchema, answers: bool) -> list[str]:
@@ -234,101 +242,6 @@ def in_order(served: pa.Table) -> pa.Table:
     ordered = served.sort_by([(capture.RECEIVED, "ascending"), (capture.ID, "ascending"), (capture.ROW, "ascending")])
     keys = pd.DataFrame({"id": ordered.column(capture.ID).to_pandas(), "row": ordered.column(capture.ROW).to_numpy()})
     return ordered.filter(pa.array(~keys.duplicated().to_numpy(dtype=bool)))
-
-
-def with_labels(served: pa.Table, feedback: pa.Table, rule: LabelRule, table: TableSchema) -> pa.Table:
-    """The rows of `served` (in its order) that have a mature label, with the target and `bucle_labelled` appended."""
-    mature_before = rule.received_before - timedelta(seconds=rule.labels.maturity_seconds)
-    served = served.filter(pc.less_equal(served.column(capture.RECEIVED), pa.scalar(mature_before, ARROW["Timestamp"])))
-    texts = feedback.column("label").to_pylist()
-    chosen, first = _chosen_labels(served, feedback, rule.labels, table)
-    label = [texts[at] if at >= 0 else None for at in chosen]
-    if target_type(table.target) == "Number":
-        target = pa.array([_number(text) for text in label], pa.float64())
-    else:
-        target = pa.array(label, pa.string())
-    # A name that the request used for itself must not stand beside the true outcome.
-    if table.target.name in served.column_names:
-        served = served.drop_columns([table.target.name])
-    labelled = feedback.column(capture.RECEIVED).combine_chunks().take(pa.array(first, pa.int64(), mask=first < 0))
-    joined = served.append_column(table.target.name, target).append_column(LABELLED, labelled)
-    return joined.filter(pc.is_valid(target))
-
-
-def _chosen_labels(
-    served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSchema
-) -> tuple[list[int], NDArray[np.int64]]:
-    """Per served row the positions in `feedback` of the label that counts and of the one received first, −1 without."""
-    pairs = _pairs(served, feedback, labels, table)
-    keep: Literal["first", "last"] = "first" if labels.duplicates == "First" else "last"
-    counts = _positions(pairs.drop_duplicates("served", keep=keep), served.num_rows)
-    earliest = _positions(pairs.sort_values("label").drop_duplicates("served"), served.num_rows)
-    return counts.tolist(), earliest
-
-
-def _pairs(served: pa.Table, feedback: pa.Table, labels: Labels, table: TableSchema) -> pd.DataFrame:
-    """Positions in `served` and in `feedback` that belong together, by row and there in the order of the labels."""
-    rows = np.arange(served.num_rows)
-    found: list[pd.DataFrame] = []
-    ids = table.with_role("Id")
-    told = pd.DataFrame(
-        {
-            "label": np.arange(feedback.num_rows),
-            "id": feedback.column("id").to_pandas(),
-            "request": feedback.column("request_id").to_pandas(),
-            "row": feedback.column("row").to_pandas().fillna(0).astype("int64"),
-        }
-    )
-    if labels.key == "Id" and ids:
-        key = served.column(ids[0].name).cast(pa.string()).to_pandas()
-        mine = pd.DataFrame({"served": rows, "id": key}).dropna(subset=["id"])
-        found.append(mine.merge(told.dropna(subset=["id"])[["label", "id"]], on="id"))
-    by_request = told[told["id"].isna()].dropna(subset=["request"])[["label", "request", "row"]]
-    for name in (capture.ID, capture.REQUEST_ID):
-        mine = pd.DataFrame(
-            {
-                "served": rows,
-                "request": served.column(name).to_pandas(),
-                "row": served.column(capture.ROW).to_pandas().astype("int64"),
-            }
-        ).dropna(subset=["request"])
-        found.append(mine.merge(by_request, on=["request", "row"]))
-    pairs = pd.concat([frame[["served", "label"]] for frame in found])
-    received, told_at = (t.column(capture.RECEIVED).cast(pa.int64()).to_numpy() for t in (served, feedback))
-    early = int(EARLY.total_seconds()) * 1_000_000
-    after = (
-        told_at[pairs["label"].to_numpy(dtype=np.int64)] >= received[pairs["served"].to_numpy(dtype=np.int64)] - early
-    )
-    return _in_turn(pairs[after], feedback)
-
-
-def _in_turn(pairs: pd.DataFrame, feedback: pa.Table) -> pd.DataFrame:
-    """The labels of a row one after the other: by what they say of themselves if each does, else by their receipt.
-
-    Two servers have two clocks, whoever sends labels has one. What says that it was known after it was received has
-    another clock again, and is not believed.
-    """
-    said = feedback.column("label_time").cast(pa.int64()).to_pandas()
-    received = feedback.column(capture.RECEIVED).cast(pa.int64()).to_pandas()
-    said = said.where(said <= received + int(CLOCKS_DIFFER.total_seconds()) * 1_000_000)
-    told = pairs.assign(said=said.to_numpy()[pairs["label"].to_numpy(dtype=np.int64)])
-    silent = told["said"].isna().groupby(told["served"]).transform("any").to_numpy(dtype=bool)
-    told.loc[silent, "said"] = 0
-    return told.sort_values(["served", "said", "label"])[["served", "label"]]
-
-
-def _positions(best: pd.DataFrame, rows: int) -> NDArray[np.int64]:
-    found = np.full(rows, -1, dtype=np.int64)
-    found[best["served"].to_numpy(dtype=np.int64)] = best["label"].to_numpy(dtype=np.int64)
-    return found
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else None
-    except ValueError:
-        return None
-    return value if value is not None and np.isfinite(value) else None
 
 
 def _within(received: pa.ChunkedArray, span: Span) -> pa.ChunkedArray:

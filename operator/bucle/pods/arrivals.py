@@ -20,19 +20,21 @@ from bucle.contracts.canonical import short_hash
 from bucle.contracts.reference import Reference
 from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.task import EvaluateTask
+from bucle.contracts.uncounted import SetAsideBatch
 from bucle.podkit import store
 from bucle.podkit.capture_join import (
-    LABELLED,
+    ANTEDATED,
     UNJOINED,
     Asked,
     FileCache,
-    LabelRule,
     Span,
     feedback_rows,
     newly_labelled_rows,
 )
+from bucle.podkit.label_pairs import LABELLED, LabelRule
 from bucle.podkit.losses import readable, truth_of, usable_feedback
 from bucle.podkit.program import ProgramError
+from bucle.podkit.quarantine import labels_until
 
 KNOWN = "bucle_known"
 """When a row got a mature label."""
@@ -61,7 +63,8 @@ class WindowEnds(Document):
     @classmethod
     def read(cls, task: EvaluateTask) -> WindowEnds:
         """What earlier runs on the same windows told; empty when there was none. Raises what the store raises."""
-        same = [task.version, task.since, task.windows.rows, task.labels.as_json()]
+        # Without what is set aside: it takes labels out of the order, and moves none in it.
+        same = [task.version, task.since, task.windows.rows, task.labels.without_quarantine().as_json()]
         uri = store.join(task.result_location, f"ends-{short_hash(same)}.json")
         try:
             return cls.from_json(store.read_bytes(uri))
@@ -85,16 +88,22 @@ class WindowEnds(Document):
 @dataclass(frozen=True, slots=True)
 class Arrivals:
     """`rows` in order, with the target as the model spells it. Of the labels that came since: `unjoined` belong to no
-    answer; `unreadable` are no label of the model, or belong to an answer that is none of its own."""
+    answer; `unreadable` are no label of the model, or belong to an answer that is none of its own; `antedated` say they
+    were known before their answer was given; those of `batches` are set aside; `waiting` are not judged yet."""
 
     rows: pa.Table
     unjoined: int
     unreadable: int
+    antedated: int
+    batches: tuple[SetAsideBatch, ...]
+    waiting: int
 
 
 def arrivals(task: EvaluateTask, closed: int, reference: Reference, until: datetime, after: RowKey | None) -> Arrivals:
     """The rows after that key. Without one `closed` rows are skipped: the first run after an upgrade has no other mark."""
     cache = FileCache()
+    given, until = until, labels_until(task.labels, until)
+    waiting = 0 if until == given else feedback_rows(task.location, given, cache, since=until).num_rows
     since = datetime.fromisoformat(task.since)
     start = since if after is None else datetime.fromisoformat(after.known)
     target = reference.table.target
@@ -114,6 +123,9 @@ def arrivals(task: EvaluateTask, closed: int, reference: Reference, until: datet
         rows=usable if after is not None else usable.slice(closed),
         unjoined=asked.aside[UNJOINED],
         unreadable=bad.rows + rows.num_rows - usable.num_rows,
+        antedated=asked.aside[ANTEDATED],
+        batches=tuple(asked.batches),
+        waiting=waiting,
     )
 
 

@@ -24,6 +24,7 @@ from bucle.contracts.reference import Reference
 from bucle.contracts.result import EvaluateResult, Failure, LabelledResult, SignalResult, WindowResult
 from bucle.contracts.table import GroupBy
 from bucle.contracts.task import EvaluateTask, LabelledWindows, MeasuredMetric
+from bucle.contracts.uncounted import Suspicion, newest
 from bucle.podkit import store
 from bucle.podkit.losses import answers_of, truth_of
 from bucle.podkit.metrics import grouped_mean, per_row
@@ -66,8 +67,13 @@ def _labelled(task: EvaluateTask, asked: LabelledWindows, reference: Reference, 
         more=full > MOST_WINDOWS,
         ungrouped=sum(grouping.ungrouped for grouping in apart),
         misdated=sum(grouping.misdated for grouping in apart),
+        waiting=found.waiting,
         unjoined=found.unjoined,
         unreadable=found.unreadable,
+        flooded=sum(batch.labels for batch in found.batches if batch.reason is Suspicion.FLOODED),
+        uniform=sum(batch.labels for batch in found.batches if batch.reason is Suspicion.UNIFORM),
+        antedated=found.antedated,
+        batches=newest(found.batches),
     )
 
 

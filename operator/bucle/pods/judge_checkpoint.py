@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bucle.contracts.base import Document
 from bucle.contracts.evidence import GroupSums
+from bucle.contracts.uncounted import SetAsideBatch
 
 
 class Tally(Document):
@@ -42,17 +43,19 @@ class HourSums(Document):
     ungrouped: int = 0
     misdated: int = 0
     unreadable: int = 0
+    antedated: int = 0
     groups: tuple[GroupSums, ...] = ()
     seen: tuple[Tally, ...] = ()
 
 
 class FeedbackHour(Document):
-    """One hour of labels: whose rows they were (`hours`), and how many belong to none or are none."""
+    """One hour of labels: whose rows they were (`hours`), how many belong to none or are none, what was set aside."""
 
     files: str
     hours: tuple[str, ...] = ()
     unjoined: int = 0
     unreadable: int = 0
+    batches: tuple[SetAsideBatch, ...] = ()
 
 
 class Checkpoint(Document):

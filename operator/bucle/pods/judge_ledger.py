@@ -28,18 +28,18 @@ from bucle.podkit import store
 from bucle.podkit.capture_join import (
     ANSWERED,
     FileCache,
-    LabelRule,
     Span,
     dropped_in,
     feedback_in,
     in_order,
     rows_in,
-    with_labels,
 )
 from bucle.podkit.capture_listing import capture_files, feedback_files, hour_of_file, until_whole
 from bucle.podkit.frames import ARROW
+from bucle.podkit.label_pairs import LabelRule, with_labels
 from bucle.podkit.losses import usable_feedback
 from bucle.podkit.program import ProgramError
+from bucle.podkit.quarantine import judged, labels_until
 from bucle.pods.judge_checkpoint import Checkpoint, FeedbackHour, HourSums
 from bucle.pods.judge_mix import DeclaredDays
 from bucle.pods.judge_sums import MIRROR_START, HourRows, Rules, evidence_of, hour_sums, partners
@@ -162,7 +162,7 @@ class Ledger:
 
     def _labelled(self, now: datetime) -> dict[str, Hour]:
         since = datetime.fromisoformat(self.query.started_at) - CLOCKS_DIFFER
-        return _by_hour(feedback_files(self.location, Span(since, now), self.cache))
+        return _by_hour(feedback_files(self.location, Span(since, labels_until(self.labels, now, SETTLED)), self.cache))
 
     # --- labels: whose rows they are -------------------------------------------------------------------------
 
@@ -197,26 +197,31 @@ class Ledger:
 
     def _whose(self, hour: Hour, hours: Mapping[str, Hour], since: datetime, now: datetime) -> FeedbackHour:
         """Looks from the newest hour back until each label has found its row, at most to the horizon."""
-        given = feedback_in(hour.stable, Span(since - CLOCKS_DIFFER, now), self.cache)
-        labels, _ = usable_feedback(given, self.rules.stable)
+        given = feedback_in(hour.stable, Span(None, now), self.cache)
+        found = judged(usable_feedback(given, self.rules.stable)[0], self.labels.quarantine)
+        labels = _received_from(found.believed, since - CLOCKS_DIFFER)
         by_id = np.asarray(pc.is_valid(labels.column("id")))
         named = _hashes(pc.coalesce(labels.column("id"), labels.column("request_id")))
         still_open = np.ones(labels.num_rows, dtype=np.bool_)
-        found: list[str] = []
+        mine_are: list[str] = []
         for other in _back(hours, hour.end + CLOCKS_DIFFER, self._farthest(hour)):
             if not still_open.any():
                 break
             known = self._ids_of(other)
             mine = np.where(by_id, np.isin(named, known.ids), np.isin(named, known.requests))
             if (mine & still_open).any():
-                found.append(other.key)
+                mine_are.append(other.key)
             still_open &= ~mine
         # What came a little earlier than the rollout may be of an earlier row: nobody misses it.
         begun = pc.greater_equal(labels.column(capture.RECEIVED), pa.scalar(since, ARROW["Timestamp"]))
-        recent = given.filter(pc.greater_equal(given.column(capture.RECEIVED), pa.scalar(since, ARROW["Timestamp"])))
-        _, aside = usable_feedback(recent, self.rules.stable)
-        unjoined = int((still_open & np.asarray(begun)).sum())
-        return FeedbackHour(files=hour.hash, hours=tuple(sorted(found)), unjoined=unjoined, unreadable=aside.rows)
+        _, aside = usable_feedback(_received_from(given, since), self.rules.stable)
+        return FeedbackHour(
+            files=hour.hash,
+            hours=tuple(sorted(mine_are)),
+            unjoined=int((still_open & np.asarray(begun)).sum()),
+            unreadable=aside.rows,
+            batches=found.batches,
+        )
 
     def _ids_of(self, hour: Hour) -> Names:
         """By what labels may name the rows of an hour."""
@@ -276,12 +281,14 @@ class Ledger:
             wanted = pc.is_in(near.column(capture.ID), pc.unique(stable.column(capture.ID)))
             copies = in_order(pa.concat_tables([shadow, near.filter(wanted)]))
         given = feedback_in(labels.files_of(hour.key), Span(None, now), self.cache)
-        told, _ = usable_feedback(given, self.rules.stable)
+        told = judged(usable_feedback(given, self.rules.stable)[0], self.labels.quarantine).believed
+        labelled = with_labels(stable, told, LabelRule(self.labels, now), self.table)
         rows = HourRows(
             files=hour.hash,
             labels=labels.hash_of(hour.key),
             stable=stable,
-            labelled=with_labels(stable, told, LabelRule(self.labels, now), self.table),
+            labelled=labelled.rows,
+            antedated=labelled.antedated,
             shadow=copies,
             dropped=dropped_in([*hour.stable, *hour.shadow], self.cache),
         )
@@ -353,6 +360,10 @@ def _touches(sums: HourSums, first: str, hour: Hour) -> bool:
     """Whether rows of the hour were told as missing, or not, by another first copy than is known now."""
     edges = [datetime.fromisoformat(time) for time in (sums.copies_from, first) if time]
     return hour.start < max(edges, default=datetime.max.replace(tzinfo=UTC)) + MIRROR_START
+
+
+def _received_from(labels: pa.Table, since: datetime) -> pa.Table:
+    return labels.filter(pc.greater_equal(labels.column(capture.RECEIVED), pa.scalar(since, ARROW["Timestamp"])))
 
 
 def _hashes(values: pa.ChunkedArray) -> NDArray[np.uint64]:

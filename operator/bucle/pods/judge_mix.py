@@ -19,8 +19,9 @@ from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.table import Labels, TableSchema
 from bucle.contracts.task import Mix
 from bucle.podkit import store
-from bucle.podkit.capture_join import Asked, FileCache, LabelRule, Span, labelled_rows_back
+from bucle.podkit.capture_join import Asked, FileCache, Span, labelled_rows_back
 from bucle.podkit.capture_listing import first_day
+from bucle.podkit.label_pairs import LabelRule
 from bucle.podkit.losses import losses, prior_answers, truth_of
 from bucle.podkit.program import ProgramError
 from bucle.pods.groups import grouped

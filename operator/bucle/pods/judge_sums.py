@@ -21,6 +21,7 @@ from bucle.contracts.evidence import ClassSums, Evidence, GroupSums, Query, Refe
 from bucle.contracts.reference import Reference
 from bucle.contracts.table import GroupBy
 from bucle.contracts.task import Mix
+from bucle.contracts.uncounted import Suspicion, newest
 from bucle.podkit.frames import ARROW
 from bucle.podkit.losses import answers_of, losses, prior_answers, readable, truth_of
 from bucle.pods.groups import grouped, over, tally
@@ -59,7 +60,7 @@ class Rules:
 class HourRows:
     """An hour of what the store holds: stable rows (all; and those with a label), the shadow's rows of it and, if some
     have their copy there, of the hours beside it; each (id, row) once, in order. `files`, `labels`: hashes of what it is
-    made of."""
+    made of. `antedated`: labels of its rows that say they were known long before."""
 
     files: str
     labels: str
@@ -67,6 +68,7 @@ class HourRows:
     labelled: pa.Table
     shadow: pa.Table
     dropped: int
+    antedated: int = 0
 
 
 def hour_sums(query: Query, hour: HourRows, rules: Rules, copies_from: str, now: datetime) -> HourSums:
@@ -102,6 +104,7 @@ def hour_sums(query: Query, hour: HourRows, rules: Rules, copies_from: str, now:
         ungrouped=int((counted & ~named & ~found.misdated).sum()),
         misdated=int((counted & found.misdated).sum()),
         unreadable=hour.labelled.num_rows - rows.num_rows + hour.shadow.num_rows - shadow.num_rows,
+        antedated=hour.antedated,
         groups=_sums(
             _Paired(rows.filter(pa.array(used)), shadow, partner[used]), found.names.filter(pa.array(used)), rules
         ),
@@ -129,6 +132,7 @@ def evidence_of(
     watermark = now - SETTLED
     sums = _together([group for hour in hours for group in hour.groups])
     closed = set(closed_groups([line for hour in hours for line in hour.seen], rules, watermark))
+    aside = [batch for hour in labels for batch in hour.batches]
     return Evidence(
         query=query,
         metric=rules.metric,
@@ -143,6 +147,10 @@ def evidence_of(
         misdated=sum(hour.misdated for hour in hours),
         unjoined=sum(hour.unjoined for hour in labels),
         unreadable=sum(hour.unreadable for hour in hours) + sum(hour.unreadable for hour in labels),
+        flooded=sum(batch.labels for batch in aside if batch.reason is Suspicion.FLOODED),
+        uniform=sum(batch.labels for batch in aside if batch.reason is Suspicion.UNIFORM),
+        antedated=sum(hour.antedated for hour in hours),
+        batches=newest(aside),
         incompatible=rules.differs,
         groups=tuple(group for group in sums if group.group in closed),
         mix=rules.mix,

@@ -26,6 +26,7 @@ from bucle.resources.base import (
     or_default,
 )
 from bucle.resources.columns import AGE_COLUMN, READY_COLUMN, REASON_COLUMN, Column
+from bucle.resources.feedback import Feedback
 from bucle.resources.gates import Gate, GateName
 from bucle.resources.modeldeployment_status import ModelDeploymentStatus
 from bucle.resources.pod import PodSettings
@@ -109,21 +110,6 @@ class Capture(Model):
     drop: Annotated[
         tuple[Annotated[ColumnName, Field(description="A column's name.")], ...], ListType("set"), Field(max_length=256)
     ] = Field(default=(), description="Columns never written down.")
-
-
-class Feedback(Model):
-    """How labels that come back are joined with what was served; gates, policies and feedback sources inherit it."""
-
-    key: Literal["Id", "RequestId"] = Field(
-        default="Id",
-        description="Id: the value of the Id column, or the id in the answer; RequestId: that alone. Servers know it: a change is a rollout.",
-    )
-    maturity: Duration = Field(default="0s", description="A row counts as labelled only so long after it was served.")
-    duplicates: Literal["First", "Last"] = Field(default="Last", description="Which label wins when several come.")
-    horizon: TimeLimit = Field(
-        default="168h",
-        description="So long after a row's maturity its label still counts for gates and drift; a later one belongs to no answer.",
-    )
 
 
 class Until(Model):

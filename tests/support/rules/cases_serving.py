@@ -31,6 +31,13 @@ DEPLOYMENT = [
         {"spec.feedback": {"horizon": "720h"}},
         {"spec.feedback": {"horizon": "0s"}},
     ),
+    RuleCase(
+        "ModelDeployment",
+        ".spec.feedback.quarantine",
+        "`quarantine` must have at least one of `labelsPerHour`, `sameLabels` and `datedBefore`",
+        {"spec.feedback": {"quarantine": {"datedBefore": "1h"}}},
+        {"spec.feedback": {"quarantine": {"allow": [{"source": "nightly", "hour": "2026-01-31T09:00:00Z"}]}}},
+    ),
     *(
         RuleCase(
             "ModelDeployment",

@@ -18,13 +18,13 @@ from bucle.podkit.capture_files import Captured, capture_table, capture_uri, fee
 from bucle.podkit.capture_join import (
     Asked,
     FileCache,
-    LabelRule,
     Span,
     dropped_rows,
     labelled_rows,
     newly_labelled_rows,
     served_rows,
 )
+from bucle.podkit.label_pairs import LabelRule
 from bucle.pods.serve.compaction import merged_table
 
 BY_ID = Labels()

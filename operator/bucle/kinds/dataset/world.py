@@ -17,6 +17,7 @@ from bucle.resources.documents import InvalidResource, parse, written
 from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads import document, refusals
 from bucle.workloads.attempt import Live, by_name
+from bucle.workloads.measured_rows import quarantine_of
 from bucle.workloads.platform import Platform
 from bucle.workloads.pods import Owner
 
@@ -98,4 +99,5 @@ def _labels(name: str, observations: Observations) -> Labels | str:
         key=feedback.key,
         maturity_seconds=int(parse_duration(feedback.maturity).total_seconds()),
         duplicates=feedback.duplicates,
+        quarantine=quarantine_of(feedback.quarantine),
     )

@@ -20,6 +20,7 @@ def measures(raw: Mapping[str, Any]) -> Measures:
     shown = together(
         # One that left the spec is a record until the next look: it must not be alerted on meanwhile.
         *(_signal(signal) for signal in policy.status.signals if signal.name in asked),
+        *(given(telemetry.UNCOUNTED, count, reason) for reason, count in state.uncounted.by_reason().items()),
         given(telemetry.RETRAINS_BEGUN, state.retrains_begun),
         one_of(telemetry.RETRAIN_OPEN, state.retrain.state if state.retrain else None),
     )

@@ -5,7 +5,6 @@ A state that this release does not know (a newer release, an edit by hand) is `U
 
 from __future__ import annotations
 
-from bucle.contracts.uncounted import Uncounted
 from bucle.engine.room import known_state
 from bucle.kinds.driftpolicy.state import (
     BEGINNING,
@@ -30,7 +29,7 @@ from bucle.kinds.driftpolicy.state import (
     WindowVerdict,
 )
 from bucle.resources import driftpolicy_status as wire
-from bucle.resources.uncounted_status import UncountedStatus
+from bucle.resources.uncounted_status import uncounted_of, uncounted_status
 from bucle.workloads import attempt_status
 
 
@@ -43,7 +42,7 @@ def decoded(status: wire.DriftPolicyStatus) -> State:
         signals=tuple(_signal(record) for record in status.signals),
         evaluation=_evaluation(status.evaluation),
         last=_judged(status.last_evaluation),
-        uncounted=_uncounted(status.uncounted),
+        uncounted=uncounted_of(status.uncounted),
         action=_action(status.action),
         retrain=_open(retrains.in_flight),
         retrains_begun=retrains.total or 0,
@@ -64,7 +63,7 @@ def encoded(state: State) -> wire.DriftPolicyStatus:
         cursor=_cursor_record(state.cursor) if state.cursor else None,
         signals=tuple(_signal_record(signal) for signal in state.signals),
         evaluation=_evaluation_record(state.evaluation) if state.evaluation else None,
-        uncounted=UncountedStatus(**lost) if (lost := state.uncounted.by_reason()) else None,
+        uncounted=uncounted_status(state.uncounted),
         last_evaluation=state.last.record if state.last else None,
         action=_action_record(state.action) if state.action else None,
         retrains=retrains if state.cursor is not None or retrains != wire.Retrains(total=0) else None,
@@ -171,11 +170,6 @@ def _judged(record: wire.Evaluation | None) -> Judged | None:
     for signal in record.signals:
         known_state(Verdict, signal.verdict, "lastEvaluation.signals[].verdict")
     return Judged(verdict, record.message or "", record.window.index if record.window else None, record)
-
-
-def _uncounted(record: UncountedStatus | None) -> Uncounted:
-    told = record or UncountedStatus()
-    return Uncounted(told.ungrouped or 0, told.misdated or 0, told.unjoined or 0, told.unreadable or 0)
 
 
 def _past_window(record: wire.PastEvaluation) -> PastWindow | None:

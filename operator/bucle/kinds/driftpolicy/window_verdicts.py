@@ -89,7 +89,7 @@ def with_windows(world: World, served: Served, state: State, result: LabelledRes
         state = _with_window(policy, served, state, window, now)
         expected = window.index + 1
     rows, counted = policy.spec.windows.rows, evaluation.labelled.rows
-    seen = None if result.more or counted is None else max(0, counted - result.rows % rows)
+    seen = None if result.more or counted is None else max(0, counted - result.rows % rows - result.waiting)
     moved = replace(cursor, labelled=Mark(expected, seen))
     return replace(state, cursor=moved, uncounted=Uncounted.of(result))
 

@@ -12,6 +12,7 @@ from bucle.resources.base import ModelReference
 from bucle.resources.documents import parse
 from bucle.resources.modeldeployment import ModelDeployment
 from bucle.resources.modeldeployment_status import GateStatus, ModelDeploymentStatus, PastRollout, RolloutStatus
+from bucle.resources.uncounted_status import uncounted_of
 
 PERCENT = 100.0
 
@@ -76,4 +77,6 @@ def _gate(gate: GateStatus) -> tuple[Measure, ...]:
         given(telemetry.GATE_SAMPLES, gate.samples, name),
         given(telemetry.GATE_GROUPS, gate.groups, name),
         given(telemetry.GATE_INDEPENDENT, gate.independent_groups, name),
+        # At most one gate of a deployment is judged by labels.
+        *(given(telemetry.UNCOUNTED, count, why) for why, count in uncounted_of(gate.uncounted).by_reason().items()),
     )

@@ -14,8 +14,10 @@ import pyarrow as pa
 from bucle.contracts.row_rules import LabelContract, category_text
 from bucle.contracts.table import TableSchema, Target
 from bucle.contracts.task import FeedbackSource
-from bucle.podkit.capture_join import Asked, FileCache, LabelRule, Span, labelled_rows_back
+from bucle.contracts.uncounted import Suspicion
+from bucle.podkit.capture_join import Asked, FileCache, Span, labelled_rows_back
 from bucle.podkit.frames import typed_table
+from bucle.podkit.label_pairs import LabelRule
 from bucle.podkit.program import bad_configuration
 from bucle.podkit.table_check import SetAside, usable_labels, usable_rows
 
@@ -43,7 +45,10 @@ def read_feedback(source: FeedbackSource, schema: TableSchema, known: tuple[str,
     good, others = _of_two_classes(good, schema.target)
     if others:
         set_aside["label not_a_class"] += others
-    _require_share(source, sum(set_aside.values()), rows.num_rows + sum(asked.aside.values()), set_aside)
+    # What a person's limits set aside is told and ends nothing: else whoever floods decides when nobody retrains.
+    counted = set_aside - Counter({f"label {reason}": set_aside[f"label {reason}"] for reason in Suspicion})
+    quarantined = set_aside.total() - counted.total()
+    _require_share(source, counted.total(), rows.num_rows + asked.aside.total() - quarantined, counted)
     if cache.set_aside:
         set_aside["unreadable file"] += len(cache.set_aside)
     newest = good.slice(max(0, good.num_rows - source.rows))

@@ -24,7 +24,7 @@ from bucle.podkit.request_check import Admitted, InvalidRequest
 from bucle.pods.serve import protocol
 from bucle.pods.serve.batching import Unanswerable
 from bucle.pods.serve.bodies import BadRequest, body_of, encoding_of, unpacked
-from bucle.pods.serve.feedback import RefusedRows, feedback_rows
+from bucle.pods.serve.feedback import RefusedRows, feedback_rows, source_of
 from bucle.pods.serve.protocol import ID_LIMIT, Asked, Names
 from bucle.pods.serve.server import INLINE_BYTES, INLINE_NUMBERS, Call, Server
 
@@ -217,10 +217,11 @@ async def take_feedback(request: Request) -> Response:
     server = _server(request)
     refused_rows = server.measures.feedback_refused
     try:
+        source = source_of(request.headers)
         encoding = encoding_of(request)
         body = await body_of(request)
         rows = await server.aside(
-            lambda: feedback_rows(unpacked(body, encoding), server.labels),
+            lambda: feedback_rows(unpacked(body, encoding), server.labels, source),
             large=encoding != "identity" or len(body) > INLINE_BYTES,
         )
     except ClientDisconnect:

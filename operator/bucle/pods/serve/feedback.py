@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +18,8 @@ import orjson
 import pyarrow as pa
 from pydantic import ValidationError
 
-from bucle.contracts.capture import RECEIVED, FeedbackBody, FeedbackRow, file_stem
+from bucle.contracts import names
+from bucle.contracts.capture import RECEIVED, SOURCE, FeedbackBody, FeedbackRow, file_stem
 from bucle.contracts.row_rules import CLOCKS_DIFFER, ID_LIMIT, Fault, LabelContract, Refused, cell_of, text_of, time_of
 from bucle.contracts.table import Column
 from bucle.podkit.capture_files import feedback_table, feedback_uri
@@ -53,7 +54,20 @@ class RefusedRows(BadRequest):
         self.counts = counts
 
 
-def feedback_rows(body: bytes, rules: LabelRules) -> list[dict[str, Any]]:
+def source_of(headers: Mapping[str, str]) -> str | None:
+    """What the caller calls itself, None without a name; raises BadRequest."""
+    source = headers.get(names.HEADER_SOURCE, "").strip()
+    if len(source) > names.SOURCE_LIMIT or not re.fullmatch(names.SOURCE_PATTERN, source):
+        raise BadRequest(
+            400,
+            f"{names.HEADER_SOURCE} must have at most {names.SOURCE_LIMIT} letters, digits, dots, dashes and underscores, "
+            "and begin with a letter or digit",
+            "malformed",
+        )
+    return source or None
+
+
+def feedback_rows(body: bytes, rules: LabelRules, source: str | None = None) -> list[dict[str, Any]]:
     """The rows as they are stored, without their received time. Raises BadRequest with the path of each mistake."""
     try:
         rows = FeedbackBody.model_validate(orjson.loads(body)).rows
@@ -68,7 +82,7 @@ def feedback_rows(body: bytes, rules: LabelRules) -> list[dict[str, Any]]:
     counts: Counter[str] = Counter()
     for at, row in enumerate(rows):
         try:
-            stored.append(_stored(row, rules))
+            stored.append(_stored(row, rules) | {SOURCE: source})
         except _WrongField as wrong:
             counts[wrong.reason] += 1
             if len(told) < TOLD:

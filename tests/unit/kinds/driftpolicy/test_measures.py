@@ -42,11 +42,12 @@ def of(status: Any) -> Measures:
                 f"bucle_signal_window_end_timestamp_seconds {NAME}": 1772366400,
             },
         ),
+        ({"uncounted": {"uniform": 500}}, {"bucle_uncounted_rows uniform": 500}),
         (to_dict(encoded(State(retrain=states.OPEN, retrains_begun=2))), {
             "bucle_retrains_begun_total": 2, "bucle_retrain_state RollingOut": 1,
         }),
     ],
-    ids=["nothing judged", "a breach", "a retrain under way"],
+    ids=["nothing judged", "a breach", "labels set aside", "a retrain under way"],
 )  # fmt: skip
 def test_a_policy_tells_what_its_signals_say(status: Any, wanted: dict[str, float]) -> None:
     assert told(of(status)) == wanted

@@ -13,6 +13,7 @@ from bucle.kinds.modeldeployment.state import Outcome, Rollout, State, finished
 from bucle.kinds.modeldeployment.status_codec import Numbers, encode
 from bucle.resources.documents import to_dict
 from bucle.resources.modeldeployment_status import GateStatus
+from bucle.resources.uncounted_status import UncountedStatus
 
 TWO_STEPS = {
     "rollout": {
@@ -30,9 +31,10 @@ GATES = (
         samples=300,
         groups=12,
         independent_groups=9,
+        uncounted=UncountedStatus(flooded=40),
     ),
 )
-OF_ROLLOUTS = ("bucle_rollout_", "bucle_gate_")
+OF_ROLLOUTS = ("bucle_rollout_", "bucle_gate_", "bucle_uncounted_")
 
 
 def of(state: State) -> Measures:
@@ -56,6 +58,7 @@ def of(state: State) -> Measures:
                 "bucle_gate_samples quality": 300,
                 "bucle_gate_groups quality": 12,
                 "bucle_gate_independent_groups quality": 9,
+                "bucle_uncounted_rows flooded": 40,
             },
         ),
         (

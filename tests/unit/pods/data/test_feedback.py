@@ -41,3 +41,28 @@ def test_captured_rows_that_are_mostly_unusable_are_refused_with_their_share(tmp
     assert "more than the 20 % of `maxSetAsidePercent`" in error.message
     feedback["feedback"]["maxSetAsidePercent"] = 25
     assert build(task(tmp_path, sources=[feedback])).rows == 60
+
+
+def test_labels_that_are_set_aside_are_not_trained_on_and_end_no_build(tmp_path: Path) -> None:
+    """All labels of the hour that say 1 alone would be more than `maxSetAsidePercent`."""
+    feedback = served(tmp_path, 200)
+    feedback["feedback"]["labels"] = {"quarantine": {"labelsPerHour": 99}}
+    base = build(task(tmp_path, rows()))
+    ours = {"dataset": {"location": base.location, "digest": base.digest}}
+    child = build(task(tmp_path, sources=[ours, feedback]))
+    assert (child.rows, child.set_aside) == (240, {"label flooded": 100})
+    allow = [{"source": "", "hour": "2026-01-01T01:00:00Z"}]
+    feedback["feedback"]["labels"]["quarantine"]["allow"] = allow
+    child = build(task(tmp_path, sources=[ours, feedback]))
+    assert (child.rows, child.set_aside) == (300, {})
+
+
+def test_labels_of_the_hour_that_the_bound_cuts_are_not_judged_yet(tmp_path: Path) -> None:
+    feedback = served(tmp_path, 200)
+    feedback["feedback"] |= {
+        "labels": {"quarantine": {"sameLabels": 1000}},
+        "labelsReceivedBefore": "2026-01-01T01:30:00Z",
+    }
+    base = build(task(tmp_path, rows()))
+    ours = {"dataset": {"location": base.location, "digest": base.digest}}
+    assert build(task(tmp_path, sources=[ours, feedback])).rows == 240

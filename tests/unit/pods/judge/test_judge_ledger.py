@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.builders.judge_pods import BY_DAY, QUERY, START, Traffic
 
 from bucle.contracts.evidence import Evidence
-from bucle.contracts.table import Labels
+from bucle.contracts.table import Batch, Labels, Quarantine
 from bucle.contracts.task import JudgeTask
 from bucle.pods.judge import Judge
 
@@ -198,3 +198,31 @@ def test_however_often_it_was_killed_and_whatever_came_when_it_says_what_the_fil
             judge = judge_of(location, labels)
     when = at(80)
     assert judge.compute(QUERY, when) == fresh(location, folder, when, labels)
+
+
+def test_a_judge_sets_the_same_labels_aside_and_counts_them_when_a_person_allows_them(
+    location: str, tmp_path: Path
+) -> None:
+    """The hour that is under way is not judged by before it is over."""
+    hour(location, 0, (0.8, "1"), (0.8, "0"))
+    hour(location, 1, (0.8, "1"), (0.8, "1"), (0.8, "1"))
+    limits = Quarantine(same_labels=3)
+    judge = judge_of(location, Labels(quarantine=limits))
+    early = judge.compute(QUERY, at(1.9))
+    assert (early.labelled, early.uniform, early.unjoined) == (2, 0, 0)
+    found = judge.compute(QUERY, at(2.1))
+    assert (found.labelled, found.uniform, found.unjoined, len(found.batches)) == (2, 3, 0, 1)
+    assert found == fresh(location, tmp_path, at(2.1), Labels(quarantine=limits))
+    (batch,) = found.batches
+    allowed = Labels(quarantine=limits.model_copy(update={"allow": (Batch(source=batch.source, hour=batch.hour),)}))
+    again = judge_of(location, allowed).compute(QUERY, at(2.1))
+    assert (again.labelled, again.uniform) == (5, 0)
+
+
+def test_a_judge_tells_labels_that_were_known_before_their_answer(location: str) -> None:
+    part = hour(location, 3, (0.8, "1"), (0.8, "1"))
+    part.labels[0]["label_time"] = START
+    part.written()
+    limits = Labels(quarantine=Quarantine(dated_before_seconds=3600))
+    found = judge_of(location, limits).compute(QUERY, at(5))
+    assert (found.labelled, found.antedated, found.unjoined) == (1, 1, 0)

@@ -137,6 +137,30 @@ async def test_labels_sent_at_the_same_time_are_one_file(bench: Bench) -> None:
     assert sorted(table.column("id").to_pylist()) == [f"f{n}" for n in range(5)]
 
 
+@pytest.mark.parametrize(
+    ("source", "status", "kept"),
+    [
+        ({}, 202, None),
+        ({"x-bucle-source": ""}, 202, None),
+        ({"x-bucle-source": "nightly.eu_1-a"}, 202, "nightly.eu_1-a"),
+        ({"x-bucle-source": "a" * 63}, 202, "a" * 63),
+        ({"x-bucle-source": "a" * 64}, 400, None),
+        ({"x-bucle-source": "two words"}, 400, None),
+        ({"x-bucle-source": "-a"}, 400, None),
+    ],
+)
+async def test_labels_are_stored_with_what_their_caller_calls_itself(
+    bench: Bench, source: dict[str, str], status: int, kept: str | None
+) -> None:
+    answer = await bench.post("/v1/models/flights/feedback", {"rows": [{"id": "f1", "label": 1}]}, **source)
+    assert answer.status == status
+    if status == 202:
+        (table,) = bench.files.values()
+        assert table.column("source").to_pylist() == [kept]
+    else:
+        assert "x-bucle-source must have at most 63 letters" in answer.json()["error"] and not bench.files
+
+
 async def test_labels_that_cannot_be_written_are_refused_and_nobody_waits_for_ever(bench: Bench) -> None:
     unwritable: dict[str, Any] = {"id": "f1", "request_id": None, "row": 0, "label": {}, "label_time": None}
     with pytest.raises(pa.ArrowTypeError):

@@ -10,6 +10,7 @@ from datetime import datetime
 from math import isfinite
 
 from bucle.contracts.base import decimal_text
+from bucle.contracts.uncounted import REASONS
 from bucle.engine.reads import Known
 from bucle.kinds.modeldeployment.evidence.judge_query import query_of
 from bucle.kinds.modeldeployment.gates.inputs import GateInputs
@@ -23,7 +24,7 @@ from bucle.resources.base import Interval
 from bucle.resources.gates import Gate
 from bucle.resources.modeldeployment import Until
 from bucle.resources.modeldeployment_status import GateStatus, Needs
-from bucle.resources.uncounted_status import UncountedStatus
+from bucle.resources.uncounted_status import uncounted_of, uncounted_status
 
 RECORDS = 64
 GROWN = 1.5
@@ -76,7 +77,7 @@ def _record(gate: Gate, kind: GateKind, finding: Finding, missing: Needs | None,
         interval=Interval(lower=_end(bounds.lower), upper=_end(bounds.upper)) if bounds else None,
         limit=decimal_text(limit, 6) if limit is not None else None,
         mix=finding.mix,
-        uncounted=UncountedStatus(**lost) if (lost := finding.uncounted.by_reason()) else None,
+        uncounted=uncounted_status(finding.uncounted),
         at=inputs.now,
     )
 
@@ -116,8 +117,8 @@ def _worth_writing(old: GateStatus, new: GateStatus) -> bool:
 
 
 def _lost(gate: GateStatus) -> tuple[int | None, ...]:
-    told = gate.uncounted or UncountedStatus()
-    return told.ungrouped, told.misdated, told.unjoined, told.unreadable
+    told = uncounted_of(gate.uncounted).by_reason()
+    return tuple(told.get(reason) for reason in REASONS)
 
 
 def _reachable(gate: GateStatus) -> bool:
