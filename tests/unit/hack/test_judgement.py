@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import sqrt
+
 import numpy as np
 import pytest
 from hack.judgement import (
@@ -19,6 +22,7 @@ from hack.judgement import (
 from hack.judgement.worlds import Cell
 from tests.support.judgement import first_verdict, rules_of
 
+from bucle.kinds.driftpolicy import drift_statistics
 from bucle.statistics import drift, evidence, one_look, paired
 from bucle.statistics.moments import Moments
 
@@ -100,26 +104,32 @@ def test_a_comparison_with_the_champion_is_judged_as_the_operator_judges_it(tabl
 
 @pytest.mark.parametrize("cell", cells_drift.cells()[::4], ids=lambda cell: cell.name)
 def test_windows_are_judged_as_the_operator_judges_them(cell: cells_drift.DriftCell) -> None:
-    world = cell.block(0, 3)
+    worse, limit, sequences = 1.0, 0.5, 3
+    world = cell.block(0, sequences)
     windows, known = many_drift.told(world.windows)[0], many_drift.known(world.reference)
-    found = many_drift.pooled(windows, known, 1.0, 0.5)
-    for r in range(len(found)):
-        of = known.told
-        reference = drift.Reference(
-            of.loss[r], int(of.groups[r]), of.spread[r], of.kish[r], correlation=known.rho[r], skew=known.skew[r]
-        )
+    found = many_drift.last_three(world, limit, worse)
+    rule = drift_statistics.Rule("log_loss", limit, drift.CONFIDENCE, many_drift.BREACHES, many_drift.OF)
+    for r in range(sequences):
+        t, rho = cells_drift.REFERENCE, known.rho[r]
+        reference = replace(measured(known.told, (r,)), lag=rho + (1 + 3 * rho) / t, skew=known.skew[r])
         for w in range(found.shape[1]):
-            three = [
-                drift.Window(
-                    windows.loss[r, v] + 1.0,
-                    windows.rows[r, v],
-                    int(windows.groups[r, v]),
-                    windows.spread[r, v],
-                    windows.kish[r, v],
-                )
-                for v in range(w, w + 3)
-            ]
-            assert found[r, w] == drift.pooled(three, reference).beyond(0.5)
+            first, second, last = (
+                replace(one, value=one.value + worse) for one in (measured(windows, (r, v)) for v in range(w, w + 3))
+            )
+            verdict = drift_statistics.judge(last, [first, second], reference, rule).verdict
+            assert found[r, w] == (verdict == "Breached")
+
+
+def measured(told: many_drift.Told, at: tuple[int, ...]) -> drift_statistics.Measured:
+    """As the operator gets it from a pod."""
+    groups = int(told.groups[at])
+    return drift_statistics.Measured(
+        float(told.loss[at]),
+        float(told.spread[at]) / sqrt(groups),
+        groups,
+        rows=int(told.rows[at]),
+        kish=float(told.kish[at]),
+    )
 
 
 # --- the rates ---------------------------------------------------------------------------------------------------
