@@ -174,15 +174,15 @@ def _errors() -> str:
         rows.append((name if cell["held"] else f"*{name}*", *wrong, " → ".join(aborted), *medians))
     heads = (
         "failures",
-        "before: wrong pass / abort",
+        "counting requests: wrong pass / abort",
         "over intervals: wrong pass / abort",
         "an equal one aborted",
         "an equal one passes after",
         "one beyond the limit threefold fails after",
     )
     told = (
-        "1 % of requests fail, the limit is 1 point more, unless said otherwise; looks to 100,000 requests. Per cent of rollouts (standard error at most 0.1 at 1 %), "
-        "medians in requests of the candidate. What stands in italics is not held."
+        "1 % of requests fail, the limit is 1 point more, unless said otherwise; looks to 100,000 requests. Per cent of rollouts (standard error 0.1 at 1 %), "
+        "medians in requests of the candidate, counting requests → over intervals. What stands in italics is not held."
     )
     return f"### Errors\n\n{told}\n\n{_table(heads, rows)}" if rows else ""
 
