@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, isfinite, sqrt
 
 from bucle.statistics import evidence
 from bucle.statistics.evidence import ALPHA, NOWHERE, Judgement, Standing
@@ -55,8 +55,9 @@ class ByDays:
     distance: float
 
     def turns_at(self, limit: float) -> float | None:
-        """The covariate at which the line meets the limit; None for a level line."""
-        return self.declared + (limit - self.standing.mean) / self.slope if self.slope else None
+        """The covariate at which the line meets the limit; None for a level line, or one that is as good as level."""
+        turns = self.declared + (limit - self.standing.mean) / self.slope if self.slope else inf
+        return turns if isfinite(turns) else None
 
 
 def by_days(groups: Sequence[Covered], declared: float) -> ByDays | CovariateDidNotMove:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import sqrt
+from math import inf, sqrt
 
 ROUNDING = 1e-12
 """Squares smaller than this share of what they were computed from are rounding, and count as none."""
@@ -29,14 +29,18 @@ FLAT = Shape(0.0, 0.0, 0.0)
 
 
 def shape(parts: Sequence[float], size: float) -> Shape:
-    """Of parts r whose sum is zero, in their order; `size`: Σ of the squares that they are differences of."""
-    return of_sums(
-        len(parts),
-        sum(r * r for r in parts),
-        sum(r * r * r for r in parts),
-        sum(before * after for before, after in pairwise(parts)),
-        size,
-    )
+    """Of parts r whose sum is zero, in their order; `size`: Σ of the squares that they are differences of.
+
+    Counted in units of the largest: a squared error may be 1e120, and its cube is no number any more.
+    """
+    unit = max((abs(r) for r in parts), default=0.0)
+    if not 0.0 < unit < inf:
+        return FLAT
+    scaled = [r / unit for r in parts]
+    squares, cubes = sum(r * r for r in scaled), sum(r * r * r for r in scaled)
+    neighbours = sum(before * after for before, after in pairwise(scaled))
+    found = of_sums(len(scaled), squares, cubes, neighbours, size / unit / unit)
+    return replace(found, squares=found.squares * unit * unit)
 
 
 def of_sums(t: int, squares: float, cubes: float, neighbours: float, size: float) -> Shape:

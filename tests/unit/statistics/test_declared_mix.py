@@ -53,6 +53,12 @@ def test_the_share_at_which_the_advantage_turns_is_told() -> None:
     assert found.turns_at(0.0) == pytest.approx(0.3 - 0.05 / 0.4, abs=0.02)
 
 
+@pytest.mark.parametrize("slope", [0.0, 5e-324, -1e-320])
+def test_a_line_that_is_as_good_as_level_turns_nowhere(slope: float) -> None:
+    standing = Standing(groups=20, mean=-1.0, spread=1.0, skew=0.0, lag=0.0, kish=20.0, lost=2)
+    assert ByDays(standing, slope, here=0.3, declared=0.3, distance=0.0).turns_at(0.0) is None
+
+
 @pytest.mark.parametrize(
     ("days", "declared", "refusal", "words"),
     [

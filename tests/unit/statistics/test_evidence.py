@@ -93,6 +93,15 @@ def test_the_unit_of_the_metric_and_of_the_rows_does_not_matter(groups: Groups, 
     assert scaled.interval.lower == pytest.approx(found.interval.lower * scale, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-90, 1e60, 1e118])
+def test_losses_as_large_or_small_as_a_squared_error_may_be_are_judged_like_others(unit: float) -> None:
+    days_ = days(45, mean=-1.0)
+    found, plain = paired.standing([(x * unit, n) for x, n in days_]), paired.standing(days_)
+    assert (found.skew, found.lag) == pytest.approx((plain.skew, plain.lag))
+    assert judge(found, 0.0).side is Side.BELOW
+    assert judge(found, 0.0).interval.upper == pytest.approx(judge(plain, 0.0).interval.upper * unit)
+
+
 @given(many, limits, st.floats(-5, 5))
 def test_what_is_added_to_every_row_and_to_the_limit_does_not_matter(groups: Groups, limit: float, by: float) -> None:
     one, other = paired.standing(groups), paired.standing([(x + by * n, n) for x, n in groups])

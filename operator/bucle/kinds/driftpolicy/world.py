@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from bucle.contracts import names, registry_tags
@@ -245,9 +246,18 @@ def _moment(text: str | None) -> datetime | None:
 def _measured(told: Mapping[str, Any]) -> Measured:
     """Raises what a tag of another's making may raise. An older model does not tell what its groups look like."""
     shape = told.get("shape") or {}
-    kish, lag, skew = (float(shape[key]) if key in shape else None for key in ("kish", "lag", "skew"))
-    groups = int(told.get("groups") or 0)
-    return Measured(float(told["value"]), float(told["standardError"]), groups, kish=kish, lag=lag, skew=skew)
+    kish, lag, skew = (_finite(shape[key]) if key in shape else None for key in ("kish", "lag", "skew"))
+    groups, error = int(told.get("groups") or 0), _finite(told["standardError"])
+    if error < 0 or (kish is not None and kish < 1):
+        raise ValueError("no group weighs less than nothing")
+    return Measured(_finite(told["value"]), error, groups, kish=kish, lag=lag, skew=skew)
+
+
+def _finite(told: Any) -> float:
+    number = float(told)
+    if not isfinite(number):
+        raise ValueError(f"{told} is no number")
+    return number
 
 
 def reference_of(served: Served, metric: str) -> Measured | None:

@@ -172,8 +172,11 @@ SHAPE = {"lag": "0.1", "skew": "1.5", "kish": "38"}
         ({}, Measured(0.5, 0.01, 50)),
         ({"shape": None}, Measured(0.5, 0.01, 50)),
         ({"shape": {"lag": "much"}}, None),
+        ({"shape": {**SHAPE, "kish": "-5"}}, None),
+        ({"shape": {**SHAPE, "skew": "nan"}}, None),
+        ({"standardError": "inf"}, None),
     ],
-    ids=["told", "an older model", "none", "what nobody of ours writes"],
+    ids=["told", "an older model", "none", "no number", "less than no group", "not a number", "endless"],
 )
 def test_what_a_versions_tag_tells_of_its_groups(shape: JsonObject, expected: Measured | None) -> None:
     told = {"metric": "log_loss", "value": "0.5", "standardError": "0.01", "groups": 50, **shape}
