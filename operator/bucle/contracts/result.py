@@ -6,6 +6,7 @@ from typing import Literal
 
 from bucle.contracts.base import DecimalText, Document
 from bucle.contracts.canonical import canonical_json
+from bucle.contracts.coverage import Coverage
 from bucle.contracts.names import RESULT_LIMIT_BYTES
 from bucle.contracts.uncounted import SetAsideBatch
 
@@ -138,7 +139,8 @@ class LabelledResult(Document):
     than they were received that the date is wrong, `unjoined` labels belong to no answer, and
     `unreadable` are labels of no class, or answers that do not fit their model. `flooded` and `uniform` are labels of
     batches that are set aside, of which `batches` are the newest, and `antedated` ones say that they were known before
-    their answer was given. `waiting`: labels of the hour that is under way, which are judged when it is over.
+    their answer was given; `corrected` rows of judged windows have another label by now. `coverage`: of which answers
+    the truth is known. `waiting`: labels of the hour that is under way, which are judged when it is over.
     """
 
     windows: tuple[WindowResult, ...]
@@ -152,7 +154,9 @@ class LabelledResult(Document):
     flooded: int = 0
     uniform: int = 0
     antedated: int = 0
+    corrected: int = 0
     batches: tuple[SetAsideBatch, ...] = ()
+    coverage: Coverage | None = None
 
 
 class EvaluateResult(Document):

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bucle.contracts.base import Document
 
-REASONS = ("ungrouped", "misdated", "unjoined", "unreadable", "flooded", "uniform", "antedated")
+REASONS = ("ungrouped", "misdated", "unjoined", "unreadable", "flooded", "uniform", "antedated", "corrected")
 BATCHES_TOLD = 3
 
 
@@ -57,7 +57,8 @@ class Told(Protocol):
 class Uncounted:
     """`misdated`: dated long after their receipt. `unjoined`: labels that belong to no answer. `unreadable`: labels of
     no class, or answers that do not fit their model. `flooded`, `uniform`: labels of batches that are set aside, of
-    which `batches` are the newest. `antedated`: labels that say they were known before their answer was given."""
+    which `batches` are the newest. `antedated`: labels that say they were known before their answer was given.
+    `corrected`: rows of judged windows that have another label by now."""
 
     ungrouped: int = 0
     misdated: int = 0
@@ -66,11 +67,13 @@ class Uncounted:
     flooded: int = 0
     uniform: int = 0
     antedated: int = 0
+    corrected: int = 0
     batches: tuple[SetAsideBatch, ...] = ()
 
     @classmethod
     def of(cls, told: Told) -> Uncounted:
-        return cls(**{reason: getattr(told, reason) for reason in REASONS}, batches=told.batches)
+        """Of a rollout nothing is judged before it ends: its evidence has no corrected rows."""
+        return cls(**{reason: getattr(told, reason, 0) for reason in REASONS}, batches=told.batches)
 
     def by_reason(self) -> dict[str, int]:
         """The reasons that there are."""
@@ -89,6 +92,8 @@ class Uncounted:
             + self._named(Suspicion.FLOODED),
             "uniform": "labels are set aside: all that one source sent in an hour say the same"
             + self._named(Suspicion.UNIFORM),
+            "corrected": "rows of windows that are judged have another label by now: the verdicts stand, later versions learn "
+            "from the new labels; if they are many, look at who sends corrections",
             "antedated": "labels say that they were known before their answer was given, by more than "
             "`feedback.quarantine.datedBefore`: correct `label_time`, or the Id that they name",
         }

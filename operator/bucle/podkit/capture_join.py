@@ -17,19 +17,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucle.contracts import capture, names
+from bucle.contracts.coverage import Coverage, coverage
 from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.table import Column, Labels, TableSchema
 from bucle.contracts.uncounted import SetAsideBatch
 from bucle.podkit.capture_files import CAPTURE_ARROW, FEEDBACK_ARROW, lenient
 from bucle.podkit.capture_listing import FileCache, Span, capture_files, feedback_files, first_day, until_whole
 from bucle.podkit.frames import ARROW, WrongValues, typed
-from bucle.podkit.label_pairs import EARLY, LABELLED, LabelRule, paired, with_labels
+from bucle.podkit.label_pairs import EARLY, LABELLED, LabelRule, Pairs, paired, with_labels
 from bucle.podkit.quarantine import hour_of, judged, labels_until
 from bucle.podkit.table_check import usable_labels
 
 __all__ = [
     "ANSWERED",
     "ANTEDATED",
+    "CORRECTED",
     "UNJOINED",
     "Asked",
     "FileCache",
@@ -49,6 +51,7 @@ __all__ = [
 ANSWERED = (names.ROLE_STABLE, names.ROLE_CANDIDATE)
 UNJOINED = "label unjoined"
 ANTEDATED = "label antedated"
+CORRECTED = "label corrected"
 FIRST_LOOK_BACK = timedelta(days=1)
 
 
@@ -57,7 +60,8 @@ class Asked:
     """Which labelled rows of a deployment: of this span, role and revision (None: all), by this rule.
 
     With a `contract` a label that is none counts for nothing, so that it replaces no good one; nor does one that the
-    rule sets aside. `aside` counts those of the last look, `batches` are what was set aside in one piece.
+    rule sets aside. `aside` counts those of the last look, `batches` are what was set aside in one piece; `covered` says
+    of which answers the last look for new ones found the truth.
     """
 
     location: str
@@ -69,6 +73,7 @@ class Asked:
     contract: LabelContract | None = None
     aside: Counter[str] = field(default_factory=Counter)
     batches: list[SetAsideBatch] = field(default_factory=list)
+    covered: list[Coverage] = field(default_factory=list)
 
 
 def labelled_rows(
@@ -138,16 +143,50 @@ def newly_labelled_rows(asked: Asked, known_since: datetime, cache: FileCache) -
             break
         back *= 2
     found = _labelled(served, looked, cache)
+    corrected = _corrected(served, pairs, looked, known_since, cache)
     received, labelled = found.column(capture.RECEIVED), found.column(LABELLED)
     late = pc.greater(labelled, pc.add(received, pa.scalar(maturity + horizon, pa.duration("us"))))
     asked.aside.clear()
     asked.aside.update(came)
     asked.batches[:] = batches
     asked.aside[ANTEDATED] = pairs.antedated
+    asked.aside[CORRECTED] = corrected
+    asked.covered[:] = [_coverage(served, found, start, asked.rule)]
     asked.aside[UNJOINED] = int(unjoined + (pc.sum(late).as_py() or 0))
     told_at, matured = (pa.scalar(time, ARROW["Timestamp"]) for time in (known_since, known_since - maturity))
     new = pc.or_(pc.greater_equal(labelled, told_at), pc.greater_equal(received, matured))
     return found.filter(pc.and_(new, pc.invert(late)))
+
+
+def _corrected(served: pa.Table, news: Pairs, asked: Asked, known_since: datetime, cache: FileCache) -> int:
+    """Rows that had a mature label before `known_since`, and have another one by what came since."""
+    rows = served.take(pa.array(news.frame["served"].unique(), pa.int64()))
+    if rows.num_rows == 0:
+        return 0
+    feedback = _told(asked, cache, since=None if asked.span.since is None else asked.span.since - EARLY)
+    earlier = feedback.filter(_within(feedback.column(capture.RECEIVED), Span(None, known_since)))
+    rule = LabelRule(asked.rule.labels, known_since)
+    before, now = (
+        _truths(with_labels(rows, labels, told_by, asked.table).rows, asked.table)
+        for labels, told_by in ((earlier, rule), (feedback, asked.rule))
+    )
+    return sum(now.get(row) != truth for row, truth in before.items())
+
+
+def _truths(rows: pa.Table, table: TableSchema) -> dict[tuple[str, int], object]:
+    ids, places, truths = (rows.column(name).to_pylist() for name in (capture.ID, capture.ROW, table.target.name))
+    return dict(zip(zip(ids, places, strict=True), truths, strict=True))
+
+
+def _coverage(served: pa.Table, labelled: pa.Table, since: datetime, rule: LabelRule) -> Coverage:
+    mature = rule.received_before - timedelta(seconds=rule.labels.maturity_seconds)
+    ripe = served.filter(pc.less_equal(served.column(capture.RECEIVED), pa.scalar(mature, ARROW["Timestamp"])))
+    given, known = (_often(rows.column(capture.LABEL)) for rows in (ripe, labelled))
+    return coverage(f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", given.items(), known)
+
+
+def _often(answers: pa.ChunkedArray) -> dict[str, int]:
+    return {one["values"]: one["counts"] for one in pc.value_counts(pc.fill_null(answers, "")).to_pylist()}
 
 
 def _joined(asked: Asked, cache: FileCache) -> pa.Table:

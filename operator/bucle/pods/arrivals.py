@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from bucle.contracts import capture
 from bucle.contracts.base import Document
 from bucle.contracts.canonical import short_hash
+from bucle.contracts.coverage import Coverage
 from bucle.contracts.reference import Reference
 from bucle.contracts.row_rules import LabelContract
 from bucle.contracts.task import EvaluateTask
@@ -24,6 +25,7 @@ from bucle.contracts.uncounted import SetAsideBatch
 from bucle.podkit import store
 from bucle.podkit.capture_join import (
     ANTEDATED,
+    CORRECTED,
     UNJOINED,
     Asked,
     FileCache,
@@ -89,7 +91,8 @@ class WindowEnds(Document):
 class Arrivals:
     """`rows` in order, with the target as the model spells it. Of the labels that came since: `unjoined` belong to no
     answer; `unreadable` are no label of the model, or belong to an answer that is none of its own; `antedated` say they
-    were known before their answer was given; those of `batches` are set aside; `waiting` are not judged yet."""
+    were known before their answer was given; those of `batches` are set aside; `waiting` are not judged yet.
+    `corrected`: rows that came before the key, and have another label since."""
 
     rows: pa.Table
     unjoined: int
@@ -97,6 +100,8 @@ class Arrivals:
     antedated: int
     batches: tuple[SetAsideBatch, ...]
     waiting: int
+    corrected: int
+    coverage: Coverage
 
 
 def arrivals(task: EvaluateTask, closed: int, reference: Reference, until: datetime, after: RowKey | None) -> Arrivals:
@@ -126,6 +131,8 @@ def arrivals(task: EvaluateTask, closed: int, reference: Reference, until: datet
         antedated=asked.aside[ANTEDATED],
         batches=tuple(asked.batches),
         waiting=waiting,
+        corrected=asked.aside[CORRECTED],
+        coverage=asked.covered[0],
     )
 
 

@@ -73,6 +73,8 @@ def _labelled(task: EvaluateTask, asked: LabelledWindows, reference: Reference, 
         flooded=sum(batch.labels for batch in found.batches if batch.reason is Suspicion.FLOODED),
         uniform=sum(batch.labels for batch in found.batches if batch.reason is Suspicion.UNIFORM),
         antedated=found.antedated,
+        corrected=found.corrected,
+        coverage=found.coverage,
         batches=newest(found.batches),
     )
 

@@ -218,6 +218,23 @@ class PastEvaluation(Model):
     at: Timestamp | None = Field(default=None, description="When it was judged.")
 
 
+class AnswerCoverageStatus(Model):
+    """One answer of the model."""
+
+    answer: Short | None = Field(default=None, description="The class; empty for numbers.")
+    answers: int | None = Field(default=None, description="How often it was given.")
+    labelled: int | None = Field(default=None, description="How many of these have a label.")
+
+
+class CoverageStatus(Model):
+    """Of which answers the truth is known; labels that come for some answers only measure nothing of the others."""
+
+    since: Timestamp | None = Field(default=None, description="Mature answers given from then on are counted.")
+    by_answer: Annotated[tuple[AnswerCoverageStatus, ...], ListType(), Field(max_length=5)] = Field(
+        default=(), description="The most frequent answers."
+    )
+
+
 class DriftPolicyStatus(Status):
     """What the windows said, and what was done."""
 
@@ -230,6 +247,7 @@ class DriftPolicyStatus(Status):
     uncounted: UncountedStatus | None = Field(
         default=None, description="What the last look found beside the windows and counts for nothing, by reason."
     )
+    coverage: CoverageStatus | None = Field(default=None, description="Of which answers the last look found the truth.")
     last_evaluation: Evaluation | None = Field(default=None, description="The last window that was judged.")
     action: ActionStatus | None = Field(default=None, description="What is wanted, and what came of it.")
     retrains: Retrains | None = Field(default=None, description="Retrains under way and before.")

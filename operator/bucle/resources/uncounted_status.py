@@ -31,6 +31,7 @@ class UncountedStatus(Model):
         default=None, description="Labels set aside: all of one source in an hour say the same."
     )
     antedated: int | None = Field(default=None, description="Labels that say they were known before their answer.")
+    corrected: int | None = Field(default=None, description="Rows of judged windows with another label by now.")
     batches: Annotated[tuple[BatchStatus, ...], ListType(), Field(max_length=3)] = Field(
         default=(), description="The newest batches that are set aside, to be named under `feedback.quarantine.allow`."
     )
@@ -55,6 +56,7 @@ def uncounted_of(record: UncountedStatus | None) -> Uncounted:
         told.flooded or 0,
         told.uniform or 0,
         told.antedated or 0,
+        told.corrected or 0,
         tuple(
             SetAsideBatch(source=b.source or "", hour=b.hour or "", labels=b.labels or 0, reason=Suspicion(b.reason))
             for b in told.batches

@@ -14,7 +14,7 @@ def batch(hour: int, source: str = "nightly", reason: Suspicion = Suspicion.FLOO
     return SetAsideBatch(source=source, hour=f"2026-01-01T{hour:02d}:00:00Z", labels=9, reason=reason)
 
 
-EVERYTHING = Uncounted(1, 2, 3, 4, 9, 9, 7, (batch(2), batch(1, "", Suspicion.UNIFORM)))
+EVERYTHING = Uncounted(1, 2, 3, 4, 9, 9, 7, 5, (batch(2), batch(1, "", Suspicion.UNIFORM)))
 
 
 @pytest.mark.parametrize("reason", REASONS)

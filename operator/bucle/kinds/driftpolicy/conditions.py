@@ -72,7 +72,8 @@ def _with_losses(message: str, world: World, state: State) -> str:
     """What came and counts for nothing: a window that can never fill must not look like one that is not full yet."""
     measured = (signal.performance for signal in world.policy.spec.signals)
     columns = sorted({signal.group_by.column for signal in measured if signal is not None and signal.group_by})
-    return "; ".join((message, *state.uncounted.words(" or ".join(columns) or None)))
+    unseen = state.coverage.words() if state.coverage else ()
+    return "; ".join((message, *unseen, *state.uncounted.words(" or ".join(columns) or None)))
 
 
 def _without_verdict(state: State) -> Conditions | None:

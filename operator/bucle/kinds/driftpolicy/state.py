@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from bucle.contracts.coverage import Coverage
 from bucle.contracts.uncounted import Uncounted
 from bucle.resources import driftpolicy_status as wire
 from bucle.workloads.attempt import Attempt
@@ -198,6 +199,7 @@ class State:
     evaluation: Evaluation | None = None
     last: Judged | None = None
     uncounted: Uncounted = Uncounted()
+    coverage: Coverage | None = None
     action: Action | None = None
     retrain: OpenRetrain | None = None
     retrains_begun: int = 0

@@ -5,7 +5,11 @@ A state that this release does not know (a newer release, an edit by hand) is `U
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from bucle.contracts.coverage import AnswerCoverage, Coverage
 from bucle.engine.room import known_state
+from bucle.engine.status import timestamp
 from bucle.kinds.driftpolicy.state import (
     BEGINNING,
     KEPT,
@@ -43,6 +47,7 @@ def decoded(status: wire.DriftPolicyStatus) -> State:
         evaluation=_evaluation(status.evaluation),
         last=_judged(status.last_evaluation),
         uncounted=uncounted_of(status.uncounted),
+        coverage=_coverage(status.coverage),
         action=_action(status.action),
         retrain=_open(retrains.in_flight),
         retrains_begun=retrains.total or 0,
@@ -64,10 +69,28 @@ def encoded(state: State) -> wire.DriftPolicyStatus:
         signals=tuple(_signal_record(signal) for signal in state.signals),
         evaluation=_evaluation_record(state.evaluation) if state.evaluation else None,
         uncounted=uncounted_status(state.uncounted),
+        coverage=_coverage_record(state.coverage) if state.coverage else None,
         last_evaluation=state.last.record if state.last else None,
         action=_action_record(state.action) if state.action else None,
         retrains=retrains if state.cursor is not None or retrains != wire.Retrains(total=0) else None,
         history=tuple(past.record for past in state.history[:KEPT]),
+    )
+
+
+def _coverage(record: wire.CoverageStatus | None) -> Coverage | None:
+    if record is None or record.since is None:
+        return None
+    told = (
+        AnswerCoverage(answer=one.answer or "", answers=one.answers or 0, labelled=one.labelled or 0)
+        for one in record.by_answer
+    )
+    return Coverage(since=timestamp(record.since), by_answer=tuple(told))
+
+
+def _coverage_record(told: Coverage) -> wire.CoverageStatus:
+    return wire.CoverageStatus(
+        since=datetime.fromisoformat(told.since),
+        by_answer=tuple(wire.AnswerCoverageStatus(**one.model_dump()) for one in told.by_answer),
     )
 
 

@@ -42,7 +42,9 @@ def restarted(world: World, served: Served, state: State) -> State:
     rule, cursor = signals.window_rule(world), state.cursor
     if cursor is None or (cursor.revision, cursor.since, cursor.rule) != (served.revision, served.since, rule):
         fresh = Cursor(served.revision, served.since, rule)
-        state = replace(state, cursor=fresh, signals=(), evaluation=None, last=None, uncounted=Uncounted())
+        state = replace(
+            state, cursor=fresh, signals=(), evaluation=None, last=None, uncounted=Uncounted(), coverage=None
+        )
     known = {(signal.name, signal.rule): signal for signal in state.signals}
     asked = [(signal.name, signals.signal_rule(signal)) for signal in world.policy.spec.signals]
     state = replace(state, signals=tuple(known.get(key, SignalState(*key)) for key in asked))
@@ -91,7 +93,7 @@ def with_windows(world: World, served: Served, state: State, result: LabelledRes
     rows, counted = policy.spec.windows.rows, evaluation.labelled.rows
     seen = None if result.more or counted is None else max(0, counted - result.rows % rows - result.waiting)
     moved = replace(cursor, labelled=Mark(expected, seen))
-    return replace(state, cursor=moved, uncounted=Uncounted.of(result))
+    return replace(state, cursor=moved, uncounted=Uncounted.of(result), coverage=result.coverage)
 
 
 def _unless_failed(last: Judged | None) -> Judged | None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.support.builders.drift_states import EVALUATION, OPEN, PAST, THEN, signal_state
 
+from bucle.contracts.coverage import AnswerCoverage, Coverage
+from bucle.contracts.uncounted import Uncounted
 from bucle.engine.room import UnknownState
 from bucle.kinds.driftpolicy.state import (
     Action,
@@ -48,6 +50,12 @@ from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluatedWindo
             past_retrains=(PAST,),
         ),
         State(retrain=OPEN, retrains_begun=1),
+        State(
+            uncounted=Uncounted(corrected=2),
+            coverage=Coverage(
+                since="2026-03-01T12:00:00Z", by_answer=(AnswerCoverage(answer="1", answers=20, labelled=0),)
+            ),
+        ),
     ],
 )
 def test_what_is_written_is_read_back(state: State) -> None:

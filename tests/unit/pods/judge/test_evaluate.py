@@ -12,7 +12,7 @@ import pytest
 from tests.support.builders.judge_pods import BY_DAY, START, Traffic, answering, evaluation, loss_of
 from tests.support.fakes.small_model import TABLE
 
-from bucle.contracts.table import Batch, Column, GroupBy, Labels, Quarantine
+from bucle.contracts.table import Column, GroupBy, Labels
 from bucle.contracts.task import MeasuredMetric
 from bucle.podkit.program import ProgramError
 
@@ -309,70 +309,3 @@ def test_an_unjoined_label_reads_no_hour_before_the_horizon(
             path.write_bytes(b"whoever reads this sees it")
     again = evaluation(traffic, 50, closed=50, labels=Labels(horizon_seconds=3 * 3600))
     assert again.rows > 50 and "set aside" not in caplog.text
-
-
-def flooded(traffic: Traffic) -> Traffic:
-    """Ten rows with labels of `good`, then five with labels of `bad`, all within an hour."""
-    for at in range(15):
-        traffic.row(1 + at % 3, 0.5, None, "01"[at % 2] if at < 10 else "1")
-        traffic.labels[-1]["source"] = "good" if at < 10 else "bad"
-    return traffic.written()
-
-
-ONE_HOUR_LATER = (START + timedelta(hours=1)).isoformat()
-BAD = Batch(source="bad", hour="2026-01-01T12:00:00Z")
-
-
-@pytest.mark.parametrize(
-    ("limits", "until", "rows", "flooded_", "uniform", "waiting"),
-    [
-        (None, ONE_HOUR_LATER, 15, 0, 0, 0),
-        (Quarantine(same_labels=6), ONE_HOUR_LATER, 15, 0, 0, 0),
-        (Quarantine(same_labels=5), ONE_HOUR_LATER, 10, 0, 5, 0),
-        (Quarantine(labels_per_hour=9), ONE_HOUR_LATER, 5, 10, 0, 0),
-        (Quarantine(labels_per_hour=4), ONE_HOUR_LATER, 0, 15, 0, 0),
-        (Quarantine(same_labels=5, allow=(BAD,)), ONE_HOUR_LATER, 15, 0, 0, 0),
-        (Quarantine(same_labels=5), (START + timedelta(minutes=59)).isoformat(), 0, 0, 0, 15),
-    ],
-)
-def test_labels_that_are_set_aside_are_in_no_window_and_told(
-    traffic: Traffic, limits: Quarantine | None, until: str, rows: int, flooded_: int, uniform: int, waiting: int
-) -> None:
-    found = evaluation(flooded(traffic), 100, labels=Labels(quarantine=limits), until=until)
-    assert (found.rows, found.flooded, found.uniform, found.waiting) == (rows, flooded_, uniform, waiting)
-    assert sum(batch.labels for batch in found.batches) == flooded_ + uniform
-    assert found.unjoined == found.unreadable == 0
-
-
-def test_a_flood_after_a_window_was_judged_moves_no_row_of_it(traffic: Traffic) -> None:
-    limits = Labels(quarantine=Quarantine(labels_per_hour=10))
-    traffic.row(1, 0.5, None, "1").row(2, 0.5, None, "0").written()
-    (first,) = evaluation(traffic, 2, labels=limits, until=ONE_HOUR_LATER).windows
-    later = Traffic(traffic.location, seconds=3600, captured=list(traffic.captured))
-    for at in range(11):
-        later.row(1 + at % 3, 0.5, None, "1")
-    later.captured = later.captured[2:]
-    two_hours = (START + timedelta(hours=2)).isoformat()
-    found = evaluation(later.written(), 2, closed=2, labels=limits, until=two_hours)
-    assert (found.windows, found.rows, found.flooded) == ((), 2, 11)
-    assert evaluation(traffic, 2, labels=limits, until=two_hours).windows == (first,)
-
-
-@pytest.mark.parametrize(
-    ("known", "limit", "labelled", "antedated"),
-    [
-        (timedelta(hours=-2), None, 1, 0),
-        (timedelta(hours=-2), 3 * 3600, 1, 0),
-        (timedelta(hours=-2), 3600, 0, 1),
-        (timedelta(hours=2), 3600, 1, 0),
-        (None, 0, 1, 0),
-    ],
-)
-def test_a_label_that_was_known_long_before_its_answer_is_of_something_else(
-    traffic: Traffic, known: timedelta | None, limit: int | None, labelled: int, antedated: int
-) -> None:
-    traffic.row(1, 0.5, None, "1")
-    traffic.labels[0]["label_time"] = START + known if known is not None else None
-    limits = Labels(quarantine=Quarantine(dated_before_seconds=limit)) if limit is not None else Labels()
-    found = evaluation(traffic.written(), 9, labels=limits)
-    assert (found.rows, found.antedated, found.unjoined) == (labelled, antedated, 0)
