@@ -142,6 +142,17 @@ async def test_labels_are_all_it_needs(reasons: tuple[str, ...]) -> None:
     assert is_ready(world.sim, DRIFT_POLICY, NAME)()
 
 
+@cures("NotEnoughRows")
+async def test_served_rows_are_all_it_needs(reason: str) -> None:
+    columns: JsonObject = {"name": "columns", "dataDrift": {}}
+    world = DriftWorld(policy={"signals": [columns], "actions": [], "retrain": None})
+    await world.sim.settle()
+    assert f"of {ROWS} served rows" in tells(world, reason)
+    await world.serve_window()
+    tells(world, "Healthy", "DriftDetected")
+    assert is_ready(world.sim, DRIFT_POLICY, NAME)()
+
+
 @cures("Inconclusive")
 async def test_larger_windows_have_groups_enough_for_a_verdict(reason: str) -> None:
     world = DriftWorld()

@@ -81,10 +81,11 @@ def _of_a_policy() -> JsonObject:
         past_retrains=(drift_states.PAST,),
     )
     status = to_dict(policy_status(state))
-    window = {"index": 0, "from": "2026-03-01T11:00:00Z", "to": "2026-03-01T12:00:00Z"}
+    window = {"of": "Labelled", "index": 0, "from": "2026-03-01T11:00:00Z", "to": "2026-03-01T12:00:00Z"}
     signals = [{"name": "performance", "verdict": "Healthy"}]
     status["history"] = [{"version": "rev1", "window": window, "verdict": "Healthy", "signals": [{**signals[0]}]}]
-    status["lastEvaluation"] = {"verdict": "Healthy", "window": window, "signals": signals}
+    status["signals"][0]["window"] = dict(window)
+    status["lastEvaluation"] = {"verdict": "Healthy", "window": dict(window), "signals": signals}
     return status
 
 

@@ -11,6 +11,10 @@ DRIFTPOLICY: dict[str, Reason] = {
     ),
     "Watching": Reason("Windows are being collected and judged.", "Nothing.", event=Event.QUIET),
     "Evaluating": Reason("A window is being evaluated.", "Wait.", event=Event.QUIET),
+    "NotEnoughRows": Reason(
+        "Too few rows were served for a full window, or no window of time is over yet.",
+        "Nothing: rows come with requests; `capture.samplePercent` says how many are kept. Else use smaller windows.",
+    ),
     "NotEnoughLabels": Reason("Not enough labelled rows for a full window.", "Send feedback."),
     "ServersUnavailable": Reason(
         "A server pod does not say how many labels it stored, so nobody knows whether a window is full.",

@@ -109,16 +109,34 @@ class FinalResult(Document):
     champion: ChampionResult | None = None
 
 
+class ColumnResult(Document):
+    """One column that is beyond its limit, by the question of `findings`."""
+
+    column: str
+    question: str
+    value: DecimalText
+    limit: DecimalText
+
+
 class SignalResult(Document):
     """One signal on one window: its value, or why there is none. Without a standard error there were too few groups.
-    `kish`: groups of equal size that would weigh the same."""
+    `kish`: groups of equal size that would weigh the same.
+
+    Metrics are judged by the operator. What is said of columns is said here: `verdict` with its words, the `columns`
+    farthest beyond their limit, and `breached`, the codes of all that are, where drift is the same column again.
+    """
 
     name: str
     value: DecimalText | None = None
     standard_error: DecimalText | None = None
-    groups: int = 0
+    groups: int | None = None
     kish: DecimalText | None = None
     failure: Failure | None = None
+    verdict: Literal["Healthy", "Breached", "Inconclusive", "NoData"] | None = None
+    limit: DecimalText | None = None
+    message: str | None = None
+    columns: tuple[ColumnResult, ...] | None = None
+    breached: tuple[str, ...] | None = None
 
 
 class WindowResult(Document):
@@ -159,10 +177,20 @@ class LabelledResult(Document):
     coverage: Coverage | None = None
 
 
-class EvaluateResult(Document):
-    """What a look found."""
+class ServedResult(Document):
+    """As many windows of served rows as fit, as in `LabelledResult`."""
 
-    labelled: LabelledResult
+    windows: tuple[WindowResult, ...]
+    rows: int
+    more: bool = False
+
+
+class EvaluateResult(Document):
+    """What a look found; `uri`: where all of it lies, every column included."""
+
+    labelled: LabelledResult | None = None
+    served: ServedResult | None = None
+    uri: str | None = None
 
 
 class Result(Document):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from bucle.contracts.base import Document
+from bucle.contracts.base import DecimalText, Document
 from bucle.contracts.expectations import Expectation
 from bucle.contracts.table import (
     Deduplicate,
@@ -162,7 +162,11 @@ class FinalTask(Document):
 
 
 class Windows(Document):
-    rows: int
+    """Exactly one of `rows` and `seconds`; `begin`: when the first window of time begins."""
+
+    rows: int | None = None
+    seconds: int | None = None
+    begin: str | None = None
 
 
 class MeasuredMetric(Document):
@@ -174,20 +178,57 @@ class MeasuredMetric(Document):
 
 
 class LabelledWindows(Document):
-    """Windows of labelled rows, after the `closed` rows already judged.
+    """Windows of labelled rows, from the one with index `first` on.
 
     A window is the next `windows.rows` rows in the order in which they got a mature label (then received time,
     x-bucle-id, row): a label that comes late belongs to a later window and moves no row of one that was judged. The
     key of each window's last row is kept beside the results; the next window begins after it, whatever became of rows
-    before.
+    before. A window of time holds the rows that got their mature label in it.
     """
 
-    closed: int
+    first: int
     signals: tuple[MeasuredMetric, ...]
 
 
+class ColumnDrift(Document):
+    """Columns against their profiles (none: all of them). `alpha` is what windows may err by that are drift when the
+    same column is breached in `breaches` of `of`. `share`: in percent of the columns; without it any of them counts."""
+
+    columns: tuple[str, ...] = ()
+    min_effect: DecimalText
+    alpha: DecimalText
+    share: int | None = None
+    breaches: int
+    of: int
+
+
+class DataQuality(Document):
+    columns: tuple[str, ...] = ()
+    max_null_percent: int | None = None
+    max_unknown_percent: int | None = None
+    max_out_of_range_percent: int | None = None
+    max_invalid_percent: int | None = None
+
+
+class MeasuredColumns(Document):
+    """One signal that needs no labels; exactly one kind is set."""
+
+    name: str
+    data_drift: ColumnDrift | None = None
+    prediction_drift: ColumnDrift | None = None
+    data_quality: DataQuality | None = None
+
+
+class ServedWindows(Document):
+    """Windows of the rows that answered callers, in the order of receipt, from the one with index `first` on."""
+
+    first: int
+    signals: tuple[MeasuredColumns, ...]
+
+
 class EvaluateTask(Document):
-    """Close all full windows of one served version since `since`, oldest first, and take every signal of each."""
+    """Close all full windows of one served version since `since`, oldest first, and take every signal of each.
+    Windows of labelled and of served rows are others; what is not due is left out."""
 
     program: Literal["evaluate"] = "evaluate"
     name: str
@@ -197,7 +238,8 @@ class EvaluateTask(Document):
     until: str
     windows: Windows
     labels: Labels = Labels()
-    labelled: LabelledWindows
+    labelled: LabelledWindows | None = None
+    served: ServedWindows | None = None
     result_location: str
 
 

@@ -13,14 +13,24 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from bucle.contracts import exits, names
-from bucle.contracts.result import ChampionResult, DataResult, EvaluateResult, Failure, Result, SignalResult
+from bucle.contracts.result import (
+    ChampionResult,
+    DataResult,
+    EvaluateResult,
+    Failure,
+    LabelledResult,
+    Result,
+    ServedResult,
+    SignalResult,
+    WindowResult,
+)
 from bucle.contracts.task import parse_task
 
 ENV_TASK_PATH = "BUCLE_TASK_PATH"
@@ -166,21 +176,64 @@ def _fewer_reasons(data: DataResult) -> DataResult:
 
 
 def _fewer_windows(told: EvaluateResult) -> EvaluateResult:
-    """Windows are closed oldest first, so the ones cut here are found again by the next run; then texts are cut."""
-    windows = told.labelled.windows
+    """Windows are closed oldest first, so the ones cut here are found again by the next run; then texts are cut, and
+    columns, all of which are in the stored result."""
+    sorts: dict[str, LabelledResult | ServedResult | None] = {"labelled": told.labelled, "served": told.served}
+    looked = {of: found for of, found in sorts.items() if found is not None and found.windows}
+    if not looked:
+        return told
+    most = max(looked, key=lambda of: len(looked[of].windows))
+    windows = looked[most].windows
     if len(windows) > 1:
-        return told.model_copy(
-            update={"labelled": told.labelled.model_copy(update={"windows": windows[:-1], "more": True})}
+        return told.model_copy(update={most: looked[most].model_copy(update={"windows": windows[:-1], "more": True})})
+    shorter = told.model_copy(
+        update={
+            of: found.model_copy(update={"windows": _shorter_windows(found.windows)}) for of, found in looked.items()
+        }
+    )
+    return shorter if shorter != told else _without_values(told, looked)
+
+
+def _without_values(told: EvaluateResult, looked: Mapping[str, LabelledResult | ServedResult]) -> EvaluateResult:
+    """What is left when names alone fill the message: the verdicts, and numbers that the stored result has too."""
+    if told.uri is not None:
+        return told.model_copy(update={"uri": None})
+    bare = {
+        of: found.model_copy(
+            update={
+                "windows": tuple(
+                    window.model_copy(update={"signals": tuple(s.model_copy(update=_bare(s)) for s in window.signals)})
+                    for window in found.windows
+                )
+            }
         )
-    shorter = tuple(
+        for of, found in looked.items()
+    }
+    return told.model_copy(update=bare)
+
+
+def _bare(signal: SignalResult) -> dict[str, None]:
+    return {"value": None, "limit": None} if signal.verdict is not None else {}
+
+
+def _shorter_windows(windows: tuple[WindowResult, ...]) -> tuple[WindowResult, ...]:
+    return tuple(
         window.model_copy(update={"signals": tuple(_in_fewer_words(signal) for signal in window.signals)})
         for window in windows
     )
-    return told.model_copy(update={"labelled": told.labelled.model_copy(update={"windows": shorter})})
 
 
 def _in_fewer_words(signal: SignalResult) -> SignalResult:
-    return signal if signal.failure is None else signal.model_copy(update={"failure": _shorter(signal.failure)})
+    """A failure keeps its reason, a breach at least one column's code."""
+    message, breached = signal.message or "", signal.breached or ()
+    return signal.model_copy(
+        update={
+            "failure": _shorter(signal.failure) if signal.failure is not None else None,
+            "message": message[: len(message) // 2] or None,
+            "columns": (signal.columns or ())[:-1] or None,
+            "breached": breached[: max(len(breached) // 2, 1)] or None,
+        }
+    )
 
 
 def _shorter(document: Message) -> Message:

@@ -63,10 +63,11 @@ class WindowEnds(Document):
     ends: dict[int, RowKey] = {}
 
     @classmethod
-    def read(cls, task: EvaluateTask) -> WindowEnds:
-        """What earlier runs on the same windows told; empty when there was none. Raises what the store raises."""
+    def read(cls, task: EvaluateTask, of: str | None = None) -> WindowEnds:
+        """What earlier runs on the same windows told; empty when there was none. `of`: of served rows, say. Raises what
+        the store raises."""
         # Without what is set aside: it takes labels out of the order, and moves none in it.
-        same = [task.version, task.since, task.windows.rows, task.labels.without_quarantine().as_json()]
+        same = [task.version, task.since, task.windows.rows, of or task.labels.without_quarantine().as_json()]
         uri = store.join(task.result_location, f"ends-{short_hash(same)}.json")
         try:
             return cls.from_json(store.read_bytes(uri))
@@ -104,13 +105,16 @@ class Arrivals:
     coverage: Coverage
 
 
-def arrivals(task: EvaluateTask, closed: int, reference: Reference, until: datetime, after: RowKey | None) -> Arrivals:
-    """The rows after that key. Without one `closed` rows are skipped: the first run after an upgrade has no other mark."""
+def arrivals(
+    task: EvaluateTask, closed: int, reference: Reference, until: datetime, after: RowKey | datetime | None
+) -> Arrivals:
+    """The rows after that key, or that became labelled at that time or later. Without either `closed` rows are skipped:
+    the first run after an upgrade has no other mark."""
     cache = FileCache()
     given, until = until, labels_until(task.labels, until)
     waiting = 0 if until == given else feedback_rows(task.location, given, cache, since=until).num_rows
     since = datetime.fromisoformat(task.since)
-    start = since if after is None else datetime.fromisoformat(after.known)
+    start = datetime.fromisoformat(after.known) if isinstance(after, RowKey) else after or since
     target = reference.table.target
     asked = Asked(
         task.location,
@@ -121,7 +125,10 @@ def arrivals(task: EvaluateTask, closed: int, reference: Reference, until: datet
         contract=LabelContract(target.task, reference.classes),
     )
     rows = by_arrival(newly_labelled_rows(asked, start, cache), task.labels.maturity_seconds)
-    rows = rows if after is None else rows.filter(_later(rows, after))
+    if isinstance(after, RowKey):
+        rows = rows.filter(later_than(rows, after))
+    elif after is not None:
+        rows = rows.filter(pc.greater_equal(rows.column(KNOWN), pa.scalar(after, rows.column(KNOWN).type)))
     usable = _usable(rows, reference)
     _, bad = usable_feedback(feedback_rows(task.location, until, cache, since=start), reference)
     return Arrivals(
@@ -149,7 +156,7 @@ def key_of(rows: pa.Table, at: int) -> RowKey:
     return RowKey(known=known.isoformat(), received=received.isoformat(), id=id_, row=row)
 
 
-def _later(rows: pa.Table, key: RowKey) -> pa.Array:
+def later_than(rows: pa.Table, key: RowKey) -> pa.Array:
     """Which rows come after the key in the order of arrival."""
     later = pa.array(np.zeros(rows.num_rows, dtype=np.bool_))
     same = pa.array(np.ones(rows.num_rows, dtype=np.bool_))

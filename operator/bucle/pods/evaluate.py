@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,50 +22,97 @@ from bucle.contracts.canonical import canonical_json, short_hash
 from bucle.contracts.capture import SETTLED
 from bucle.contracts.metrics import METRICS
 from bucle.contracts.reference import Reference
-from bucle.contracts.result import EvaluateResult, Failure, LabelledResult, SignalResult, WindowResult
+from bucle.contracts.result import (
+    EvaluateResult,
+    Failure,
+    LabelledResult,
+    ServedResult,
+    SignalResult,
+    WindowResult,
+)
 from bucle.contracts.table import GroupBy
-from bucle.contracts.task import EvaluateTask, LabelledWindows, MeasuredMetric
+from bucle.contracts.task import EvaluateTask, LabelledWindows, MeasuredMetric, ServedWindows
 from bucle.contracts.uncounted import Suspicion, newest
 from bucle.podkit import store
 from bucle.podkit.losses import answers_of, truth_of
 from bucle.podkit.metrics import grouped_mean, per_row
 from bucle.podkit.program import Part, bad_configuration, main
+from bucle.podkit.quarantine import labels_until
+from bucle.pods import column_signals
 from bucle.pods.arrivals import WindowEnds, arrivals, key_of
 from bucle.pods.groups import Grouped, among, grouped, over, tally
+from bucle.pods.served import served_windows
+from bucle.pods.window_bounds import MOST_WINDOWS, Cut
 
-MOST_WINDOWS = 20
+JsonList = list[dict[str, Any]]
 
 
 def run(task: EvaluateTask) -> Part:
-    result = evaluate(task, datetime.now(UTC))
-    name = f"windows-{short_hash(task.as_json())}.json"
-    store.write_bytes(store.join(task.result_location, name), canonical_json(result.as_json()).encode("ascii"))
-    return {"evaluate": result}
+    result, findings = evaluate(task, datetime.now(UTC))
+    uri = store.join(task.result_location, f"windows-{short_hash(task.as_json())}.json")
+    stored = {**result.as_json(), "findings": findings}
+    store.write_bytes(uri, canonical_json(stored).encode("ascii"))
+    return {"evaluate": result.model_copy(update={"uri": uri})}
 
 
-def evaluate(task: EvaluateTask, now: datetime) -> EvaluateResult:
-    """At most 20 windows, oldest first. `until` empty: everything that all servers have written by now."""
+def evaluate(task: EvaluateTask, now: datetime) -> tuple[EvaluateResult, JsonList]:
+    """At most 20 windows of each sort of rows, oldest first, and what was found of all columns. `until` empty: everything
+    that all servers have written by now."""
     uri = capture.reference_path(task.location, task.version)
     reference = Reference.from_json(store.read_bytes(uri))
     until = datetime.fromisoformat(task.until) if task.until else now - SETTLED
-    return EvaluateResult(labelled=_labelled(task, task.labelled, reference, until))
+    labelled = _labelled(task, task.labelled, reference, until) if task.labelled is not None else None
+    served, findings = _served(task, task.served, reference, until) if task.served is not None else (None, [])
+    return EvaluateResult(labelled=labelled, served=served), findings
+
+
+def _served(
+    task: EvaluateTask, asked: ServedWindows, reference: Reference, until: datetime
+) -> tuple[ServedResult, JsonList]:
+    found = served_windows(task, asked.first, reference, until)
+    windows, findings = [], []
+    for window in found.windows:
+        seen = column_signals.Window(window.features, window.predictions, task.windows.seconds)
+        said = [column_signals.said(signal, seen, reference) for signal in asked.signals]
+        findings += [
+            {"window": window.index, "signal": told.result.name, "columns": told.findings.as_json()}
+            for told in said
+            if told.findings is not None
+        ]
+        windows.append(
+            WindowResult(
+                index=window.index,
+                first=window.first.isoformat(),
+                last=window.last.isoformat(),
+                rows=window.rows,
+                signals=tuple(told.result for told in said),
+            )
+        )
+    failures = [signal.failure for window in windows for signal in window.signals]
+    if failures and task.labelled is None and all(failures) and failures[0] is not None:
+        raise bad_configuration(failures[0].reason, failures[0].message)
+    size = task.windows.rows or 0
+    rows = (asked.first + len(windows)) * size + found.left
+    return ServedResult(windows=tuple(windows), rows=rows, more=found.more), findings
 
 
 def _labelled(task: EvaluateTask, asked: LabelledWindows, reference: Reference, until: datetime) -> LabelledResult:
-    ends = WindowEnds.read(task)
-    found = arrivals(task, asked.closed, reference, until, ends.after(asked.closed))
+    cut, ends = Cut.of(task), WindowEnds.read(task)
+    closed = asked.first * (cut.rows or 0)
+    after = ends.after(closed) if cut.rows is not None else cut.begins(asked.first)
+    found = arrivals(task, closed, reference, until, after)
     measured = _measured(asked.signals, reference, found.rows)
-    size = task.windows.rows
-    full = found.rows.num_rows // size
-    told = [slice(first, first + size) for first in range(0, min(full, MOST_WINDOWS) * size, size)]
+    spans = cut.spans(found.rows, asked.first, labels_until(task.labels, until))
+    told = spans[:MOST_WINDOWS]
     received = found.rows.column(capture.RECEIVED)
-    windows = [window(measured, received, span, asked.closed // size + at) for at, span in enumerate(told)]
-    ends.write({asked.closed + span.stop: key_of(found.rows, span.stop - 1) for span in told})
+    windows = [window(measured, received, span, asked.first + at, cut) for at, span in enumerate(told)]
+    if cut.rows is not None:
+        ends.write({closed + span.stop: key_of(found.rows, span.stop - 1) for span in told})
     apart = {key.column: grouping for key, grouping in measured.groupings.items()}.values()
     return LabelledResult(
         windows=tuple(windows),
-        rows=asked.closed + found.rows.num_rows,
-        more=full > MOST_WINDOWS,
+        rows=closed + found.rows.num_rows,
+        more=len(spans) > MOST_WINDOWS,
         ungrouped=sum(grouping.ungrouped for grouping in apart),
         misdated=sum(grouping.misdated for grouping in apart),
         waiting=found.waiting,
@@ -152,12 +200,13 @@ def _closed(found: Grouped, received: pa.ChunkedArray, by: GroupBy) -> NDArray[n
     return groups
 
 
-def window(measured: Measured, received: pa.ChunkedArray, span: slice, index: int) -> WindowResult:
+def window(measured: Measured, received: pa.ChunkedArray, span: slice, index: int, cut: Cut) -> WindowResult:
     rows = received.slice(span.start, span.stop - span.start)
+    first, last = cut.bounds(index) if cut.rows is None else (pc.min(rows).as_py(), pc.max(rows).as_py())
     return WindowResult(
         index=index,
-        first=pc.min(rows).as_py().isoformat(),
-        last=pc.max(rows).as_py().isoformat(),
+        first=first.isoformat(),
+        last=last.isoformat(),
         rows=len(rows),
         signals=tuple(_signal(measured, signal, span) for signal in measured.signals),
     )
@@ -170,6 +219,8 @@ def _signal(measured: Measured, signal: MeasuredMetric, span: slice) -> SignalRe
     """
     if signal.name in measured.failures:
         return SignalResult(name=signal.name, failure=measured.failures[signal.name])
+    if span.start == span.stop:
+        return SignalResult(name=signal.name, verdict="NoData", message="no row got its label")
     values, groups = measured.values[signal.metric][span], measured.groupings[_group_by(signal)].groups[span]
     closed = groups >= 0
     found = grouped_mean(values[closed], groups[closed]) if closed.any() else None

@@ -16,6 +16,7 @@ from bucle.resources.base import (
     Resource,
     Rule,
     TimeLimit,
+    exactly_one,
     named_rule,
 )
 from bucle.resources.columns import AGE_COLUMN, READY_COLUMN, REASON_COLUMN, Column
@@ -31,9 +32,27 @@ class DriftTarget(Model):
 
 
 class Windows(Model):
-    """Disjoint windows: one closes when it is full."""
+    """Disjoint windows, of so many rows or of so much time: of labelled rows for `performance`, of served ones else."""
 
-    rows: Annotated[int, Field(ge=1, le=10_000_000)] = Field(description="New labelled rows in a window.")
+    rules: ClassVar = (
+        exactly_one("rows", "duration"),
+        Rule("!has(self.align) || has(self.duration)", "`align` must only be set with `duration`"),
+        Rule("!has(self.duration) || duration(self.duration) >= duration('1m')", "`duration` must be at least 1m"),
+        Rule(
+            "!has(self.align) || !has(self.duration) || duration(self.duration).getSeconds()"
+            " % (self.align == 'Week' ? 604800 : 86400) == 0",
+            "`duration` must be whole days (24h) to be aligned to days, and whole weeks (168h) to weeks",
+        ),
+    )
+
+    rows: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        default=None, description="A window closes when so many new rows have come."
+    )
+    duration: TimeLimit | None = Field(default=None, description="A window closes when so much time has passed.")
+    align: Literal["Day", "Week"] | None = Field(
+        default=None,
+        description="The first window begins at the next midnight, or Monday, UTC; left out: at the promotion.",
+    )
 
 
 class Schedule(Model):
@@ -89,6 +108,8 @@ class RetrainLimits(Model):
 
 
 _KNOWN = "a.when.all(name, self.signals.exists(s, s.name == name))"
+_LABELLED = "a.when.filter(name, self.signals.exists(s, s.name == name && has(s.performance)))"
+_PROVES = f"{_LABELLED}.size() == a.when.size() || (has(a.match) && a.match == 'All' && {_LABELLED}.size() > 0)"
 _RETRAINS = "has(self.actions) && self.actions.exists(a, a.do == 'Retrain')"
 
 
@@ -100,6 +121,11 @@ class DriftPolicySpec(Model):
         Rule(
             f"!has(self.actions) || self.actions.all(a, {_KNOWN})",
             "every name in `when` of an action must be the name of one of the `signals`",
+        ),
+        Rule(
+            f"!has(self.actions) || self.actions.all(a, a.do != 'Retrain' || {_PROVES})",
+            "only labels prove that a model is worse: an action that does Retrain must name `performance` signals alone,"
+            " or with `match: All` at least one beside others",
         ),
     )
 

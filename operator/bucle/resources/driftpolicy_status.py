@@ -63,6 +63,7 @@ class Cursor(Model):
         default=None, description="Hash of what fills a window; when it changes, the windows begin anew."
     )
     labelled: Mark | None = Field(default=None, description="Windows of labelled rows.")
+    served: Mark | None = Field(default=None, description="Windows of served rows.")
 
 
 class Streak(Model):
@@ -70,14 +71,29 @@ class Streak(Model):
 
     window: int | None = Field(default=None, description="Index of the window.")
     verdict: Short | None = Field(default=None, description="Healthy, Breached, Inconclusive, NoData or Error.")
+    columns: Annotated[
+        tuple[Annotated[Short, Field(description="Code of a column.")], ...], ListType(), Field(max_length=32)
+    ] = Field(default=(), description="Columns beyond their limit, where drift is the same column again.")
 
 
 class EvaluatedWindow(Model):
     """One window."""
 
+    of: Short | None = Field(default=None, description="Whose rows: Labelled or Served.")
     index: int | None = Field(default=None, description="Its index, from 0.")
     from_: Timestamp | None = Field(default=None, description="Received time of its first row.")
     to: Timestamp | None = Field(default=None, description="Received time of its last row.")
+
+
+class ColumnStatus(Model):
+    """One column that is beyond its limit."""
+
+    column: Short | None = Field(default=None, description="Its name.")
+    question: Short | None = Field(
+        default=None, description="Drift, Constant, Nulls, Unknown, OutOfRange, Invalid, or Missing, as the page says."
+    )
+    value: DecimalString | None = Field(default=None, description="Distance of the distributions, or share of rows.")
+    limit: DecimalString | None = Field(default=None, description="What it had to exceed.")
 
 
 class SignalVerdict(Model):
@@ -93,6 +109,9 @@ class SignalVerdict(Model):
     groups: int | None = Field(default=None, description="The closed groups it was taken over.")
     standard_error: DecimalString | None = Field(default=None, description="Standard error of the value over groups.")
     kish: DecimalString | None = Field(default=None, description="Groups of equal size that would weigh the same.")
+    columns: Annotated[tuple[ColumnStatus, ...], ListType(), Field(max_length=5)] = Field(
+        default=(), description="The columns farthest beyond their limit; all of them are in the stored result."
+    )
 
 
 SignalVerdicts = Annotated[tuple[SignalVerdict, ...], ListType(), Field(max_length=16)]
@@ -144,6 +163,7 @@ class EvaluationJob(Model):
     labelled: Mark | None = Field(
         default=None, description="The first window of labelled rows it looks for, and their count when it was decided."
     )
+    served: Mark | None = Field(default=None, description="The same of served rows; left out: it looks for none.")
     started_at: Timestamp | None = Field(default=None, description="When it was decided.")
     finished_at: Timestamp | None = Field(default=None, description="When its outcome was seen.")
 
@@ -251,6 +271,6 @@ class DriftPolicyStatus(Status):
     last_evaluation: Evaluation | None = Field(default=None, description="The last window that was judged.")
     action: ActionStatus | None = Field(default=None, description="What is wanted, and what came of it.")
     retrains: Retrains | None = Field(default=None, description="Retrains under way and before.")
-    history: Annotated[tuple[PastEvaluation, ...], ListType(), Field(max_length=20)] = Field(
-        default=(), description="Earlier windows, newest first."
+    history: Annotated[tuple[PastEvaluation, ...], ListType(), Field(max_length=40)] = Field(
+        default=(), description="Earlier windows, newest first; as many of labelled as of served rows."
     )

@@ -121,12 +121,14 @@ def evaluation(traffic: Traffic, rows: int, closed: int = 0, **more: Any) -> Lab
         name="p",
         location=traffic.location,
         version="old",
-        windows=Windows(rows=rows),
-        labelled=LabelledWindows(closed=closed, signals=more.pop("signals", (one,))),
+        windows=more.pop("windows", Windows(rows=rows)),
+        labelled=LabelledWindows(first=closed // (rows or 1), signals=more.pop("signals", (one,))),
         result_location=f"{traffic.location}/policies",
         **{"since": START.isoformat(), "until": ""} | more,
     )
-    return evaluate(task, START + timedelta(seconds=traffic.seconds + 60)).labelled
+    found, _ = evaluate(task, START + timedelta(seconds=traffic.seconds + 60))
+    assert found.labelled is not None
+    return found.labelled
 
 
 def loss_of(window: WindowResult) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.rules.objects import DIGEST, REMOVED
 from tests.support.rules.rule_case import FREE_ALIAS, TIME_LIMIT, RuleCase, one_of
 
@@ -225,7 +227,100 @@ DEPLOYMENT = [
     ),
 ]
 
+_NULLS: dict[str, Any] = {"name": "loss", "dataQuality": {"maxNullPercent": 5}}
+_WATCH: list[dict[str, Any]] = [{"when": ["loss"], "do": "Alert"}]
+
+
+def _served(**kind: dict[str, Any]) -> dict[str, Any]:
+    """Changes to a policy that watches by one signal without labels."""
+    return {"spec.signals": [{"name": "loss", **kind}], "spec.actions": _WATCH}
+
+
 POLICY = [
+    RuleCase(
+        "DriftPolicy",
+        ".spec.windows",
+        "exactly one of `rows`, `duration` must be set",
+        {"spec.windows": {"duration": "24h", "align": "Day"}},
+        {"spec.windows": {"rows": 5000, "duration": "24h"}},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.windows",
+        "`align` must only be set with `duration`",
+        {"spec.windows": {"duration": "168h", "align": "Week"}},
+        {"spec.windows": {"rows": 5000, "align": "Day"}},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.windows",
+        "`duration` must be at least 1m",
+        {"spec.windows": {"duration": "1m"}},
+        {"spec.windows": {"duration": "59s"}},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.windows",
+        "`duration` must be whole days (24h) to be aligned to days, and whole weeks (168h) to weeks",
+        {"spec.windows": {"duration": "48h", "align": "Day"}},
+        {"spec.windows": {"duration": "48h", "align": "Week"}},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.windows.duration",
+        TIME_LIMIT,
+        {"spec.windows": {"duration": "10h"}},
+        {"spec.windows": {"duration": "0s"}},
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.signals[].dataDrift",
+        "`minEffect` must lie between 0 and 1",
+        _served(dataDrift={"minEffect": "0.2"}),
+        _served(dataDrift={"minEffect": "1"}),
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.signals[].dataDrift",
+        "`alpha` must lie between 0 and 0.5",
+        _served(dataDrift={"alpha": "0.001", "share": 30, "columns": ["hour"]}),
+        _served(dataDrift={"alpha": "0"}),
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.signals[].predictionDrift",
+        "`minEffect` must lie between 0 and 1",
+        _served(predictionDrift={}),
+        _served(predictionDrift={"minEffect": "0"}),
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.signals[].predictionDrift",
+        "`alpha` must lie between 0 and 0.5",
+        _served(predictionDrift={"alpha": "0.05"}),
+        _served(predictionDrift={"alpha": "0.5"}),
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec.signals[].dataQuality",
+        "at least one of `maxNullPercent`, `maxUnknownPercent`, `maxOutOfRangePercent`, `maxInvalidPercent` must be set",
+        _served(dataQuality={"maxUnknownPercent": 0}),
+        _served(dataQuality={"columns": ["hour"]}),
+    ),
+    RuleCase(
+        "DriftPolicy",
+        ".spec",
+        "only labels prove that a model is worse: an action that does Retrain must name `performance` signals alone,"
+        " or with `match: All` at least one beside others",
+        {
+            "spec.signals.1": {**_NULLS, "name": "quality"},
+            "spec.actions": [{"when": ["loss", "quality"], "match": "All", "do": "Retrain"}],
+        },
+        {
+            "spec.signals.1": {**_NULLS, "name": "quality"},
+            "spec.actions": [{"when": ["loss", "quality"], "do": "Retrain"}],
+        },
+    ),
     RuleCase(
         "DriftPolicy", ".spec.limits.per", TIME_LIMIT, {"spec.limits": {"per": "1h"}}, {"spec.limits": {"per": "0s"}}
     ),
@@ -246,7 +341,7 @@ POLICY = [
     RuleCase(
         "DriftPolicy",
         ".spec.signals[]",
-        "exactly one of `performance` must be set",
+        "exactly one of `performance`, `dataDrift`, `predictionDrift`, `dataQuality` must be set",
         {"spec.signals.0.performance.metric": "brier"},
         {"spec.signals.0.performance": REMOVED},
     ),

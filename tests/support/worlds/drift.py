@@ -13,7 +13,15 @@ from tests.support.worlds.training import task_of
 
 from bucle.contracts import registry_tags
 from bucle.contracts.canonical import canonical_json
-from bucle.contracts.result import EvaluateResult, Failure, LabelledResult, Result, SignalResult, WindowResult
+from bucle.contracts.result import (
+    EvaluateResult,
+    Failure,
+    LabelledResult,
+    Result,
+    ServedResult,
+    SignalResult,
+    WindowResult,
+)
 from bucle.engine.objects import JsonObject, controller_uid
 from bucle.engine.reads import Known, Observation, Unavailable
 from bucle.engine.status import timestamp
@@ -37,6 +45,10 @@ class DriftWorld:
     policy: dict[str, Any] = field(default_factory=dict)
     uncounted: dict[str, int] = field(default_factory=dict)
     silent: bool = False
+    captured: int | None = None
+    """Rows that were served; as many as got labels where a test says nothing else."""
+    served: list[dict[str, SignalResult]] = field(default_factory=list)
+    """What a pod says of the columns of each full window of served rows, by signal."""
     others: list[dict[str, str]] = field(default_factory=list)
     failing: dict[str, Failure] = field(default_factory=dict)
     """Signals that a pod cannot take."""
@@ -64,7 +76,8 @@ class DriftWorld:
     async def read(self, read: WatermarkRead) -> Observation[Watermarks]:
         if self.silent:
             return Unavailable("GET http://10.0.0.7:8080/… was not answered within 1.5 s")
-        return Known(Watermarks(1, self.rows, self.rows, 0, str(self.rows)), self.sim.clock.now())
+        captured = self.rows if self.captured is None else self.captured
+        return Known(Watermarks(1, captured, self.rows, 0, f"{captured}/{self.rows}"), self.sim.clock.now())
 
     def serve(self, version: int, **status: Any) -> None:
         """What the ModelDeployment reports."""
@@ -103,8 +116,32 @@ class DriftWorld:
         await self.sim.settle()
 
     def result(self, job: JsonObject) -> Result:
-        task = task_of(job)["labelled"]
-        first = task["closed"] // ROWS
+        asked = task_of(job)
+        labelled = self._labelled(asked["labelled"]) if "labelled" in asked else None
+        served = self._served(asked["served"]) if "served" in asked else None
+        uri = "s3://bucle/ml/policies/flights-drift/windows-0.json"
+        looked = EvaluateResult(labelled=labelled, served=served, uri=uri)
+        return Result(program="evaluate", task_sha256="0" * 64, evaluate=looked)
+
+    def _served(self, task: JsonObject) -> ServedResult:
+        nothing = SignalResult(name="", verdict="Healthy", message="none is beyond its limit")
+        found = tuple(
+            WindowResult(
+                index=index,
+                first=f"2026-01-01T{index:02}:00:30Z",
+                last=f"2026-01-01T{index:02}:59:30Z",
+                rows=ROWS,
+                signals=tuple(
+                    self.served[index].get(signal["name"], nothing).model_copy(update={"name": signal["name"]})
+                    for signal in task["signals"]
+                ),
+            )
+            for index in range(task["first"], len(self.served))
+        )
+        return ServedResult(windows=found, rows=ROWS * len(found))
+
+    def _labelled(self, task: JsonObject) -> LabelledResult:
+        first = task["first"]
         found = tuple(
             WindowResult(
                 index=index,
@@ -115,8 +152,16 @@ class DriftWorld:
             )
             for index in range(first, len(self.windows))
         )
-        looked = LabelledResult(windows=found, rows=ROWS * len(found), **self.uncounted)
-        return Result(program="evaluate", task_sha256="0" * 64, evaluate=EvaluateResult(labelled=looked))
+        return LabelledResult(windows=found, rows=ROWS * len(found), **self.uncounted)
+
+    async def serve_window(self, **said: SignalResult) -> None:
+        """One more full window of served rows, of which a pod says this (of other signals: that they are healthy)."""
+        self.served.append({name.replace("_", "-"): result for name, result in said.items()})
+        self.captured = ROWS * len(self.served)
+        await self.sim.pass_time(timedelta(minutes=61))
+        (job,) = self.sim.jobs(open_only=True)
+        self.sim.finish_job(job["metadata"]["name"], self.result(job))
+        await self.sim.settle()
 
     def _signal(self, name: str, index: int) -> SignalResult:
         value, groups = self.windows[index]

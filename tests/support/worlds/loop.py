@@ -29,6 +29,7 @@ from bucle.contracts.result import (
     Failure,
     LabelledResult,
     Result,
+    ServedResult,
     SignalResult,
     WindowResult,
 )
@@ -172,8 +173,12 @@ class LoopWorld(RolloutWorld):
 
     def _evaluated(self, task: JsonObject) -> Result:
         windows = self.windows[task["version"]]
-        asked = task["labelled"]
-        first = asked["closed"] // ROWS
+        asked = task.get("labelled")
+        # The served columns are always as they were.
+        served = ServedResult(windows=(), rows=0) if "served" in task else None
+        if asked is None:
+            return Result(program="evaluate", task_sha256="0" * 64, evaluate=EvaluateResult(served=served))
+        first = asked["first"]
         found = tuple(
             WindowResult(
                 index=index,
@@ -189,7 +194,7 @@ class LoopWorld(RolloutWorld):
             if index >= first
         )
         looked = LabelledResult(windows=found[:20], rows=ROWS * len(windows), more=len(found) > 20)
-        return Result(program="evaluate", task_sha256="0" * 64, evaluate=EvaluateResult(labelled=looked))
+        return Result(program="evaluate", task_sha256="0" * 64, evaluate=EvaluateResult(labelled=looked, served=served))
 
 
 @dataclass

@@ -15,6 +15,7 @@ import pytest
 from bucle.contracts.names import RESULT_LIMIT_BYTES
 from bucle.contracts.result import (
     ChampionResult,
+    ColumnResult,
     DataResult,
     Estimate,
     EvaluateResult,
@@ -23,6 +24,7 @@ from bucle.contracts.result import (
     FinalResult,
     LabelledResult,
     Result,
+    ServedResult,
     SignalResult,
     WindowResult,
 )
@@ -156,9 +158,30 @@ def test_windows_that_do_not_fit_are_left_for_the_next_run_and_one_window_always
     text = termination_message(of(20, 16))
     assert len(text) <= RESULT_LIMIT_BYTES
     told = Result.from_json(text).evaluate
-    assert told is not None and [window.index for window in told.labelled.windows] == [0] and told.labelled.more
+    assert told is not None and told.labelled is not None
+    assert [window.index for window in told.labelled.windows] == [0] and told.labelled.more
     few = Result.from_json(termination_message(of(20, 3, fails=False))).evaluate
-    assert few is not None and len(few.labelled.windows) > 1, "and as many as do are told"
+    assert few is not None and few.labelled is not None and len(few.labelled.windows) > 1, "and as many as do are told"
+
+
+def test_a_window_of_many_signals_on_columns_fits_whatever_they_are_called() -> None:
+    column = ColumnResult(column="é" * 128, question="OutOfRange", value="0.123456", limit="0.123456")
+    codes = tuple(f"{n:06x}" for n in range(32))
+    signals = tuple(
+        SignalResult(
+            name=f"{n:02d}" + "s" * 61, verdict="Inconclusive", value="0.123456", limit="0.123456",
+            message="é" * 500, columns=(column,) * 5, breached=codes,
+        )
+        for n in range(16)
+    )  # fmt: skip
+    moment = "2026-01-01T00:00:00.123456+00:00"
+    windows = (WindowResult(index=0, first=moment, last=moment, rows=10_000_000, signals=signals),)
+    looked = EvaluateResult(served=ServedResult(windows=windows, rows=10**9), uri="s3://" + "b" * 1000)
+    text = termination_message(Result(program="evaluate", task_sha256="0" * 64, evaluate=looked))
+    assert len(text) <= RESULT_LIMIT_BYTES
+    told = Result.from_json(text).evaluate
+    assert told is not None and told.served is not None
+    assert [(s.name, s.verdict) for s in told.served.windows[0].signals] == [(s.name, s.verdict) for s in signals]
 
 
 def test_reasons_for_rows_left_out_never_cost_the_result_and_their_sum_stays() -> None:

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import short_hash
 from bucle.contracts.table import Labels
-from bucle.contracts.task import EvaluateTask, LabelledWindows, Windows
+from bucle.contracts.task import EvaluateTask, LabelledWindows, ServedWindows
 from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
 from bucle.engine.status import timestamp
-from bucle.kinds.driftpolicy.signals import measured_metrics
+from bucle.kinds.driftpolicy import window_clock
+from bucle.kinds.driftpolicy.signals import measured_columns, measured_metrics
 from bucle.kinds.driftpolicy.state import Evaluation, OpenRetrain
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
@@ -43,16 +44,17 @@ def evaluate_job(world: World, served: Served, evaluation: Evaluation) -> tuple[
     """The Job of one look: closes all full windows since the promotion, skipping those already judged."""
     policy, meta = world.policy, world.policy.metadata
     feedback = world.deployment.spec.feedback if world.deployment else None
-    store, rows = world.platform.store_uri, policy.spec.windows.rows
+    store, labelled, looked = world.platform.store_uri, evaluation.labelled, evaluation.served
     task = EvaluateTask(
         name=meta.name,
         location=names.deployment_location(store, meta.namespace, policy.spec.target.model_deployment),
         version=served.revision,
         since=timestamp(served.since),
         until=timestamp(evaluation.until),
-        windows=Windows(rows=rows),
+        windows=window_clock.told(policy.spec.windows, served.since),
         labels=labels_of(feedback) if feedback else Labels(),
-        labelled=LabelledWindows(closed=evaluation.labelled.window * rows, signals=measured_metrics(policy)),
+        labelled=LabelledWindows(first=labelled.window, signals=measured_metrics(policy)) if labelled else None,
+        served=ServedWindows(first=looked.window, signals=measured_columns(policy)) if looked else None,
         result_location=names.policy_location(store, meta.namespace, meta.name),
     )
     spec = JobSpec(
@@ -118,8 +120,10 @@ def _manifest(api_version: str, kind: str, owner: Owner, name: str, spec: JsonOb
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def evaluation_name(policy: DriftPolicy, served: Served, rule: str, window: int, until: datetime, attempt: int) -> str:
+def evaluation_name(
+    policy: DriftPolicy, served: Served, rule: str, windows: list[int], until: datetime, attempt: int
+) -> str:
     """The Job's name, from what it looks at."""
     meta = policy.metadata
-    look = short_hash([meta.uid, served.revision, rule, window, timestamp(until)], HASH_LENGTH)
+    look = short_hash([meta.uid, served.revision, rule, windows, timestamp(until)], HASH_LENGTH)
     return names.evaluate_job(meta.name, meta.uid, look, attempt)

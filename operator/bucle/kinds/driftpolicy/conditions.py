@@ -6,8 +6,9 @@ from bucle.engine.reads import Unavailable
 from bucle.engine.status import ConditionUpdate, ready, reconciling, stalled
 from bucle.kinds.driftpolicy import signals
 from bucle.kinds.driftpolicy.loop_closed import loop_open
-from bucle.kinds.driftpolicy.state import EvaluationState, OpenRetrain, RetrainState, State, Verdict
-from bucle.kinds.driftpolicy.window_verdicts import in_words, worst
+from bucle.kinds.driftpolicy.signal_verdicts import said_by_name, worst
+from bucle.kinds.driftpolicy.state import EvaluationState, OpenRetrain, RetrainState, Rows, State, Verdict
+from bucle.kinds.driftpolicy.window_clock import in_words
 from bucle.kinds.driftpolicy.world import World
 
 Conditions = tuple[ConditionUpdate, ...]
@@ -63,9 +64,23 @@ def _main(world: World, state: State) -> Conditions:
         told = f"cannot tell whether a window is full: {world.watermark.why}"
         return reconciling("ServersUnavailable", told, still_ready=True)
     if last is None or last.window is None:
-        told = f"no window of {world.policy.spec.windows.rows} labelled rows is full yet"
-        return ready("NotEnoughLabels", _with_losses(told, world, state))
-    return ready("Watching", _with_losses(f"window {last.window}: {last.message}", world, state))
+        return ready(_too_little(world), _with_losses(_no_window_yet(world), world, state))
+    of = (last.record.window.of if last.record.window else None) or Rows.LABELLED
+    told = f"window {last.window} of {of.lower()} rows: {last.message}"
+    return ready("Watching", _with_losses(told, world, state))
+
+
+def _too_little(world: World) -> str:
+    labelled = any(signals.rows_of(signal) is Rows.LABELLED for signal in world.policy.spec.signals)
+    return "NotEnoughLabels" if labelled else "NotEnoughRows"
+
+
+def _no_window_yet(world: World) -> str:
+    windows = world.policy.spec.windows
+    if windows.rows is None:
+        return f"no window {in_words(windows)} is over yet"
+    rows = "labelled" if _too_little(world) == "NotEnoughLabels" else "served"
+    return f"no window {in_words(windows)} {rows} rows is full yet"
 
 
 def _with_losses(message: str, world: World, state: State) -> str:
@@ -117,7 +132,7 @@ def _drift(world: World, state: State) -> ConditionUpdate:
     last, action = state.last, state.action
     drifts = [signal.record for signal in state.signals if signal.drifting and signal.record is not None]
     if drifts:
-        message = in_words(drifts)
+        message = said_by_name(drifts)
         if action is not None and action.message:
             message = f"{message}; {action.reason}: {action.message}"
         return ConditionUpdate("DriftDetected", "True", "Breached", message)
@@ -131,10 +146,10 @@ def _drift(world: World, state: State) -> ConditionUpdate:
         return ConditionUpdate("DriftDetected", "Unknown", reason, f"the last look failed: {last.message}")
     verdicts = [signal.record for signal in state.signals if signal.record is not None]
     if not verdicts:
-        return ConditionUpdate("DriftDetected", "Unknown", "NotEnoughLabels", "no window was judged yet")
+        return ConditionUpdate("DriftDetected", "Unknown", _too_little(world), "no window was judged yet")
     verdict = worst(record.verdict for record in verdicts)
     if verdict is Verdict.ERROR:
         failed = next(record for record in verdicts if record.verdict == Verdict.ERROR)
-        return ConditionUpdate("DriftDetected", "Unknown", failed.reason or "ResultLost", in_words(verdicts))
-    known = {Verdict.HEALTHY: "Healthy", Verdict.INCONCLUSIVE: "Inconclusive"}
-    return ConditionUpdate("DriftDetected", "False", known.get(verdict, "NotEnoughLabels"), in_words(verdicts))
+        return ConditionUpdate("DriftDetected", "Unknown", failed.reason or "ResultLost", said_by_name(verdicts))
+    known = {Verdict.HEALTHY: "Healthy", Verdict.BREACHED: "Watching", Verdict.INCONCLUSIVE: "Inconclusive"}
+    return ConditionUpdate("DriftDetected", "False", known.get(verdict, _too_little(world)), said_by_name(verdicts))

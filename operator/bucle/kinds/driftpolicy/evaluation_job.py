@@ -6,6 +6,7 @@ when it reads, and how many labels there were.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,7 +14,8 @@ from bucle.contracts.capture import SETTLED
 from bucle.engine.reads import Known
 from bucle.kinds.driftpolicy import signals, window_verdicts
 from bucle.kinds.driftpolicy.children import evaluate_job, evaluation_name
-from bucle.kinds.driftpolicy.state import Evaluation, EvaluationState, Mark, State
+from bucle.kinds.driftpolicy.state import Cursor, Evaluation, EvaluationState, Mark, Rows, State
+from bucle.kinds.driftpolicy.window_clock import is_due
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.base import parse_duration
 from bucle.workloads import attempt as attempts
@@ -26,11 +28,10 @@ def evaluated(world: World, served: Served, state: State, now: datetime) -> Stat
     evaluation = state.evaluation
     if evaluation is not None and evaluation.open:
         return _harvested(world, served, state, evaluation, now)
-    if not signals.can_look(world.policy, served):
+    due = _due(world, served, state, now)
+    if not due:
         return state
-    if not _due(world, state, now):
-        return state
-    return replace(state, evaluation=_planned(world, served, state, Attempt(0), now))
+    return replace(state, evaluation=_planned(world, served, state, due, Attempt(0), now))
 
 
 def made_at(evaluation: Evaluation) -> datetime:
@@ -40,38 +41,57 @@ def made_at(evaluation: Evaluation) -> datetime:
     return max(stored, waits) if waits is not None else stored
 
 
-def _planned(world: World, served: Served, state: State, attempt: Attempt, now: datetime) -> Evaluation:
-    window = state.cursor.labelled.window if state.cursor else 0
+def _planned(
+    world: World, served: Served, state: State, due: Collection[Rows], attempt: Attempt, now: datetime
+) -> Evaluation:
+    cursor = state.cursor or Cursor(served.revision, served.since, "")
+    windows = {Rows.LABELLED: cursor.labelled.window, Rows.SERVED: cursor.served.window}
+    first = [windows[of] for of in Rows if of in due]
     # The count was read before `until`, so it never counts a label that the Job leaves for the next look.
     until = now.replace(microsecond=0) + timedelta(seconds=1)
     if attempt.not_before is not None:
         until = max(until, attempt.not_before.replace(microsecond=0))
-    mark, rule = world.watermark, signals.look_rule(world)
+    rule = signals.look_rule(world)
+    marks = {of: Mark(windows[of], _counted(world, of)) for of in due}
     return Evaluation(
-        job=evaluation_name(world.policy, served, rule, window, until, attempt.number),
+        job=evaluation_name(world.policy, served, rule, first, until, attempt.number),
         image=world.platform.image_worker,
         state=EvaluationState.PLANNED,
         attempt=attempt,
         revision=served.revision,
         rule=rule,
         until=until,
-        labelled=Mark(window, mark.value.feedback_rows if isinstance(mark, Known) else None),
+        labelled=marks.get(Rows.LABELLED),
         started_at=now.replace(microsecond=0),
+        served=marks.get(Rows.SERVED),
     )
 
 
-def _due(world: World, state: State, now: datetime) -> bool:
-    """Earliest after `every`, and only if enough new labels may have come since; a count that fell means new servers."""
+def _due(world: World, served: Served, state: State, now: datetime) -> tuple[Rows, ...]:
+    """Of which rows a window may be full. Earliest after `every`."""
+    evaluation, cursor, policy = state.evaluation, state.cursor, world.policy
+    if evaluation is not None and now - evaluation.started_at < parse_duration(policy.spec.schedule.every):
+        return ()
+    marks = {Rows.LABELLED: cursor.labelled, Rows.SERVED: cursor.served} if cursor is not None else {}
+    return tuple(
+        of
+        for of in Rows
+        if signals.can_look(policy, served, of)
+        and is_due(policy.spec.windows, served.since, marks.get(of, Mark()), _counted(world, of), now)
+    )
+
+
+def _counted(world: World, of: Rows) -> int | None:
+    """Such rows that the servers stored; None while they are silent."""
     if not isinstance(world.watermark, Known):
-        return False
-    evaluation, cursor = state.evaluation, state.cursor
-    if evaluation is not None and now - evaluation.started_at < parse_duration(world.policy.spec.schedule.every):
-        return False
-    rows = world.watermark.value.feedback_rows
-    seen = cursor.labelled.rows if cursor is not None else None
-    if seen is None:
-        return rows > 0
-    return rows < seen or rows - seen >= world.policy.spec.windows.rows
+        return None
+    mark = world.watermark.value
+    return mark.feedback_rows if of is Rows.LABELLED else mark.captured_rows
+
+
+def _looked_for(evaluation: Evaluation) -> tuple[Rows, ...]:
+    marks = {Rows.LABELLED: evaluation.labelled, Rows.SERVED: evaluation.served}
+    return tuple(of for of in Rows if marks[of] is not None)
 
 
 def _harvested(world: World, served: Served, state: State, evaluation: Evaluation, now: datetime) -> State:
@@ -79,19 +99,24 @@ def _harvested(world: World, served: Served, state: State, evaluation: Evaluatio
     if found is None and evaluation.state is EvaluationState.PLANNED:
         return state
     if isinstance(found, Running) and found.trouble is not None and _placed_otherwise(world, served, evaluation):
-        return replace(state, evaluation=_planned(world, served, state, Attempt(evaluation.attempt.number + 1), now))
+        return replace(
+            state,
+            evaluation=_planned(
+                world, served, state, _looked_for(evaluation), Attempt(evaluation.attempt.number + 1), now
+            ),
+        )
     if isinstance(found, Running):
         attempt = attempts.watched(evaluation.attempt, found)
         return replace(state, evaluation=replace(evaluation, state=EvaluationState.RUNNING, attempt=attempt))
     if isinstance(found, Finished) and found.result.evaluate is not None:
         attempt = replace(evaluation.attempt, reason=None, message="", not_before=None)
         done = replace(evaluation, state=EvaluationState.SUCCEEDED, attempt=attempt, finished_at=_moment(now))
-        looked = found.result.evaluate.labelled
+        looked = found.result.evaluate
         return window_verdicts.with_windows(world, served, replace(state, evaluation=done), looked, now)
     ended = found if isinstance(found, Failed | Lost) else Lost(f"Job {evaluation.job} left no windows")
     attempt = attempts.after(evaluation.attempt, ended, now)
     if not attempt.given_up:
-        return replace(state, evaluation=_planned(world, served, state, attempt, now))
+        return replace(state, evaluation=_planned(world, served, state, _looked_for(evaluation), attempt, now))
     # The next look comes after `every`, over the same rows.
     over = replace(evaluation, state=EvaluationState.FAILED, attempt=attempt, finished_at=_moment(now))
     told = window_verdicts.failed(state, evaluation.job, attempt.reason or "ResultLost", attempt.message, now)

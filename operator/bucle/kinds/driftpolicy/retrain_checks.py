@@ -219,7 +219,10 @@ def _unanswered(question: Question) -> PastWindow | None:
     """
     done = {children.name for children in question.world.retrains}
     done |= {line.name for line in question.state.past_retrains}
-    candidates = (question.trigger, window_verdicts.newest_breach(question.state, question.served, question.asking))
+    candidates = (
+        question.trigger,
+        window_verdicts.newest_breach(question.world.policy, question.state, question.served, question.asking),
+    )
     return next((w for w in candidates if w is not None and _name_for(question, w) not in done), None)
 
 

@@ -26,6 +26,13 @@ class Verdict(StrEnum):
     ERROR = "Error"
 
 
+class Rows(StrEnum):
+    """Which rows a window is of: each sort has its own windows."""
+
+    LABELLED = "Labelled"
+    SERVED = "Served"
+
+
 class EvaluationState(StrEnum):
     PLANNED = "Planned"
     """Written down; its Job is made once all that it reads is stored, or after the pause of a failed attempt."""
@@ -78,12 +85,16 @@ class Cursor:
     since: datetime
     rule: str
     labelled: Mark = Mark()
+    served: Mark = Mark()
 
 
 @dataclass(frozen=True, slots=True)
 class WindowVerdict:
+    """`columns`: codes of those beyond their limit, where drift is the same column again."""
+
     window: int
     verdict: Verdict
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,7 @@ class SignalState:
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """One Job that looks for full windows, through all of its attempts. `until`: what was received before is read.
-    `rule`: hash of all that it measures; `labelled`: from which window on, and how many such rows there were."""
+    `rule`: hash of all that it measures; `labelled`, `served`: from which window on, and how many such rows there were; None: it looks for none."""
 
     job: str
     image: str
@@ -112,9 +123,10 @@ class Evaluation:
     revision: str
     rule: str
     until: datetime
-    labelled: Mark
+    labelled: Mark | None
     started_at: datetime
     finished_at: datetime | None = None
+    served: Mark | None = None
 
     @property
     def open(self) -> bool:
@@ -145,6 +157,7 @@ class PastWindow:
     to: datetime
     verdicts: Mapping[str, Verdict]
     record: wire.PastEvaluation
+    of: Rows = Rows.LABELLED
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from bucle.kinds.driftpolicy.state import (
     PastWindow,
     RetrainOutcome,
     RetrainState,
+    Rows,
     SignalState,
     State,
     Verdict,
@@ -73,7 +74,7 @@ def encoded(state: State) -> wire.DriftPolicyStatus:
         last_evaluation=state.last.record if state.last else None,
         action=_action_record(state.action) if state.action else None,
         retrains=retrains if state.cursor is not None or retrains != wire.Retrains(total=0) else None,
-        history=tuple(past.record for past in state.history[:KEPT]),
+        history=tuple(past.record for past in state.history[: 2 * KEPT]),
     )
 
 
@@ -97,36 +98,55 @@ def _coverage_record(told: Coverage) -> wire.CoverageStatus:
 def _cursor(record: wire.Cursor | None) -> Cursor | None:
     if record is None or record.version is None or record.since is None or record.rule is None:
         return None
-    return Cursor(record.version, record.since, record.rule, _mark(record.labelled))
+    return Cursor(
+        record.version, record.since, record.rule, _mark(record.labelled) or Mark(), _mark(record.served) or Mark()
+    )
 
 
 def _cursor_record(cursor: Cursor) -> wire.Cursor:
     return wire.Cursor(
-        version=cursor.revision, since=cursor.since, rule=cursor.rule, labelled=_mark_record(cursor.labelled)
+        version=cursor.revision,
+        since=cursor.since,
+        rule=cursor.rule,
+        labelled=_mark_record(cursor.labelled),
+        served=_mark_record(cursor.served),
     )
 
 
-def _mark(record: wire.Mark | None) -> Mark:
-    return Mark(record.window or 0, record.rows) if record is not None else Mark()
+def _mark(record: wire.Mark | None) -> Mark | None:
+    return Mark(record.window or 0, record.rows) if record is not None else None
 
 
-def _mark_record(mark: Mark) -> wire.Mark:
-    return wire.Mark(window=mark.window, rows=mark.rows)
+def _mark_record(mark: Mark | None) -> wire.Mark | None:
+    return wire.Mark(window=mark.window, rows=mark.rows) if mark is not None else None
 
 
-VERDICT = ("name", "verdict", "reason", "message", "value", "limit", "interval", "groups")
+VERDICT = (
+    "name",
+    "verdict",
+    "reason",
+    "message",
+    "value",
+    "limit",
+    "interval",
+    "groups",
+    "standard_error",
+    "kish",
+    "columns",
+)
 """Fields of one signal on one window, which stand in several places of the status."""
 
 
 def _signal(record: wire.SignalStatus) -> SignalState:
     if record.verdict is not None:
         known_state(Verdict, record.verdict, "signals[].verdict")
+    _rows_of(record.window, "signals[].window.of")
     told = {name: getattr(record, name) for name in VERDICT}
     return SignalState(
         name=record.name,
         rule=record.rule or "",
         verdicts=tuple(
-            WindowVerdict(item.window, known_state(Verdict, item.verdict, "signals[].streak[].verdict"))
+            WindowVerdict(item.window, known_state(Verdict, item.verdict, "signals[].streak[].verdict"), item.columns)
             for item in record.streak
             if item.window is not None
         ),
@@ -147,7 +167,9 @@ def _signal_record(signal: SignalState) -> wire.SignalStatus:
             "window": signal.window,
             "drifting": signal.drifting,
             "since": signal.since,
-            "streak": tuple(wire.Streak(window=v.window, verdict=v.verdict) for v in signal.verdicts[-KEPT:]),
+            "streak": tuple(
+                wire.Streak(window=v.window, verdict=v.verdict, columns=v.columns) for v in signal.verdicts[-KEPT:]
+            ),
         }
     )
 
@@ -166,6 +188,7 @@ def _evaluation(record: wire.EvaluationJob | None) -> Evaluation | None:
         rule=record.rule or "",
         until=record.until,
         labelled=_mark(record.labelled),
+        served=_mark(record.served),
         started_at=record.started_at or record.until,
         finished_at=record.finished_at,
     )
@@ -181,6 +204,7 @@ def _evaluation_record(evaluation: Evaluation) -> wire.EvaluationJob:
         rule=evaluation.rule,
         until=evaluation.until,
         labelled=_mark_record(evaluation.labelled),
+        served=_mark_record(evaluation.served),
         started_at=evaluation.started_at,
         finished_at=evaluation.finished_at,
     )
@@ -192,6 +216,7 @@ def _judged(record: wire.Evaluation | None) -> Judged | None:
     verdict = known_state(Verdict, record.verdict, "lastEvaluation.verdict")
     for signal in record.signals:
         known_state(Verdict, signal.verdict, "lastEvaluation.signals[].verdict")
+    _rows_of(record.window, "lastEvaluation.window.of")
     return Judged(verdict, record.message or "", record.window.index if record.window else None, record)
 
 
@@ -201,7 +226,13 @@ def _past_window(record: wire.PastEvaluation) -> PastWindow | None:
         return None
     known_state(Verdict, record.verdict, "history[].verdict")
     verdicts = {s.name: known_state(Verdict, s.verdict, "history[].signals[].verdict") for s in record.signals}
-    return PastWindow(record.version, window.index, window.to, verdicts, record)
+    of = _rows_of(window, "history[].window.of")
+    return PastWindow(record.version, window.index, window.to, verdicts, record, of)
+
+
+def _rows_of(window: wire.EvaluatedWindow | None, field: str) -> Rows:
+    """Where nothing stands, as an older release left it, of labelled rows."""
+    return known_state(Rows, window.of, field) if window is not None and window.of is not None else Rows.LABELLED
 
 
 def _action(record: wire.ActionStatus | None) -> Action | None:

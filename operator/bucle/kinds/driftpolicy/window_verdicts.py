@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
 from bucle.contracts import registry_tags
 from bucle.contracts.base import decimal_text
 from bucle.contracts.canonical import short_hash
-from bucle.contracts.result import LabelledResult, SignalResult, WindowResult
+from bucle.contracts.result import EvaluateResult, LabelledResult, ServedResult, SignalResult, WindowResult
 from bucle.contracts.uncounted import Uncounted
 from bucle.engine.reads import Unavailable
 from bucle.kinds.driftpolicy import signals
-from bucle.kinds.driftpolicy.drift_statistics import Measured, Rule, drifting, judge
+from bucle.kinds.driftpolicy.drift_statistics import Measured, drifting
+from bucle.kinds.driftpolicy.persistence import drifting_columns
+from bucle.kinds.driftpolicy.signal_verdicts import measured_before, said_by_name, verdict_of, worst
 from bucle.kinds.driftpolicy.state import (
     KEPT,
     Cursor,
     Judged,
     Mark,
     PastWindow,
+    Rows,
     SignalState,
     State,
     Verdict,
@@ -27,12 +30,9 @@ from bucle.kinds.driftpolicy.state import (
 )
 from bucle.kinds.driftpolicy.world import Served, World, reference_of
 from bucle.resources import driftpolicy_status as wire
-from bucle.resources.base import Interval
 from bucle.resources.driftpolicy import DriftPolicy
-from bucle.resources.driftpolicy_signals import PerformanceSignal, Signal
+from bucle.resources.driftpolicy_signals import Signal
 from bucle.resources.group_shape import GroupShape
-
-WORST_FIRST = (Verdict.BREACHED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NO_DATA, Verdict.HEALTHY)
 
 
 def restarted(world: World, served: Served, state: State) -> State:
@@ -76,8 +76,8 @@ def _shape(told: Measured) -> GroupShape:
     return GroupShape(lag=lag, skew=skew, kish=kish)
 
 
-def with_windows(world: World, served: Served, state: State, result: LabelledResult, now: datetime) -> State:
-    """Judges every new window in order, by every signal. Rows left over count towards the next window.
+def with_windows(world: World, served: Served, state: State, result: EvaluateResult, now: datetime) -> State:
+    """Judges every new window in the order of their ends, by every signal that is taken of such rows.
 
     While the registry is silent about a reference nothing is judged: the same rows are looked at again.
     """
@@ -86,14 +86,43 @@ def with_windows(world: World, served: Served, state: State, result: LabelledRes
     if cursor is None or evaluation is None or unknown:
         return state
     state = replace(state, last=_unless_failed(state.last))
-    expected = cursor.labelled.window
-    for window in (w for w in result.windows if w.index >= expected):
-        state = _with_window(policy, served, state, window, now)
-        expected = window.index + 1
-    rows, counted = policy.spec.windows.rows, evaluation.labelled.rows
-    seen = None if result.more or counted is None else max(0, counted - result.rows % rows - result.waiting)
-    moved = replace(cursor, labelled=Mark(expected, seen))
-    return replace(state, cursor=moved, uncounted=Uncounted.of(result), coverage=result.coverage)
+    found = {Rows.LABELLED: result.labelled, Rows.SERVED: result.served}
+    marks = {Rows.LABELLED: (cursor.labelled, evaluation.labelled), Rows.SERVED: (cursor.served, evaluation.served)}
+    new = [
+        (of, window)
+        for of, told in found.items()
+        if told is not None
+        for window in told.windows
+        if window.index >= marks[of][0].window
+    ]
+    for of, window in sorted(new, key=lambda item: datetime.fromisoformat(item[1].last)):
+        state = _with_window(policy, served, state, of, window, result.uri, now)
+    moved = {
+        of: _moved(policy, *marks[of], told, [w.index for o, w in new if o is of])
+        for of, told in found.items()
+        if told is not None
+    }
+    state = replace(
+        state,
+        cursor=replace(
+            cursor,
+            labelled=moved.get(Rows.LABELLED, cursor.labelled),
+            served=moved.get(Rows.SERVED, cursor.served),
+        ),
+    )
+    looked = result.labelled
+    return state if looked is None else replace(state, uncounted=Uncounted.of(looked), coverage=looked.coverage)
+
+
+def _moved(
+    policy: DriftPolicy, mark: Mark, begun: Mark | None, told: LabelledResult | ServedResult, judged: list[int]
+) -> Mark:
+    """Rows left over count towards the next window."""
+    rows, counted = policy.spec.windows.rows, begun.rows if begun is not None else None
+    unknown = told.more or counted is None or rows is None
+    waiting = told.waiting if isinstance(told, LabelledResult) else 0
+    seen = None if unknown else max(0, (counted or 0) - told.rows % (rows or 1) - waiting)
+    return Mark(judged[-1] + 1 if judged else mark.window, seen)
 
 
 def _unless_failed(last: Judged | None) -> Judged | None:
@@ -111,150 +140,103 @@ def failed(state: State, job: str, reason: str, message: str, now: datetime) -> 
         signals=tuple(wire.SignalVerdict(name=signal.name, verdict=Verdict.ERROR) for signal in state.signals),
         at=_moment(now),
     )
-    cursor = replace(state.cursor, labelled=replace(state.cursor.labelled, rows=None)) if state.cursor else None
+    cursor = state.cursor
+    if cursor is not None:
+        # The same rows are looked at again.
+        cursor = replace(cursor, labelled=replace(cursor.labelled, rows=None), served=replace(cursor.served, rows=None))
     return replace(state, last=Judged(Verdict.ERROR, message, None, record), cursor=cursor)
 
 
 # --- one window --------------------------------------------------------------------------------------------------
 
 
-def _with_window(policy: DriftPolicy, served: Served, state: State, window: WindowResult, now: datetime) -> State:
+def _with_window(
+    policy: DriftPolicy,
+    served: Served,
+    state: State,
+    of: Rows,
+    window: WindowResult,
+    uri: str | None,
+    now: datetime,
+) -> State:
     told = {result.name: result for result in window.signals}
     verdicts = {
-        signal.name: verdict_of(served, signal, told[signal.name], window.rows, _before(served, state, signal.name))
+        signal.name: verdict_of(
+            served, signal, told[signal.name], window.rows, measured_before(served, state, signal.name)
+        )
         for signal in policy.spec.signals
         if signal.name in told
     }
-    bounds = _bounds(window)
-    last = _judged(served, window, tuple(verdicts.values()), now)
+    last = _judged(served, of, window, tuple(verdicts.values()), uri, now)
     known = tuple(
         replace(
             signal,
-            verdicts=(*signal.verdicts, WindowVerdict(window.index, Verdict(verdict.verdict or "")))[-KEPT:],
+            verdicts=(*signal.verdicts, _window_verdict(window.index, verdict, told[signal.name]))[-KEPT:],
             record=verdict,
-            window=bounds,
+            window=last.record.window,
         )
         if (verdict := verdicts.get(signal.name)) is not None
         else signal
         for signal in state.signals
     )
-    return replace(state, signals=known, last=last, history=(_past(served, last, window), *state.history)[:KEPT])
-
-
-def _before(served: Served, state: State, name: str) -> list[Measured]:
-    """What that signal measured on earlier windows of the same version, oldest first: of none before its rule was edited."""
-    known = next((signal for signal in state.signals if signal.name == name), None)
-    mine = {item.window for item in known.verdicts} if known is not None else set()
-    past = [past for past in reversed(state.history) if past.revision == served.revision and past.window in mine]
-    return [
-        Measured(
-            float(said.value),
-            float(said.standard_error),
-            said.groups or 0,
-            line.record.rows or 0,
-            float(said.kish) if said.kish is not None else None,
-        )
-        for line in past
-        for said in line.record.signals
-        if said.name == name and said.value is not None and said.standard_error is not None
-    ]
-
-
-def verdict_of(
-    served: Served, signal: Signal, told: SignalResult, rows: int = 0, before: Sequence[Measured] = ()
-) -> wire.SignalVerdict:
-    """One signal on one window of so many rows, with what it measured `before`."""
-    if told.failure is not None:
-        failure = told.failure
-        return wire.SignalVerdict(
-            name=signal.name, verdict=Verdict.ERROR, reason=failure.reason, message=failure.message
-        )
-    if signal.performance is None or told.value is None:
-        return wire.SignalVerdict(name=signal.name, verdict=Verdict.NO_DATA, message="nothing was measured")
-    error = float(told.standard_error) if told.standard_error is not None else None
-    kish = float(told.kish) if told.kish is not None else None
-    measured = Measured(float(told.value), error, told.groups, rows, kish)
-    return _performance(served, signal, signal.performance, told, (*before, measured))
-
-
-def _performance(
-    served: Served, asked: Signal, signal: PerformanceSignal, told: SignalResult, windows: Sequence[Measured]
-) -> wire.SignalVerdict:
-    standard, name = signals.standard_of(served, signal), asked.name
-    if standard is None:
-        return wire.SignalVerdict(
-            name=name,
-            verdict=Verdict.INCONCLUSIVE,
-            reason="WaitingForReference",
-            message=f"version {served.model.version} has no reference for {signal.metric}",
-            value=told.value,
-            groups=told.groups,
-        )
-    decision = asked.decision
-    worse, confidence = float(signal.max_degradation or 0), float(signal.confidence)
-    rule = Rule(signal.metric, worse, confidence, decision.breaches, decision.of)
-    found = judge(windows[-1], windows[:-1], standard, rule)
-    interval = None
-    if found.lower is not None and found.upper is not None:
-        interval = Interval(lower=decimal_text(found.lower, 6), upper=decimal_text(found.upper, 6))
-    return wire.SignalVerdict(
-        name=name,
-        verdict=found.verdict,
-        message=found.message,
-        value=told.value,
-        limit=decimal_text(found.limit, 6),
-        interval=interval,
-        groups=told.groups,
-        standard_error=told.standard_error,
-        kish=told.kish,
+    return replace(
+        state, signals=known, last=last, history=_remembering(_past(served, of, last, window), state.history)
     )
 
 
-def worst(verdicts: Iterable[str | None]) -> Verdict:
-    """What is told of a window as a whole."""
-    said = set(verdicts)
-    return next((verdict for verdict in WORST_FIRST if verdict in said), Verdict.NO_DATA)
+def _remembering(past: PastWindow, history: tuple[PastWindow, ...]) -> tuple[PastWindow, ...]:
+    """Newest first; as many of each sort of rows, for windows of one may come far more often."""
+    same = [known for known in history if known.of is past.of]
+    forgotten = same[KEPT - 1 :]
+    return (past, *(known for known in history if not any(known is gone for gone in forgotten)))
 
 
-def in_words(verdicts: Iterable[wire.SignalVerdict]) -> str:
-    """What the signals say, by name."""
-    return "; ".join(f"{verdict.name}: {verdict.message}" for verdict in verdicts if verdict.message)
+def _window_verdict(index: int, verdict: wire.SignalVerdict, told: SignalResult) -> WindowVerdict:
+    return WindowVerdict(index, Verdict(verdict.verdict or ""), told.breached or ())
 
 
-def _judged(served: Served, window: WindowResult, verdicts: tuple[wire.SignalVerdict, ...], now: datetime) -> Judged:
+def _judged(
+    served: Served,
+    of: Rows,
+    window: WindowResult,
+    verdicts: tuple[wire.SignalVerdict, ...],
+    uri: str | None,
+    now: datetime,
+) -> Judged:
     verdict = worst(told.verdict for told in verdicts)
-    message = in_words(verdicts)
+    message = said_by_name(verdicts)
     record = wire.Evaluation(
-        id=short_hash([served.revision, window.index, window.last]),
-        window=_bounds(window),
+        id=short_hash([served.revision, of, window.index, window.last]),
+        window=_bounds(of, window),
         rows=window.rows,
-        labels=window.rows,
+        labels=window.rows if of is Rows.LABELLED else None,
         verdict=verdict,
         message=message,
         signals=verdicts,
+        result=uri,
         at=_moment(now),
     )
     return Judged(verdict, message, window.index, record)
 
 
-def _bounds(window: WindowResult) -> wire.EvaluatedWindow:
+def _bounds(of: Rows, window: WindowResult) -> wire.EvaluatedWindow:
     return wire.EvaluatedWindow(
-        index=window.index, from_=datetime.fromisoformat(window.first), to=datetime.fromisoformat(window.last)
+        of=of, index=window.index, from_=datetime.fromisoformat(window.first), to=datetime.fromisoformat(window.last)
     )
 
 
-def _past(served: Served, judged: Judged, window: WindowResult) -> PastWindow:
+def _past(served: Served, of: Rows, judged: Judged, window: WindowResult) -> PastWindow:
     record = wire.PastEvaluation(
         id=judged.record.id,
         version=served.revision,
         window=judged.record.window,
         verdict=judged.verdict,
         rows=window.rows,
-        signals=tuple(verdict.model_copy(update={"message": None}) for verdict in judged.record.signals),
+        signals=tuple(verdict.model_copy(update={"message": None, "columns": ()}) for verdict in judged.record.signals),
         at=judged.record.at,
     )
     verdicts = {verdict.name: Verdict(verdict.verdict or "") for verdict in judged.record.signals}
-    return PastWindow(served.revision, window.index, datetime.fromisoformat(window.last), verdicts, record)
+    return PastWindow(served.revision, window.index, datetime.fromisoformat(window.last), verdicts, record, of)
 
 
 def _moment(now: datetime) -> datetime:
@@ -267,8 +249,14 @@ def _moment(now: datetime) -> datetime:
 def is_drifting(signal: Signal, state: SignalState) -> list[bool]:
     """Whether that signal counts as drift after each remembered window, oldest first."""
     decision = signal.decision
+    if signals.is_of_columns(signal):
+        windows = [(item.verdict, item.columns) for item in state.verdicts]
+        return drifting_columns(windows, decision.breaches, decision.of, decision.clear_after)
     verdicts = [item.verdict for item in state.verdicts]
-    return drifting(verdicts, decision.clear_after)
+    if signals.rows_of(signal) is Rows.LABELLED:
+        return drifting(verdicts, decision.clear_after)
+    windows = [(verdict, ("",) if verdict is Verdict.BREACHED else ()) for verdict in verdicts]
+    return drifting_columns(windows, decision.breaches, decision.of, decision.clear_after)
 
 
 def with_drift(policy: DriftPolicy, served: Served, state: State) -> State:
@@ -278,7 +266,8 @@ def with_drift(policy: DriftPolicy, served: Served, state: State) -> State:
     for signal in state.signals:
         drifts = is_drifting(decisions[signal.name], signal) if signal.name in decisions else []
         stands = bool(drifts) and drifts[-1]
-        began = _first_of_drift(state, served, signal, drifts) if stands else None
+        of = signals.rows_of(decisions[signal.name]) if stands else Rows.LABELLED
+        began = _first_of_drift(state, served, of, signal, drifts) if stands else None
         since = (began.to if began is not None else signal.since) if stands else None
         told.append(replace(signal, drifting=stands, since=since))
     return replace(state, signals=tuple(told))
@@ -292,7 +281,7 @@ def began_drift(policy: DriftPolicy, state: State, served: Served, names: Collec
     """The window that began the drift of these signals, of several the first: the same one after a lost status, so the
     same name for what it starts."""
     found = (
-        _first_of_drift(state, served, signal, is_drifting(asked, signal))
+        _first_of_drift(state, served, signals.rows_of(asked), signal, is_drifting(asked, signal))
         for asked in policy.spec.signals
         for signal in state.signals
         if signal.name == asked.name and signal.name in names and signal.drifting
@@ -300,24 +289,27 @@ def began_drift(policy: DriftPolicy, state: State, served: Served, names: Collec
     return min((window for window in found if window is not None), key=lambda window: window.to, default=None)
 
 
-def _first_of_drift(state: State, served: Served, signal: SignalState, drifts: list[bool]) -> PastWindow | None:
+def _first_of_drift(
+    state: State, served: Served, of: Rows, signal: SignalState, drifts: list[bool]
+) -> PastWindow | None:
     first = len(drifts) - 1
     while first > 0 and drifts[first - 1]:
         first -= 1
-    return _remembered(state, served, {signal.verdicts[first].window})
+    return _remembered(state, served, {(of, signal.verdicts[first].window)})
 
 
-def newest_breach(state: State, served: Served, names: Collection[str]) -> PastWindow | None:
+def newest_breach(policy: DriftPolicy, state: State, served: Served, names: Collection[str]) -> PastWindow | None:
     """What a further retrain of the same version is for: the newest window that one of these signals found breached."""
+    of = {signal.name: signals.rows_of(signal) for signal in policy.spec.signals}
     breached = {
-        item.window
+        (of[signal.name], item.window)
         for signal in state.signals
-        if signal.name in names
+        if signal.name in names and signal.name in of
         for item in signal.verdicts
         if item.verdict is Verdict.BREACHED
     }
     return _remembered(state, served, breached)
 
 
-def _remembered(state: State, served: Served, windows: Collection[int]) -> PastWindow | None:
-    return next((w for w in state.history if w.revision == served.revision and w.window in windows), None)
+def _remembered(state: State, served: Served, windows: Collection[tuple[Rows, int]]) -> PastWindow | None:
+    return next((w for w in state.history if w.revision == served.revision and (w.of, w.window) in windows), None)

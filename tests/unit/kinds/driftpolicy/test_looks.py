@@ -149,13 +149,13 @@ def test_which_windows_are_drift(
     began = began_drift(states.policy(), state, states.SERVED, ("performance",))
     assert (began.window if began else None) == first
     assert state.signals[0].since == (began.to if began else None)
-    breach = newest_breach(state, states.SERVED, ("performance",))
+    breach = newest_breach(states.policy(), state, states.SERVED, ("performance",))
     assert (breach.window if breach else None) == newest
 
 
 def test_windows_of_another_version_answer_nothing() -> None:
     other = replace(states.SERVED, revision="rev2")
-    assert newest_breach(states.drifted(B, B), other, ("performance",)) is None
+    assert newest_breach(states.policy(), states.drifted(B, B), other, ("performance",)) is None
 
 
 def test_a_look_that_failed_says_so_until_the_next_one() -> None:

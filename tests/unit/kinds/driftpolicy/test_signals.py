@@ -15,6 +15,7 @@ from bucle.contracts.result import Failure, SignalResult
 from bucle.contracts.task import MeasuredMetric
 from bucle.engine.objects import JsonObject
 from bucle.kinds.driftpolicy.drift_statistics import Measured
+from bucle.kinds.driftpolicy.signal_verdicts import said_by_name, verdict_of, worst
 from bucle.kinds.driftpolicy.signals import (
     can_look,
     cannot_be_watched,
@@ -25,7 +26,7 @@ from bucle.kinds.driftpolicy.signals import (
     window_rule,
     without_standard,
 )
-from bucle.kinds.driftpolicy.window_verdicts import in_words, verdict_of, worst
+from bucle.kinds.driftpolicy.state import Rows
 from bucle.kinds.driftpolicy.world import reference_of
 from bucle.resources.driftpolicy_signals import Signal
 from bucle.resources.driftpolicy_status import SignalVerdict
@@ -83,7 +84,7 @@ def test_which_signals_are_taken_and_which_wait_for_a_reference(
     policy = states.policy(signals=signals)
     assert [item.name for item in measured_metrics(policy)] == taken
     assert [item.name for item in without_standard(policy, states.SERVED)] == waiting
-    assert can_look(policy, states.SERVED) == looks
+    assert can_look(policy, states.SERVED, Rows.LABELLED) == looks
 
 
 def test_a_pod_is_told_metric_and_groups() -> None:
@@ -159,7 +160,7 @@ def test_a_window_has_the_worst_verdict_of_its_signals(verdicts: list[str], expe
 
 def test_each_signal_speaks_by_its_name() -> None:
     said = (SignalVerdict(name="a", message="one"), SignalVerdict(name="b"), SignalVerdict(name="c", message="three"))
-    assert in_words(said) == "a: one; c: three"
+    assert said_by_name(said) == "a: one; c: three"
 
 
 SHAPE = {"lag": "0.1", "skew": "1.5", "kish": "38"}
