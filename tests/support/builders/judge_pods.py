@@ -47,6 +47,7 @@ class Traffic:
 
     location: str
     revision: str = "old"
+    writer: str = "pod"
     captured: list[Captured] = field(default_factory=list)
     labels: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0
@@ -98,11 +99,11 @@ class Traffic:
             store.write_bytes(capture.reference_path(self.location, revision), model.canonical().encode())
         for revision in {entry.revision for entry in self.captured}:
             mine = [entry for entry in self.captured if entry.revision == revision]
-            uri = capture_uri(self.location, revision, hour_of(mine[0]), f"pod-{len(mine):06d}")
+            uri = capture_uri(self.location, revision, hour_of(mine[0]), f"{self.writer}-{len(mine):06d}")
             store.write_bytes(uri, store.parquet_bytes(capture_table(mine, TABLE.columns)))
         if self.labels:
             first = min(label["bucle_received"] for label in self.labels)
-            uri = feedback_uri(self.location, first, f"pod-{len(self.labels):06d}")
+            uri = feedback_uri(self.location, first, f"{self.writer}-{len(self.labels):06d}")
             store.write_bytes(uri, store.parquet_bytes(feedback_table(self.labels)))
         return self
 

@@ -188,6 +188,13 @@ def test_windows_begin_anew_with_another_version_or_another_rule(changed: str) -
     )
 
 
+def test_an_edit_of_what_is_set_aside_begins_no_window_anew() -> None:
+    begun = restarted(states.world(), states.SERVED, State())
+    limits = {"feedback": {"quarantine": {"sameLabels": 500}}}
+    edited = states.of(type(states.deployment()), "flights", {**drift.deployment_spec(), **limits})
+    assert restarted(states.world(deployment=edited), states.SERVED, begun).cursor == begun.cursor
+
+
 # --- the loop ----------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.builders.judge_pods import BY_DAY, QUERY, START, Traffic
 
+from bucle.contracts.canonical import short_hash
 from bucle.contracts.evidence import Evidence
 from bucle.contracts.table import Batch, Labels, Quarantine
 from bucle.contracts.task import JudgeTask
@@ -37,7 +38,8 @@ def judge_of(location: str, labels: Labels | None = None) -> Judge:
 
 def hour(location: str, number: int, *rows: tuple[float, str | None], late: float = 0) -> Traffic:
     """One hour of traffic in files of its own: per row the shadow's answer and the label, which comes so much later."""
-    part = Traffic(location, seconds=number * 3600)
+    # No two writers have one name: a file that is stored is never another one later.
+    part = Traffic(location, seconds=number * 3600, writer=f"pod-{number}-{short_hash([rows, late])}")
     for said, label in rows:
         part.row(1 + number // 24, 0.5, said, label)
     for at, entry in enumerate(part.captured):
