@@ -6,7 +6,7 @@ export PYTHONPATH := operator
 CLUSTER_TESTS ?= tests/cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools generate check test cluster-up cluster-down cluster-status images demo demo-down judgement
+.PHONY: help venv tools generate bench check test cluster-up cluster-down cluster-status images demo demo-down judgement
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: venv ## everything: check, the thorough tests, then those on a real cluste
 	@$(PYTHON) -m hack cluster helm
 	@$(PYTHON) -m hack cluster prometheus
 	@$(VENV) -m hack check --cluster $(CLUSTER_TESTS)
+
+bench: venv ## how fast drift is seen, and in how much memory, beside Evidently's preset; into docs/performance.md
+	@$(VENV) -m hack bench
 
 cluster-up: ## a one-node Kubernetes on this machine (CLUSTER=existing KUBECONFIG=... REGISTRY=...: use that one)
 	@$(PYTHON) -m hack cluster up

@@ -18,6 +18,7 @@ ROOMS = {
     "demo": ("hack.demo.commands", "up, down: the story on real flights"),
     "check": ("hack.check", "static checks and tests"),
     "generate": ("hack.generate", "every generated file, or --check which are behind"),
+    "bench": ("hack.bench.commands", "how fast drift is seen, beside Evidently's preset"),
     "judgement": ("hack.judgement.commands", "run, flights, page: what the rules of judging are worth, by simulation"),
     "lock": ("hack.lock", "requirements/ from all.txt and pyproject.toml"),
 }

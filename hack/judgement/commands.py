@@ -11,7 +11,19 @@ import importlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from hack.judgement import cells_drift, cells_errors, champion, many_drift, many_errors, page, runs
+from hack.judgement import (
+    cells_columns,
+    cells_drift,
+    cells_errors,
+    champion,
+    many_columns,
+    many_drift,
+    many_errors,
+    many_shares,
+    page,
+    page_columns,
+    runs,
+)
 from hack.judgement.runs import Result
 
 Cells = Iterable[tuple[str, Callable[[], Result]]]
@@ -26,6 +38,8 @@ def cells() -> dict[str, Cells]:
     found["errors"] = [(cell.name, partial(many_errors.measured, cell)) for cell in cells_errors.cells()]
     found["drift"] = [(cell.name, partial(many_drift.measured, cell)) for cell in cells_drift.cells()]
     found["champion"] = [(table.name, partial(champion.measured, table)) for table in champion.cells()]
+    found["columns"] = [(cell.name, partial(many_columns.measured, cell)) for cell in cells_columns.cells()]
+    found["shares"] = [(cell.name, partial(many_shares.measured, cell)) for cell in many_shares.cells()]
     return found
 
 
@@ -43,4 +57,5 @@ def main(arguments: Sequence[str]) -> int:
         # They need scikit-learn, and most who come here do not.
         flights = importlib.import_module("hack.judgement.flights")
         runs.keep("flights", {**runs.kept("flights"), "cells": flights.measured()})
-    return page.main(["--check"] if asked.check else [])
+    options = ["--check"] if asked.check else []
+    return max(page.main(options), page_columns.main(options))

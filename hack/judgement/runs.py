@@ -16,7 +16,7 @@ from hack.judgement import before, cells_classes, cells_days, cells_paired, many
 from hack.judgement.many import Counts, Outcomes, Standings
 from hack.judgement.worlds import BLOCK, LOOKS, ROLLOUTS, SEED, Cell, Groups
 
-from bucle.statistics import drift, evidence, refusals
+from bucle.statistics import columns, drift, evidence, refusals
 
 RESULTS = Path(__file__).resolve().parent / "results"
 EFFECTS = (0.25, 0.5, 1.0, 2.0)
@@ -86,11 +86,18 @@ def constants() -> dict[str, float]:
     return {**named, "seed": SEED, "rollouts": ROLLOUTS, "looks": LOOKS}
 
 
+def of_columns() -> dict[str, float]:
+    """The same for what is measured of columns."""
+    names = ("MIN_EFFECT", "ALPHA", "SHARE_EFFECT", "SMALL_SHARE_EFFECT", "SMALL_ROWS", "VARIED", "COLLAPSED")
+    return {**{name: getattr(columns, name) for name in names}, "seed": SEED}
+
+
 def kept(family: str) -> dict[str, Any]:
     """{"constants": …, "cells": {name: result}}; empty of cells when the rule's constants have changed since."""
     path = RESULTS / f"{family}.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found if found.get("constants") == constants() else {"constants": constants(), "cells": {}}
+    wanted = of_columns() if family in ("columns", "shares") else constants()
+    return found if found.get("constants") == wanted else {"constants": wanted, "cells": {}}
 
 
 def run(family: str, cells: Iterable[tuple[str, Callable[[], Result]]], say: Callable[[str], None]) -> None:

@@ -12,6 +12,8 @@ from bucle.contracts.base import Document
 PREDICTED_CLASS, PREDICTED_SCORE, PREDICTED_NUMBER = "prediction", "score", "number"
 """Columns of `Reference.predictions`; `score` is that of the positive class, or the greatest of more than two."""
 
+FEWEST_OF_A_VALUE = 10
+
 
 class FeatureProfile(Document):
     """Numbers: `quantiles` at 0, 1/32 … 1, values that occur, and `cells`: the rows of each cell between them.
@@ -42,8 +44,10 @@ class FeatureProfile(Document):
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The values that have a cell each, in the order of the cells."""
-        return tuple(sorted(self.counts, key=lambda value: (-self.counts[value], value)))
+        """The values that have a cell each, in the order of the cells: how often a rare one comes is not known, and the
+        most frequent of many rare ones were so by chance."""
+        ranked = sorted(self.counts, key=lambda value: (-self.counts[value], value))
+        return tuple(value for value in ranked if self.counts[value] >= FEWEST_OF_A_VALUE) or tuple(ranked[:1])
 
     @property
     def numeric(self) -> bool:

@@ -64,6 +64,8 @@ def usable_categories(array: pa.Array, type_: ColumnType) -> Values:
         return Values(pa.nulls(0, pa.string()).dictionary_encode(), array.null_count, len(array) - array.null_count)
     encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     texts, misfit = _fitting(encoded.dictionary, type_)
+    if not (encoded.null_count or texts.null_count or pc.count_distinct(texts).as_py() < len(texts)):
+        return Values(pa.DictionaryArray.from_arrays(encoded.indices, texts), 0, 0)
     indices = np.asarray(pc.fill_null(encoded.indices.cast(pa.int64()), UNKNOWN))
     null = indices == UNKNOWN
     empty = np.append(np.asarray(texts.is_null(), dtype=np.bool_), True)[indices]

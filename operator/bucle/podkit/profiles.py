@@ -103,8 +103,9 @@ def category_profile(name: str, values: NDArray[np.object_] | pd.Series, stretch
         other=int(there.sum()) - sum(counts.values()),
         singletons=int((often == 1).sum()),
     )
-    cell = np.full(len(texts), kept, dtype=np.int64)
-    cell[ranked[:kept]] = np.arange(kept)
+    own = len(profile.known)
+    cell = np.full(len(texts), own, dtype=np.int64)
+    cell[ranked[:own]] = np.arange(own)
     return _with_levels(profile, cell[codes[there]], there, ~there, stretches)
 
 

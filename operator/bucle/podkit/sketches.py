@@ -6,7 +6,8 @@ which they were received, for that order tells how much rows follow each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ class _Known:
     def cells(self) -> int:
         if not self.profile.comparable:
             return 0
-        return len(self.profile.cells) if self.profile.numeric else len(self.profile.counts) + 2
+        return len(self.profile.cells) if self.profile.numeric else len(self.profile.known) + 2
 
 
 class Sketcher:
@@ -76,6 +77,11 @@ class Sketcher:
     def columns(self) -> list[str]:
         return [column.profile.name for column in self._columns]
 
+    @property
+    def texts(self) -> list[str]:
+        """Columns that are looked at as dictionaries; whoever reads them as such saves time and memory."""
+        return [column.profile.name for column in self._columns if not column.profile.numeric]
+
     def empty(self) -> WindowSketch:
         """Of no rows: what any sketch can be added to."""
         columns = tuple(ColumnSketch(name=c.profile.name, cells=(0,) * c.cells) for c in self._columns)
@@ -85,11 +91,26 @@ class Sketcher:
         columns = tuple(_sketched(column, batch) for column in self._columns)
         return WindowSketch(profile=self.profile, rows=batch.num_rows, columns=columns)
 
+    def parts(self, most: int) -> list[Sketcher]:
+        """Sketchers of at most so many columns each, in the order of the columns; what they find is one by `joined`."""
+        found = []
+        for first in range(0, len(self._columns), most):
+            part = copy(self)
+            part._columns = self._columns[first : first + most]
+            found.append(part)
+        return found or [self]
+
     def of_batches(self, batches: Iterable[pa.RecordBatch | pa.Table]) -> WindowSketch:
         found = self.empty()
         for batch in batches:
             found = found.and_then(self.sketch(batch))
         return found
+
+
+def joined(parts: Sequence[WindowSketch]) -> WindowSketch:
+    """One sketch of what `Sketcher.parts` found in the same rows."""
+    columns = tuple(column for part in parts for column in part.columns)
+    return parts[0].model_copy(update={"columns": columns})
 
 
 def predicted(rows: pa.RecordBatch | pa.Table) -> pa.Table:

@@ -169,6 +169,24 @@ def parquet_table(uri: str, data: bytes, columns: list[str] | None = None) -> pa
         ) from error
 
 
+def parquet_batches(uri: str, columns: Sequence[str], texts: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Those columns that the file has, so many rows at a time, `texts` as dictionaries: what is in memory is one row
+    group of the file. Raises as `read_parquet` does, also between two batches."""
+    filesystem, path = _open(uri)
+    with _told(uri, "read"), filesystem.open_input_file(path) as source:
+        try:
+            names = set(pq.ParquetFile(source).schema_arrow.names)
+            file = pq.ParquetFile(source, read_dictionary=[name for name in texts if name in names])
+            wanted = [name for name in columns if name in names]
+            # Asked for all row groups at once, it fetches the whole file ahead.
+            for group in range(file.num_row_groups):
+                yield from file.iter_batches(rows, row_groups=[group], columns=wanted)
+        except pa.ArrowException as error:
+            raise bad_configuration(
+                "WrongType", f"{uri} is not a readable Parquet file: replace it or take it out of the location"
+            ) from error
+
+
 def verified_parquet(uri: str, checksum: str) -> pa.Table:
     """A Parquet file that must have this sha256; raises DigestMismatch (78)."""
     data = read_bytes(uri)

@@ -5,7 +5,8 @@ Distance of two distributions: D = the greatest difference of their cumulative s
 √(ln(2/α)/2 · (V/n + V/n_reference)) (Dvoretzky, Kiefer & Wolfowitz 1956; Massart 1990), V rows of the window
 saying as much as one independent row: from same-length stretches of training rows and from the window's own ranks, in
 the order in which its rows came: (1 + φ)/(1 − φ) with φ + (1 + 3φ)/n for the short series' bias (Kendall 1954).
-Shares of rows (nulls and the like): normal quantile over a pooled share, the same V.
+Shares of rows (nulls and the like): normal quantile over a pooled share, the same V, corrected for the skewness that the
+share of few independent rows has (Cornish & Fisher 1938).
 
 Many columns are allowed for by asking that the same column is breached in k of m windows: α of one question is
 (alpha/(columns · C(m, k)))^(1/k). What it gives: docs/judging.md.
@@ -28,7 +29,7 @@ MIN_EFFECT = 0.1
 ALPHA = 0.01
 FEWEST_ROWS = 30
 """Fewer rows of a column are not compared."""
-SHARE_EFFECT, SMALL_SHARE_EFFECT, SMALL_ROWS = 0.05, 0.1, 200
+SHARE_EFFECT, SMALL_SHARE_EFFECT, SMALL_ROWS = 0.05, 0.075, 200
 """By how much a share of rows must have grown; windows of few rows by more."""
 VARIED = 0.5
 """A window of one value is a failure of the data where less than this share of training had it."""
@@ -93,9 +94,10 @@ def expected_cells(profile: FeatureProfile, most_new: float = 1.0) -> tuple[floa
     `most_new` of them at most: new ones that do not come are no change."""
     if profile.numeric:
         return profile.cells
-    counts = [*(profile.counts[value] for value in profile.known), profile.other]
-    unseen = min(most_new, (profile.singletons or 0) / max(1, sum(counts)))
-    return (*(count * (1 - unseen) for count in counts), unseen * sum(counts))
+    known = [profile.counts[value] for value in profile.known]
+    other = sum(profile.counts.values()) + profile.other - sum(known)
+    new = min(float(other), profile.singletons or 0, most_new * (sum(known) + other))
+    return (*known, other - new, new)
 
 
 def distance(mine: Sequence[float], other: Sequence[float]) -> float:
@@ -126,8 +128,8 @@ def _constant(column: ColumnSketch, profile: FeatureProfile, blocks: Blocks, rul
     n, fullest = column.compared, max(column.cells)
     expected = expected_cells(profile)
     share = expected[column.cells.index(fullest)] / max(1.0, sum(expected))
-    same = column.least == column.greatest if profile.numeric else fullest in column.cells[: len(profile.counts)]
-    independent = n / _of_blocks(profile.levels, profile.time_levels, blocks, n, rule.seconds)
+    same = column.least == column.greatest if profile.numeric else fullest in column.cells[:-2]
+    independent = n / inflation_of_blocks(profile.levels, profile.time_levels, blocks, n, rule.seconds)
     breached = fullest == n and same and share < VARIED and _power(share, independent) <= rule.alpha
     return Finding(question="Constant", breached=breached, value=_told(fullest / n), expected=_told(share), limit=1.0)
 
@@ -138,7 +140,7 @@ def _shares(column: ColumnSketch, profile: FeatureProfile, rows: int, blocks: Bl
         return
     reference = max(1, profile.rows)
     nulls = profile.nulls / reference
-    levels = _of_blocks(profile.null_levels, profile.null_time_levels, blocks, rows, rule.seconds)
+    levels = inflation_of_blocks(profile.null_levels, profile.null_time_levels, blocks, rows, rule.seconds)
     yield _share("Nulls", column.nulls + column.missing, rows, nulls, reference, levels, rule)
     yield _share("Invalid", column.invalid, rows, 0.0, reference, 1.0, rule)
     gone = column.missing == rows and profile.nulls < profile.rows
@@ -161,9 +163,11 @@ def _share(
 ) -> Finding:
     value = count / n
     pooled = (count + expected * reference + 1) / (n + reference + 2)
-    noise = sqrt(pooled * (1 - pooled) * _noise(inflation, n, reference))
-    effect = SHARE_EFFECT if n >= SMALL_ROWS else SMALL_SHARE_EFFECT
-    limit = expected + max(effect, NormalDist().inv_cdf(1 - rule.alpha) * noise)
+    variance = pooled * (1 - pooled)
+    skew = max(0.0, (1 - 2 * pooled) / sqrt(variance * n / inflation))
+    q = NormalDist().inv_cdf(1 - rule.alpha)
+    reach = (q + skew * (q * q - 1) / 6) * sqrt(variance * _noise(inflation, n, reference))
+    limit = expected + max(SHARE_EFFECT if n >= SMALL_ROWS else SMALL_SHARE_EFFECT, reach)
     return Finding(
         question=question, breached=value > limit, value=_told(value), expected=_told(expected), limit=_told(limit)
     )
@@ -177,7 +181,7 @@ def _noise(inflation: float, n: int, reference: float) -> float:
 
 def _inflation(column: ColumnSketch, profile: FeatureProfile, blocks: Blocks, seconds: int | None) -> float:
     n, ranks = column.compared, ranks_of(profile)
-    of_training = _of_blocks(profile.levels, profile.time_levels, blocks, n, seconds)
+    of_training = inflation_of_blocks(profile.levels, profile.time_levels, blocks, n, seconds)
     squares = _squares(column.cells, ranks)
     if squares / n <= COLLAPSED * _squares(expected := expected_cells(profile), ranks) / sum(expected):
         return of_training
@@ -195,7 +199,7 @@ def _squares(cells: Sequence[float], ranks: Sequence[int]) -> float:
     return sum(count * (rank - mean) ** 2 for count, rank in zip(cells, ranks, strict=True))
 
 
-def _of_blocks(
+def inflation_of_blocks(
     levels: Sequence[float], time_levels: Sequence[float], blocks: Blocks, n: int, seconds: int | None
 ) -> float:
     """V of a window of n rows, from stretches of training rows that are as long: the greater of the two lengths around it."""

@@ -157,6 +157,17 @@ def test_a_broken_column_keeps_no_other_from_being_compared() -> None:
     assert WindowFindings.from_json(found.canonical()) == found
 
 
-def test_a_part_of_the_rows_is_expected_to_have_new_values() -> None:
-    assert expected_cells(CLASS) == pytest.approx((588, 294, 98, 20))
-    assert distance((588, 294, 98, 20), expected_cells(CLASS)) == pytest.approx(0)
+@pytest.mark.parametrize(
+    ("most_new", "expected"), [(1.0, (600, 300, 80, 20)), (0.005, (600, 300, 95, 5)), (0.0, (600, 300, 100, 0))]
+)
+def test_a_part_of_the_rare_rows_is_expected_to_have_new_values(most_new: float, expected: tuple[float, ...]) -> None:
+    assert expected_cells(CLASS, most_new) == pytest.approx(expected)
+    assert distance(expected, expected_cells(CLASS, most_new)) == pytest.approx(0)
+
+
+def test_rare_values_share_a_cell() -> None:
+    """The most frequent of many rare values were so by chance: alone they would always look as if they had gone."""
+    rare = FeatureProfile(name="k", rows=70, nulls=0, counts={"a": 40, "b": 9, "c": 8}, other=13, singletons=3)
+    assert (rare.known, expected_cells(rare)) == (("a",), (40, 27, 3))
+    rarer = FeatureProfile(name="k", rows=3, nulls=0, counts={"b": 1, "c": 2}, singletons=1)
+    assert (rarer.known, expected_cells(rarer)) == (("c",), (2, 0, 1))
