@@ -220,10 +220,12 @@ class MeasuredColumns(Document):
 
 
 class ServedWindows(Document):
-    """Windows of the rows that answered callers, in the order of receipt, from the one with index `first` on."""
+    """Windows of the rows that answered callers, in the order of receipt, from the one with index `first` on.
+    `dropped`: columns that are never captured, so that nobody misses them."""
 
     first: int
     signals: tuple[MeasuredColumns, ...]
+    dropped: tuple[str, ...] = ()
 
 
 class EvaluateTask(Document):

@@ -6,7 +6,7 @@ again, and `columns` those that are farthest beyond their limit. One that cannot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from bucle.contracts.base import decimal_text
@@ -45,18 +45,20 @@ class Said:
     findings: WindowFindings | None = None
 
 
-def said(signal: MeasuredColumns, window: Window, reference: Reference) -> Said:
+def said(signal: MeasuredColumns, window: Window, reference: Reference, dropped: Collection[str] = ()) -> Said:
+    """`dropped`: columns that nobody captures."""
     failure = cannot_be_taken(signal, reference)
     if failure is not None:
         return Said(SignalResult(name=signal.name, failure=failure))
     if signal.data_quality is not None:
-        return Said(_quality(signal.name, signal.data_quality, window.features, reference))
+        return Said(_quality(signal.name, signal.data_quality, window.features, reference, dropped))
     if signal.prediction_drift is not None:
         return _drift(
             signal.name, signal.prediction_drift, window, window.predictions, reference.predictions, reference
         )
     assert signal.data_drift is not None, "exactly one kind is set"
-    return _drift(signal.name, signal.data_drift, window, window.features, reference.features, reference)
+    captured = [profile for profile in reference.features if profile.name not in dropped]
+    return _drift(signal.name, signal.data_drift, window, window.features, captured, reference)
 
 
 def cannot_be_taken(signal: MeasuredColumns, reference: Reference) -> Failure | None:
@@ -138,14 +140,16 @@ def _incomparable(found: WindowFindings) -> str:
 # --- quality -----------------------------------------------------------------------------------------------------
 
 
-def _quality(name: str, settings: DataQuality, sketch: WindowSketch, reference: Reference) -> SignalResult:
+def _quality(
+    name: str, settings: DataQuality, sketch: WindowSketch, reference: Reference, dropped: Collection[str]
+) -> SignalResult:
     if not sketch.rows:
         return SignalResult(name=name, verdict="NoData", message="no rows were served")
     profiles = {profile.name: profile for profile in reference.features}
     asked = [
         (column, finding)
         for column in sketch.columns
-        if not settings.columns or column.name in settings.columns
+        if (not settings.columns or column.name in settings.columns) and column.name not in dropped
         for finding in _shares(settings, column, sketch.rows, profiles[column.name])
     ]
     beyond = sorted(

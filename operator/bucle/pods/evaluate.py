@@ -73,7 +73,7 @@ def _served(
     windows, findings = [], []
     for window in found.windows:
         seen = column_signals.Window(window.features, window.predictions, task.windows.seconds)
-        said = [column_signals.said(signal, seen, reference) for signal in asked.signals]
+        said = [column_signals.said(signal, seen, reference, asked.dropped) for signal in asked.signals]
         findings += [
             {"window": window.index, "signal": told.result.name, "columns": told.findings.as_json()}
             for told in said

@@ -12,7 +12,7 @@ from bucle.engine.objects import JsonObject
 from bucle.engine.plan import Child
 from bucle.engine.status import timestamp
 from bucle.kinds.driftpolicy import window_clock
-from bucle.kinds.driftpolicy.signals import measured_columns, measured_metrics
+from bucle.kinds.driftpolicy.signals import measured_columns, measured_metrics, never_captured
 from bucle.kinds.driftpolicy.state import Evaluation, OpenRetrain
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
@@ -54,7 +54,11 @@ def evaluate_job(world: World, served: Served, evaluation: Evaluation) -> tuple[
         windows=window_clock.told(policy.spec.windows, served.since),
         labels=labels_of(feedback) if feedback else Labels(),
         labelled=LabelledWindows(first=labelled.window, signals=measured_metrics(policy)) if labelled else None,
-        served=ServedWindows(first=looked.window, signals=measured_columns(policy)) if looked else None,
+        served=ServedWindows(
+            first=looked.window, signals=measured_columns(policy), dropped=never_captured(world.deployment)
+        )
+        if looked
+        else None,
         result_location=names.policy_location(store, meta.namespace, meta.name),
     )
     spec = JobSpec(

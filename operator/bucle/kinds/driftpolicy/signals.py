@@ -11,6 +11,7 @@ from bucle.kinds.driftpolicy.world import Served, World, reference_of
 from bucle.resources.documents import written
 from bucle.resources.driftpolicy import DriftPolicy
 from bucle.resources.driftpolicy_signals import PerformanceSignal, Signal
+from bucle.resources.modeldeployment import ModelDeployment
 from bucle.workloads.measured_rows import group_by_of
 
 
@@ -34,7 +35,13 @@ def signal_rule(signal: Signal) -> str:
 def look_rule(world: World) -> str:
     """Hash of all that a look measures: when it changes, the one under way answers a question that nobody asks now."""
     asked = (*measured_metrics(world.policy), *measured_columns(world.policy))
-    return short_hash([window_rule(world), [signal.as_json() for signal in asked]])
+    dropped = never_captured(world.deployment) if measured_columns(world.policy) else ()
+    return short_hash([window_rule(world), [signal.as_json() for signal in asked], list(dropped)])
+
+
+def never_captured(deployment: ModelDeployment | None) -> tuple[str, ...]:
+    """Columns that no captured row has, by the deployment's word."""
+    return tuple(deployment.spec.capture.drop) if deployment is not None else ()
 
 
 def rows_of(signal: Signal) -> Rows:

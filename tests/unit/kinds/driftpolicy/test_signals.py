@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.builders import drift_states as states
+from tests.support.worlds import drift
 from tests.support.worlds.drift import signal
 
 from bucle.contracts import registry_tags
@@ -20,7 +21,10 @@ from bucle.kinds.driftpolicy.signals import (
     can_look,
     cannot_be_watched,
     look_rule,
+    measured_columns,
     measured_metrics,
+    never_captured,
+    rows_of,
     signal_rule,
     standard_of,
     window_rule,
@@ -30,6 +34,7 @@ from bucle.kinds.driftpolicy.state import Rows
 from bucle.kinds.driftpolicy.world import reference_of
 from bucle.resources.driftpolicy_signals import Signal
 from bucle.resources.driftpolicy_status import SignalVerdict
+from bucle.resources.modeldeployment import ModelDeployment
 
 LOSS, BRIER = signal(), signal("brier", metric="brier")
 LOW = signal("low", metric="brier", maxDegradation=None, maximum="0.2")
@@ -85,6 +90,43 @@ def test_which_signals_are_taken_and_which_wait_for_a_reference(
     assert [item.name for item in measured_metrics(policy)] == taken
     assert [item.name for item in without_standard(policy, states.SERVED)] == waiting
     assert can_look(policy, states.SERVED, Rows.LABELLED) == looks
+
+
+def test_columns_that_are_dropped_from_captured_rows_are_asked_of_no_pod() -> None:
+    columns = {"name": "columns", "dataDrift": {}}
+    policy, spec = states.policy(signals=[LOSS, columns]), drift.deployment_spec()
+    dropping = states.of(ModelDeployment, "flights", {**spec, "capture": {"drop": ["hour"]}})
+    assert never_captured(dropping) == ("hour",) and never_captured(None) == ()
+    worlds = [states.world(policy=policy, deployment=each) for each in (states.deployment(), dropping)]
+    assert look_rule(worlds[0]) != look_rule(worlds[1])
+    alone = [states.world(deployment=each) for each in (states.deployment(), dropping)]
+    assert look_rule(alone[0]) == look_rule(alone[1]), "labelled rows are measured as before"
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "told"),
+    [
+        (
+            {"dataDrift": {"columns": ["hour"], "share": 30}},
+            "data_drift",
+            {"columns": ["hour"], "minEffect": "0.1", "alpha": "0.01", "share": 30, "breaches": 2, "of": 3},
+        ),
+        (
+            {"predictionDrift": {"alpha": "0.001"}, "decision": {"breaches": 1, "of": 1}},
+            "prediction_drift",
+            {"columns": [], "minEffect": "0.1", "alpha": "0.001", "breaches": 1, "of": 1},
+        ),
+        (
+            {"dataQuality": {"maxNullPercent": 0, "maxUnknownPercent": 2}},
+            "data_quality",
+            {"columns": [], "maxNullPercent": 0, "maxUnknownPercent": 2},
+        ),
+    ],
+)
+def test_what_a_pod_is_told_of_columns(written: JsonObject, kind: str, told: JsonObject) -> None:
+    (asked,) = measured_columns(states.policy(signals=[{"name": "s", **written}], actions=[]))
+    assert getattr(asked, kind).as_json() == told
+    assert rows_of(of({"name": "s", **written})) is Rows.SERVED
 
 
 def test_a_pod_is_told_metric_and_groups() -> None:

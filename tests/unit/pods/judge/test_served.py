@@ -95,7 +95,7 @@ class Servers:
     def look(self, windows: Windows, *signals: MeasuredColumns, first: int = 0, **more: Any) -> ServedResult:
         task = EvaluateTask(
             name="p", location=self.location, version="old", since=START.isoformat(),
-            windows=windows, served=ServedWindows(first=first, signals=signals or (DATA,)),
+            windows=windows, served=ServedWindows(first=first, signals=signals or (DATA,), dropped=more.pop("dropped", ())),
             result_location=f"{self.location}/policies", **{"until": (self.at + timedelta(seconds=60)).isoformat()} | more,
         )  # fmt: skip
         result = run(task)["evaluate"]
@@ -269,6 +269,15 @@ def test_a_column_that_the_model_does_not_have_is_named_and_keeps_no_other_signa
     assert of(found, "data").verdict == "Healthy"
     with pytest.raises(ProgramError, match="gate"):
         servers.look(HUNDRED, bad)
+
+
+def test_a_column_that_is_never_captured_is_missed_by_nobody(servers: Servers) -> None:
+    servers.serve(200, nulls=1.0)
+    nulls = MeasuredColumns(name="nulls", data_quality=DataQuality(max_null_percent=5))
+    missed = servers.look(Windows(rows=200), DATA, nulls)
+    dropped = servers.look(Windows(rows=200), DATA, nulls, dropped=("distance",))
+    assert [signal.verdict for signal in missed.windows[0].signals] == ["Breached", "Breached"]
+    assert [signal.verdict for signal in dropped.windows[0].signals] == ["Healthy", "Healthy"]
 
 
 def test_all_columns_are_in_the_stored_result(servers: Servers) -> None:
