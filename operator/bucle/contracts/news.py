@@ -32,6 +32,7 @@ PREFIX = "dev.bucle."
 NEWS: tuple[News, ...] = (
     News("drift.detected", "DriftPolicy", "DriftDetected", "True", "A policy decides for drift."),
     News("drift.cleared", "DriftPolicy", "DriftDetected", "False", "Its windows are healthy again.", before="True"),
+    News("approval.wanted", "DriftPolicy", "ApprovalWanted", "True", "A retrain waits until a person approves it."),
     News("model.promoted", "ModelDeployment", "Promoted", "True", "A version passed its gates and serves."),
     News("model.refused", "ModelDeployment", "CandidateRejected", "True", "A wanted version was tried and refused."),
     News("object.stalled", None, "Stalled", "True", "An object will not get on without a person."),

@@ -31,6 +31,18 @@ DRIFTPOLICY: dict[str, Reason] = {
     "Retraining": Reason("A retraining is open.", "Wait."),
     "Cooldown": Reason("The last retraining began less than `limits.cooldown` ago.", "Wait."),
     "BudgetSpent": Reason("`limits.maxRetrains` were started within `limits.per`.", "Wait or raise the limit."),
+    "ApprovalWanted": Reason(
+        "Drift asks for a new model, and `retrain.approval` is Required.",
+        "Approve or reject it by the annotation in the message, or set `retrain.approval` to Auto.",
+    ),
+    "RetrainRejected": Reason(
+        "A person rejected a retrain: nothing was made, and it counts neither as failed nor against `limits.maxRetrains`.",
+        "Nothing: after `limits.cooldown` the newest breached window may ask again.",
+    ),
+    "Muted": Reason(
+        "A person muted every drifting signal that an action is for: nothing is started, the drift is still told.",
+        "Nothing: it ends when the signal clears, and its next drift is acted on.",
+    ),
     "RolloutActive": Reason("A rollout is running; retraining waits for it.", "Wait."),
     "OwnedByOtherPolicy": Reason("Another policy already retrains this model.", "Use one policy per model and alias."),
     "StoppedAfterFailures": Reason(

@@ -12,6 +12,14 @@ SHARED: dict[str, Reason] = {
         "Correct the field named in the message; an Experiment that has started also needs a raised `run` in the same edit.",
         Fault.USER,
     ),
+    "ActionDone": Reason(
+        "What a person asked by the annotation `bucle.dev/action` was done.", "Nothing; see status.personActions."
+    ),
+    "ActionRefused": Reason(
+        "What a person asked by the annotation `bucle.dev/action` cannot be read, or cannot be done now.",
+        "Ask what the message says is possible, with another nonce, or remove the annotation. Nothing else waits for it.",
+        event=Event.WARNING,
+    ),
     "ChildRefused": Reason(
         "The API server refused an object this one needs.",
         "Read the server's words in the message: a quota, a policy or a wrong value.",

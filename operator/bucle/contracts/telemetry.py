@@ -156,11 +156,15 @@ SIGNAL_WINDOW = _of(
 RETRAINS_BEGUN = _count_of("bucle_retrains_begun_total", "Retrains begun since the policy was made")
 RETRAINS = _count_of(
     "bucle_retrains_total", "Retrains that ended, by outcome",
-    Label("outcome", ("Promoted", "Refused", "Failed", "Cancelled")),
+    Label("outcome", ("Promoted", "Refused", "Failed", "Cancelled", "Rejected")),
 )  # fmt: skip
 RETRAIN_OPEN = _of(
     "bucle_retrain_state", "1 for the state of the retrain under way, 0 for the others",
     Label("state", ("Claimed", "Retraining", "RollingOut")),
+)  # fmt: skip
+PERSON_ACTIONS = _count_of(
+    "bucle_person_actions_total", "What people asked by the annotation `bucle.dev/action`, by what came of it",
+    Label("outcome", ("ActionDone", "ActionRefused")),
 )  # fmt: skip
 
 OPERATOR: tuple[Metric, ...] = (
@@ -170,6 +174,7 @@ OPERATOR: tuple[Metric, ...] = (
     SERVED_VERSION, ROLLOUT_PHASE, ROLLOUT_STARTED, ROLLOUT_STEP, ROLLOUT_STEPS, STEP_ENTERED, STEP_OVERDUE, ROLLOUT_WEIGHT, ROLLOUTS,
     GATE_VERDICT, GATE_ESTIMATE, GATE_LIMIT, GATE_INTERVAL, GATE_INDEPENDENT, GATE_SAMPLES, GATE_GROUPS,
     UNCOUNTED, SIGNAL_VERDICT, SIGNAL_DRIFTING, SIGNAL_VALUE, SIGNAL_LIMIT, SIGNAL_INTERVAL, SIGNAL_WINDOW, RETRAINS_BEGUN, RETRAINS, RETRAIN_OPEN,
+    PERSON_ACTIONS,
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*OPERATOR, *SERVER)}

@@ -359,6 +359,7 @@ class ObjectMeta(Model):
     resource_version: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+    managed_fields: tuple[dict[str, Any], ...] = ()
     creation_timestamp: Timestamp | None = None
     deletion_timestamp: Timestamp | None = None
 

@@ -94,6 +94,10 @@ class Retrain(Model):
 
     experiment: ObjectName = Field(description="An Experiment of this namespace that is the template.")
     training: Training = Field(description="What the new model learns from.")
+    approval: Literal["Auto", "Required"] = Field(
+        default="Auto",
+        description="Required: a retrain that drift asks for waits until a person approves it by the annotation `bucle.dev/action`.",
+    )
 
 
 class RetrainLimits(Model):

@@ -18,6 +18,7 @@ from bucle.resources.base import (
     Uri,
 )
 from bucle.resources.group_shape import GroupShape
+from bucle.resources.person_status import PersonActions
 from bucle.resources.uncounted_status import UncountedStatus
 
 
@@ -199,6 +200,7 @@ class OpenRetrain(Model):
     model_version: int | None = Field(default=None, description="The version it registered.")
     feedback_bounds: FeedbackBounds | None = Field(default=None, description="The rows it adds.")
     state: Short | None = Field(default=None, description="Claimed, Retraining or RollingOut.")
+    asked: Short | None = Field(default=None, description="What the person asked who started it by hand.")
     started_at: Timestamp | None = Field(default=None, description="When it was decided.")
 
 
@@ -210,7 +212,7 @@ class PastRetrain(Model):
     experiment: Short | None = Field(default=None, description="Its Experiment.")
     window: int | None = Field(default=None, description="The window that started it.")
     model_version: int | None = Field(default=None, description="The version it registered.")
-    outcome: Short | None = Field(default=None, description="Promoted, Refused, Failed or Cancelled.")
+    outcome: Short | None = Field(default=None, description="Promoted, Refused, Failed, Cancelled or Rejected.")
     reason: Short | None = Field(default=None, description="Why.")
     started_at: Timestamp | None = Field(default=None, description="When it was decided.")
     finished_at: Timestamp | None = Field(default=None, description="When it ended.")
@@ -224,6 +226,17 @@ class Retrains(Model):
     recent: Annotated[tuple[PastRetrain, ...], ListType(), Field(max_length=20)] = Field(
         default=(), description="Finished ones, newest first."
     )
+
+
+class WantedRetrain(Model):
+    """A retrain that waits for a person's word."""
+
+    retrain: Short | None = Field(default=None, description="Its name, the subject of `approve` and `reject`.")
+    window: int | None = Field(default=None, description="The window that asks for it.")
+    approved: bool | None = Field(
+        default=None, description="Whether a person approved it; it begins when nothing else holds it."
+    )
+    since: Timestamp | None = Field(default=None, description="When it was first wanted.")
 
 
 class PastEvaluation(Model):
@@ -270,6 +283,13 @@ class DriftPolicyStatus(Status):
     coverage: CoverageStatus | None = Field(default=None, description="Of which answers the last look found the truth.")
     last_evaluation: Evaluation | None = Field(default=None, description="The last window that was judged.")
     action: ActionStatus | None = Field(default=None, description="What is wanted, and what came of it.")
+    approval: WantedRetrain | None = Field(default=None, description="The retrain that waits for a person.")
+    muted: Annotated[
+        tuple[Annotated[Short, Field(description="Name of a signal.")], ...], ListType(), Field(max_length=16)
+    ] = Field(default=(), description="Signals whose drift a person muted until it clears.")
+    person_actions: PersonActions = Field(
+        default=(), description="What people asked, and what came of it, newest first."
+    )
     retrains: Retrains | None = Field(default=None, description="Retrains under way and before.")
     history: Annotated[tuple[PastEvaluation, ...], ListType(), Field(max_length=40)] = Field(
         default=(), description="Earlier windows, newest first; as many of labelled as of served rows."

@@ -11,7 +11,7 @@ from tests.support.fakes.registry import FakeRegistry
 from tests.support.worlds.simulation import NAMESPACE, PLATFORM, Simulation
 from tests.support.worlds.training import task_of
 
-from bucle.contracts import registry_tags
+from bucle.contracts import names, registry_tags
 from bucle.contracts.canonical import canonical_json
 from bucle.contracts.result import (
     EvaluateResult,
@@ -249,9 +249,38 @@ def action(world: DriftWorld) -> tuple[str, str]:
     return told["outcome"], told["reason"]
 
 
+def asking_first(**limits: Any) -> JsonObject:
+    """Of a policy that has a person approve its retrains."""
+    spec = policy_spec()
+    return {"retrain": {**spec["retrain"], "approval": "Required"}, "limits": {**spec["limits"], **limits}}
+
+
+def ask(world: DriftWorld, request: str | None) -> None:
+    """`kubectl annotate --overwrite`; None takes the annotation away."""
+    annotations = {} if request is None else {names.ANNOTATION_ACTION: request}
+    world.sim.edit(DRIFT_POLICY, NAME, lambda obj: obj["metadata"].update(annotations=annotations))
+
+
+def answers(world: DriftWorld) -> list[tuple[str, str]]:
+    """What was asked of the policy and what came of it, newest first."""
+    return [
+        ("/".join(line.get(part, "") for part in ("verb", "subject", "nonce")), line["outcome"])
+        for line in world.status.get("personActions", ())
+    ]
+
+
 async def drifted(world: DriftWorld) -> None:
     await world.window("0.60")
     await world.window("0.60")
+
+
+async def cleared(world: DriftWorld) -> None:
+    """Healthy windows, until the drift is over."""
+    for _ in range(9):
+        await world.window("0.50")
+        if world.sim.condition(DRIFT_POLICY, NAME, "DriftDetected") == "False":
+            return
+    raise AssertionError("healthy windows do not clear the drift")
 
 
 async def all_drift(world: DriftWorld) -> None:

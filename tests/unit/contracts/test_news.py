@@ -33,6 +33,8 @@ REFUSED = ("CandidateRejected", "True", "GateNotPassed")
         ("DriftPolicy", None, DRIFTS, "drift.detected"),
         ("DriftPolicy", CLEAR, DRIFTS, "drift.detected"),
         ("DriftPolicy", DRIFTS, DRIFTS, None),
+        ("DriftPolicy", None, ("ApprovalWanted", "True", "ApprovalWanted"), "approval.wanted"),
+        ("DriftPolicy", None, ("ApprovalWanted", "False", "Watching"), None),
         ("DriftPolicy", DRIFTS, CLEAR, "drift.cleared"),
         ("DriftPolicy", None, CLEAR, None),
         ("DriftPolicy", DOUBT, CLEAR, None),

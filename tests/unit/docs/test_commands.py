@@ -42,6 +42,7 @@ VERBS: Mapping[str, set[str]] = {
     "delete": {"-f", "--all-namespaces", "--field-selector"},
     "create": {"--from-literal"},
     "label": set(),
+    "annotate": {"--overwrite"},
     "diff": set(),
     "wait": {"--for"},
     "scale": set(),

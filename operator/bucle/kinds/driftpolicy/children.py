@@ -15,7 +15,7 @@ from bucle.kinds.driftpolicy import window_clock
 from bucle.kinds.driftpolicy.signals import measured_columns, measured_metrics, never_captured
 from bucle.kinds.driftpolicy.state import Evaluation, OpenRetrain
 from bucle.kinds.driftpolicy.world import Served, World
-from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT
+from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, Resource
 from bucle.resources.base import NAME_LIMIT
 from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy import DriftPolicy
@@ -37,6 +37,14 @@ def retrain_name(policy: DriftPolicy, served_digest: str, window_end: str) -> st
     """Deterministic, so that a retrain decided twice (lost status, killed operator) is one retrain; ≤ 38 characters."""
     meta = policy.metadata
     mark = short_hash([meta.namespace, meta.name, served_digest, window_end], HASH_LENGTH)
+    return f"{meta.name[: NAME_LIMIT - HASH_LENGTH - 1].rstrip('-')}-{mark}"
+
+
+def asked_name(policy: DriftPolicy, request: str) -> str:
+    """Of a retrain that a person asked for: made of the request alone, so that it is one retrain whatever is served when a
+    lost status has it read again."""
+    meta = policy.metadata
+    mark = short_hash([meta.namespace, meta.name, "asked", request], HASH_LENGTH)
     return f"{meta.name[: NAME_LIMIT - HASH_LENGTH - 1].rstrip('-')}-{mark}"
 
 
@@ -108,20 +116,22 @@ def retrain_children(world: World, served: Served, retrain: OpenRetrain) -> tupl
     experiment_spec = {**to_dict(template.spec), "dataset": {"name": name}, "run": 0}
     owner = owner_of(policy)
     return (
-        Child(DATASET, _manifest(DATASET.api_version, DATASET.kind, owner, name, dataset_spec)),
-        Child(EXPERIMENT, _manifest(EXPERIMENT.api_version, EXPERIMENT.kind, owner, name, experiment_spec)),
+        Child(DATASET, _manifest(DATASET, owner, retrain, dataset_spec)),
+        Child(EXPERIMENT, _manifest(EXPERIMENT, owner, retrain, experiment_spec)),
     )
 
 
-def _manifest(api_version: str, kind: str, owner: Owner, name: str, spec: JsonObject) -> JsonObject:
+def _manifest(resource: Resource, owner: Owner, retrain: OpenRetrain, spec: JsonObject) -> JsonObject:
     """The label is what its policy finds it by among all that others have made."""
-    metadata = {
-        "name": name,
+    metadata: JsonObject = {
+        "name": retrain.name,
         "namespace": owner.namespace,
         "labels": {names.LABEL_UID: owner.uid},
         "ownerReferences": [owner.reference()],
     }
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+    if retrain.asked is not None:
+        metadata["annotations"] = {names.ANNOTATION_ASKED: retrain.asked}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}
 
 
 def evaluation_name(

@@ -10,17 +10,40 @@ from bucle.kinds.driftpolicy.signal_verdicts import said_by_name, worst
 from bucle.kinds.driftpolicy.state import EvaluationState, OpenRetrain, RetrainState, Rows, State, Verdict
 from bucle.kinds.driftpolicy.window_clock import in_words
 from bucle.kinds.driftpolicy.world import World
+from bucle.workloads import person
 
 Conditions = tuple[ConditionUpdate, ...]
 
 
-def said(world: World, state: State) -> Conditions:
-    return (*_main(world, state), _drift(world, state), loop(world))
+def said(world: World, state: State, waits: person.Waits | None = None) -> Conditions:
+    """`waits`: why what a person asks cannot be answered yet."""
+    return (
+        *_main(world, state),
+        _drift(world, state),
+        loop(world),
+        *_approval(world, state),
+        *_asked(world, state, waits),
+    )
 
 
-def not_served(world: World) -> Conditions:
+def not_served(world: World, state: State) -> Conditions:
     """Nothing is watched yet."""
-    return (*reconciling("WaitingForReference", why_not_served(world)), loop(world))
+    return (*reconciling("WaitingForReference", why_not_served(world)), loop(world), *_asked(world, state, None))
+
+
+def _asked(world: World, state: State, waits: person.Waits | None) -> Conditions:
+    policy = world.policy
+    return person.conditions(policy.metadata, state.person_actions, waits, policy.status.conditions)
+
+
+def _approval(world: World, state: State) -> Conditions:
+    """Said of policies that have a person asked, from the first time on."""
+    action = state.action
+    if action is not None and action.reason == "ApprovalWanted":
+        return (ConditionUpdate("ApprovalWanted", "True", "ApprovalWanted", action.message),)
+    if any(condition.type == "ApprovalWanted" for condition in world.policy.status.conditions):
+        return (ConditionUpdate("ApprovalWanted", "False", "Watching"),)
+    return ()
 
 
 def why_not_served(world: World) -> str:
@@ -121,7 +144,8 @@ def _without_reference(world: World) -> Conditions | None:
 
 
 def _under_way(retrain: OpenRetrain) -> str:
-    since = f"window {retrain.window} asked for a new model"
+    asking = "a person" if retrain.asked is not None else f"window {retrain.window}"
+    since = f"{asking} asked for a new model"
     if retrain.state is RetrainState.ROLLING_OUT:
         return f"{since}: version {retrain.model_version} is made and goes through its rollout"
     return f"{since}: Dataset {retrain.name} and Experiment {retrain.name} make it"

@@ -11,6 +11,7 @@ from bucle.kinds.driftpolicy.status_codec import decoded
 from bucle.resources import driftpolicy_status as wire
 from bucle.resources.documents import parse
 from bucle.resources.driftpolicy import DriftPolicy
+from bucle.workloads import person
 
 
 def measures(raw: Mapping[str, Any]) -> Measures:
@@ -25,7 +26,8 @@ def measures(raw: Mapping[str, Any]) -> Measures:
         one_of(telemetry.RETRAIN_OPEN, state.retrain.state if state.retrain else None),
     )
     ended = frozenset(Happening(telemetry.RETRAINS, past.name, (past.outcome,)) for past in state.past_retrains)
-    return Measures(shown, ended, counted=(telemetry.RETRAINS,))
+    requests = person.happenings(state.person_actions)
+    return Measures(shown, ended | requests, counted=(telemetry.RETRAINS, telemetry.PERSON_ACTIONS))
 
 
 def _signal(signal: wire.SignalStatus) -> tuple[Measure, ...]:

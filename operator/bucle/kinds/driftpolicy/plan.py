@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bucle.engine.plan import Child, Deletion, Plan
-from bucle.kinds.driftpolicy import conditions, retrain_ledger
+from bucle.kinds.driftpolicy import conditions, requests, retrain_ledger
 from bucle.kinds.driftpolicy.children import evaluate_job, retrain_children
 from bucle.kinds.driftpolicy.evaluation_job import evaluated, made_at
 from bucle.kinds.driftpolicy.retrain_checks import acted
@@ -29,14 +29,16 @@ def plan(world: World, now: datetime) -> Plan:
     before = decoded(world.policy.status)
     served = world.served
     if served is None:
-        return Plan(encoded(before), conditions.not_served(world), wake=CALM)
+        state, _ = requests.heard(world, None, before, now)
+        return Plan(encoded(state), conditions.not_served(world, state), wake=CALM)
     state = evaluated(world, served, restarted(world, served, before), now)
     state = with_drift(world.policy, served, state)
-    state = acted(world, served, retrain_ledger.tracked(world, state, now), now)
+    state, waits = requests.heard(world, served, retrain_ledger.tracked(world, state, now), now)
+    state = acted(world, served, state, now)
     expiring, unwanted = _cleared(world, state)
     return Plan(
         state=encoded(state),
-        conditions=conditions.said(world, state),
+        conditions=conditions.said(world, state, waits),
         children=(*expiring, *_evaluate(world, served, state, now), *_retrain(world, served, before, state)),
         deletions=(*unwanted, *_given_up(world, state)),
         wake=_wake(before, state, now),

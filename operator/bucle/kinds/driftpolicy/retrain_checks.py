@@ -11,6 +11,7 @@ from datetime import datetime
 
 from bucle.contracts import registry_tags
 from bucle.contracts.capture import SETTLED
+from bucle.contracts.names import ANNOTATION_ACTION
 from bucle.engine.reads import Unavailable
 from bucle.engine.status import timestamp
 from bucle.kinds.driftpolicy import window_verdicts
@@ -28,6 +29,7 @@ from bucle.kinds.driftpolicy.state import (
     RetrainState,
     State,
     Wanted,
+    WantedRetrain,
 )
 from bucle.kinds.driftpolicy.world import Served, World
 from bucle.resources.base import parse_duration
@@ -57,28 +59,66 @@ class Answer:
     message: str
 
 
+APPROVAL_WANTED = "ApprovalWanted"
 BEGINS = Answer(ActionOutcome.DONE, "Retraining", "a new model is being made")
 
 
 def acted(world: World, served: Served, state: State, now: datetime) -> State:
     """The action for what the windows say, with its reason; a retrain is claimed in status before anything is made."""
     if state.retrain is not None and _outclaimed(world, state.retrain):
-        state = replace(state, retrain=None, retrains_begun=max(0, state.retrains_begun - 1))
+        state = _given_way(state, state.retrain, now)
     policy, drifting = world.policy, window_verdicts.drifting_signals(state)
-    if not drifting:
-        return _with_action(state, Wanted.NONE, Answer(ActionOutcome.DONE, "Healthy", ""), now)
-    firing = [action for action in policy.spec.actions if _fires(action, drifting)]
+    firing = _firing(policy, drifting)
     if not firing:
-        return _with_action(state, Wanted.NONE, Answer(ActionOutcome.DONE, "Breached", ""), now)
-    retrains = [action for action in firing if action.do == "Retrain"]
-    asking = _asking(retrains or firing, drifting)
+        nothing = Answer(ActionOutcome.DONE, "Breached" if drifting else "Healthy", "")
+        return _with_action(replace(state, approval=None), Wanted.NONE, nothing, now)
+    heeded = tuple(name for name in drifting if name not in state.muted)
+    retrains = [action for action in _firing(policy, heeded) if action.do == "Retrain"]
     if not retrains or not wants_retrains(policy):
-        return _with_action(state, Wanted.ALERT, Answer(ActionOutcome.DONE, "Breached", ""), now, asking)
+        return _without_retrain(replace(state, approval=None), policy, drifting, heeded, now)
+    asking = _asking(retrains, heeded)
     trigger = window_verdicts.began_drift(policy, state, served, asking)
     question = Question(world, served, state, asking, trigger, now)
     answer = next((found for check in CHECKS if (found := check(question)) is not None), BEGINS)
     state = _with_action(state, Wanted.RETRAIN, answer, now, asking)
+    if answer.reason == APPROVAL_WANTED:
+        return replace(state, approval=_wanted(question))
     return _claimed(question, state) if answer is BEGINS else state
+
+
+def asks_for_retrain(policy: DriftPolicy, state: State) -> bool:
+    """Whether drift that nobody muted is for an action that does Retrain."""
+    heeded = [name for name in window_verdicts.drifting_signals(state) if name not in state.muted]
+    return wants_retrains(policy) and any(action.do == "Retrain" for action in _firing(policy, heeded))
+
+
+def _without_retrain(
+    state: State, policy: DriftPolicy, drifting: tuple[str, ...], heeded: tuple[str, ...], now: datetime
+) -> State:
+    """Only an alert is asked for, or nothing but what a person muted."""
+    firing = _firing(policy, heeded)
+    if firing:
+        asking = _asking(firing, heeded)
+        return _with_action(state, Wanted.ALERT, Answer(ActionOutcome.DONE, "Breached", ""), now, asking)
+    silent = _firing(policy, drifting)
+    wanted = Wanted.RETRAIN if any(action.do == "Retrain" for action in silent) else Wanted.ALERT
+    told = f"a person muted {', '.join(state.muted)}: nothing is done about it until it clears"
+    return _with_action(state, wanted, Answer(ActionOutcome.SUPPRESSED, "Muted", told), now, _asking(silent, drifting))
+
+
+def _given_way(state: State, claim: OpenRetrain, now: datetime) -> State:
+    """Another policy goes first. What a person asked for is told; what drift asks for is asked again by itself."""
+    state = replace(state, retrain=None, retrains_begun=max(0, state.retrains_begun - 1))
+    if claim.asked is None:
+        return state
+    ended = PastRetrain(
+        claim.name, RetrainOutcome.CANCELLED, "OwnedByOtherPolicy", claim.started_at, now.replace(microsecond=0)
+    )
+    return replace(state, past_retrains=(ended, *state.past_retrains))
+
+
+def _firing(policy: DriftPolicy, drifting: Collection[str]) -> list[ActionSpec]:
+    return [action for action in policy.spec.actions if _fires(action, drifting)]
 
 
 def _fires(action: ActionSpec, drifting: Collection[str]) -> bool:
@@ -101,15 +141,21 @@ def _with_action(state: State, wanted: Wanted, answer: Answer, now: datetime, as
 
 
 def _claimed(question: Question, state: State) -> State:
-    trigger = _unanswered(question)
-    assert trigger is not None, "a retrain begins for a window"
-    bound = (question.now - SETTLED).replace(microsecond=0)
+    wanted = _wanted(question)
+    assert wanted is not None, "a retrain begins for a window"
+    return begun(replace(state, approval=None), wanted.name, question.now, window=wanted.window)
+
+
+def begun(state: State, name: str, now: datetime, *, window: int | None = None, asked: str | None = None) -> State:
+    """That retrain is claimed in status. `asked`: the request of the person who wants it, for no window."""
+    bound = (now - SETTLED).replace(microsecond=0)
     claim = OpenRetrain(
-        name=_name_for(question, trigger),
+        name=name,
         state=RetrainState.CLAIMED,
-        started_at=question.now.replace(microsecond=0),
-        window=trigger.window,
+        started_at=now.replace(microsecond=0),
+        window=window,
         feedback_bounds=FeedbackBounds(bound, bound),
+        asked=asked,
     )
     return replace(state, retrain=claim, retrains_begun=state.retrains_begun + 1)
 
@@ -136,7 +182,7 @@ def _owned_by_other_policy(question: Question) -> Answer | None:
 
 
 def _window_forgotten(question: Question) -> Answer | None:
-    if question.trigger is not None:
+    if question.trigger is not None or question.state.approval is not None:
         return None
     told = "the window that began the drift is no longer in status: the next one tells"
     return Answer(ActionOutcome.WAITING, "Watching", told)
@@ -155,9 +201,9 @@ def _data_unknown(question: Question) -> Answer | None:
 
 
 def _window_answered(question: Question) -> Answer | None:
-    if _unanswered(question) is not None:
+    if _wanted(question) is not None:
         return None
-    told = "this window was answered by a retrain; the next breached one may start another"
+    told = "this window was answered by a retrain, or a person rejected it; the next breached one may start another"
     return Answer(ActionOutcome.DONE, "Breached", told)
 
 
@@ -170,10 +216,13 @@ def _stopped_after_failures(question: Question) -> Answer | None:
 
 
 def _cools_down(question: Question) -> Answer | None:
-    limits, begun = question.world.policy.spec.limits, _begun_at(question)
-    if not begun or question.now - max(begun) >= parse_duration(limits.cooldown):
+    limits = question.world.policy.spec.limits
+    answered = [*_begun_at(question), *(line.started_at for line in _rejected(question.state))]
+    if not answered or question.now - max(answered) >= parse_duration(limits.cooldown):
         return None
-    return Answer(ActionOutcome.WAITING, "Cooldown", f"the last retrain began less than {limits.cooldown} ago")
+    return Answer(
+        ActionOutcome.WAITING, "Cooldown", f"the last retrain began or was rejected less than {limits.cooldown} ago"
+    )
 
 
 def _budget_spent(question: Question) -> Answer | None:
@@ -191,6 +240,19 @@ def _rollout_active(question: Question) -> Answer | None:
     return Answer(ActionOutcome.WAITING, "RolloutActive", "a rollout is running")
 
 
+def _approval_wanted(question: Question) -> Answer | None:
+    """Last: a person is asked for what would begin at once."""
+    retrain, wanted = question.world.policy.spec.retrain, _wanted(question)
+    if retrain is None or retrain.approval != "Required" or wanted is None or wanted.approved:
+        return None
+    meta = question.world.policy.metadata
+    told = (
+        f"retrain {wanted.name} for window {wanted.window} waits for a person: kubectl annotate driftpolicy {meta.name} "
+        f"--namespace {meta.namespace} --overwrite {ANNOTATION_ACTION}=approve/{wanted.name}/$(date +%s), or reject/{wanted.name}/$(date +%s)"
+    )
+    return Answer(ActionOutcome.WAITING, APPROVAL_WANTED, told)
+
+
 CHECKS: tuple[Callable[[Question], Answer | None], ...] = (
     _one_is_open,
     _loop_is_open,
@@ -202,7 +264,18 @@ CHECKS: tuple[Callable[[Question], Answer | None], ...] = (
     _cools_down,
     _budget_spent,
     _rollout_active,
+    _approval_wanted,
 )
+BY_HAND: tuple[Callable[[Question], Answer | None], ...] = (
+    _one_is_open,
+    _loop_is_open,
+    _owned_by_other_policy,
+    _data_unknown,
+    _budget_spent,
+    _rollout_active,
+)
+"""What holds back a retrain that a person asks for: neither the cooldown nor failures of those before, which are there to
+have a person look."""
 
 
 # --- what the checks ask ---------------------------------------------------------------------------------------
@@ -212,28 +285,42 @@ def _name_for(question: Question, window: PastWindow) -> str:
     return retrain_name(question.world.policy, question.served.model.digest or "", timestamp(window.to))
 
 
-def _unanswered(question: Question) -> PastWindow | None:
-    """The window that a retrain would answer: the one that began the drift, else the newest breached one.
+def _wanted(question: Question) -> WantedRetrain | None:
+    """What a retrain would answer: the window that a person was told of, else the one that began the drift, else the newest
+    breached one.
 
     Children that a person deleted were made all the same.
     """
     done = {children.name for children in question.world.retrains}
     done |= {line.name for line in question.state.past_retrains}
-    candidates = (
+    told = question.state.approval
+    if told is not None and told.name not in done:
+        return told
+    windows = (
         question.trigger,
         window_verdicts.newest_breach(question.world.policy, question.state, question.served, question.asking),
     )
-    return next((w for w in candidates if w is not None and _name_for(question, w) not in done), None)
+    since = question.now.replace(microsecond=0)
+    wanted = (WantedRetrain(_name_for(question, w), w.window, since) for w in windows if w is not None)
+    return next((found for found in wanted if found.name not in done), None)
 
 
 def _begun_at(question: Question) -> list[datetime]:
     listed = {children.name: children.created_at for children in question.world.retrains}
-    begun = {line.name: line.started_at for line in question.state.past_retrains} | listed
+    rejected = {line.name for line in _rejected(question.state)}
+    begun = {line.name: line.started_at for line in question.state.past_retrains if line.name not in rejected} | listed
     return [at for at in begun.values() if at is not None]
 
 
+def _rejected(state: State) -> list[PastRetrain]:
+    return [line for line in state.past_retrains if line.outcome is RetrainOutcome.REJECTED]
+
+
+_NOBODY_TRIED = (RetrainOutcome.CANCELLED, RetrainOutcome.REJECTED)
+
+
 def _nothing_came_of(newest_first: Sequence[PastRetrain], limit: int) -> bool:
-    tried = [line for line in newest_first if line.outcome is not RetrainOutcome.CANCELLED][:limit]
+    tried = [line for line in newest_first if line.outcome not in _NOBODY_TRIED][:limit]
     return len(tried) >= limit and all(line.outcome is not RetrainOutcome.PROMOTED for line in tried)
 
 
@@ -242,13 +329,13 @@ def _rival(world: World) -> str | None:
     deployment that could retrain it, the oldest."""
     ours = _registers(world, world.policy)
     for other in world.rivals:
-        if not wants_retrains(other):
+        if other.spec.retrain is None:
             continue
         claimed = other.status.retrains is not None and other.status.retrains.in_flight is not None
         if claimed and ours is not None and _registers(world, other) == ours:
             return other.metadata.name
         same_target = other.spec.target == world.policy.spec.target
-        if same_target and _could_retrain(other) and _age(other) < _age(world.policy):
+        if same_target and wants_retrains(other) and _could_retrain(other) and _age(other) < _age(world.policy):
             return other.metadata.name
     return None
 

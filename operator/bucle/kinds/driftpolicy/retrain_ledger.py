@@ -45,6 +45,11 @@ def wants_retrains(policy: DriftPolicy) -> bool:
     return policy.spec.retrain is not None and any(action.do == "Retrain" for action in policy.spec.actions)
 
 
+def goes_on(policy: DriftPolicy, asked: str | None) -> bool:
+    """Whether a retrain under way is still wanted. What a person asked for needs no action that does Retrain."""
+    return policy.spec.retrain is not None and (asked is not None or wants_retrains(policy))
+
+
 def tracked(world: World, state: State, now: datetime) -> State:
     """The ledger as the children tell it. A lost status is filled again from them.
 
@@ -99,7 +104,7 @@ def progress_of(world: World, children: Retrained, stored: OpenRetrain | None) -
             return ended
     if experiment is not None and _says(experiment, "Registered") and model is not None:
         return _arrival(world, experiment, model)
-    if not wants_retrains(world.policy):
+    if not goes_on(world.policy, children.asked):
         return Progress(RetrainOutcome.CANCELLED, CANCELLED)
     if dataset is not None and experiment is not None:
         return Progress()
@@ -115,11 +120,11 @@ def _without_children(
     world: World, stored: OpenRetrain, now: datetime
 ) -> tuple[OpenRetrain | None, PastRetrain | None]:
     """A claim whose children are still to be made goes on; otherwise it ended without leaving anything."""
-    claimed = stored.state is RetrainState.CLAIMED
-    if claimed and wants_retrains(world.policy) and loop_open(world) is None:
+    waits = stored.state is RetrainState.CLAIMED and goes_on(world.policy, stored.asked)
+    if waits and loop_open(world) is None:
         return stored, None
     told = (RetrainOutcome.CANCELLED, CANCELLED)
-    if claimed and wants_retrains(world.policy):
+    if waits:
         told = (RetrainOutcome.FAILED, LOOP_OPEN)
     ended = PastRetrain(stored.name, *told, stored.started_at, _moment(now), stored.window, stored.model_version)
     return None, ended
@@ -182,6 +187,7 @@ def _as_open(children: Retrained, progress: Progress, stored: OpenRetrain | None
             state=RetrainState.CLAIMED,
             started_at=children.created_at or BEGINNING,
             feedback_bounds=_bounds_of(children.dataset),
+            asked=children.asked,
         )
     both = children.dataset is not None and children.experiment is not None
     state = RetrainState.RETRAINING if both else stored.state

@@ -11,6 +11,7 @@ from enum import StrEnum
 from bucle.contracts.coverage import Coverage
 from bucle.contracts.uncounted import Uncounted
 from bucle.resources import driftpolicy_status as wire
+from bucle.resources.person_status import PersonAction
 from bucle.workloads.attempt import Attempt
 
 KEPT = 20
@@ -53,6 +54,8 @@ class RetrainOutcome(StrEnum):
     REFUSED = "Refused"
     FAILED = "Failed"
     CANCELLED = "Cancelled"
+    REJECTED = "Rejected"
+    """A person did not approve it: nothing was made."""
 
 
 class Wanted(StrEnum):
@@ -182,7 +185,8 @@ class FeedbackBounds:
 
 @dataclass(frozen=True, slots=True)
 class OpenRetrain:
-    """The retrain under way; its children carry its name. `digest`: of the model it made."""
+    """The retrain under way; its children carry its name. `digest`: of the model it made. `asked`: the request of the person
+    who started it by hand."""
 
     name: str
     state: RetrainState
@@ -191,6 +195,18 @@ class OpenRetrain:
     feedback_bounds: FeedbackBounds | None = None
     digest: str | None = None
     model_version: int | None = None
+    asked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRetrain:
+    """A retrain that waits for a person. It keeps its name while the drift stands, or nobody could approve what changes with
+    each window."""
+
+    name: str
+    window: int
+    since: datetime
+    approved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +230,9 @@ class State:
     uncounted: Uncounted = Uncounted()
     coverage: Coverage | None = None
     action: Action | None = None
+    approval: WantedRetrain | None = None
+    muted: tuple[str, ...] = ()
+    person_actions: tuple[PersonAction, ...] = ()
     retrain: OpenRetrain | None = None
     retrains_begun: int = 0
     past_retrains: tuple[PastRetrain, ...] = ()

@@ -31,6 +31,7 @@ from bucle.kinds.driftpolicy.state import (
     State,
     Verdict,
     Wanted,
+    WantedRetrain,
     WindowVerdict,
 )
 from bucle.resources import driftpolicy_status as wire
@@ -50,6 +51,9 @@ def decoded(status: wire.DriftPolicyStatus) -> State:
         uncounted=uncounted_of(status.uncounted),
         coverage=_coverage(status.coverage),
         action=_action(status.action),
+        approval=_approval(status.approval),
+        muted=status.muted,
+        person_actions=status.person_actions,
         retrain=_open(retrains.in_flight),
         retrains_begun=retrains.total or 0,
         past_retrains=tuple(found for line in retrains.recent if (found := _past(line)) is not None),
@@ -73,6 +77,9 @@ def encoded(state: State) -> wire.DriftPolicyStatus:
         coverage=_coverage_record(state.coverage) if state.coverage else None,
         last_evaluation=state.last.record if state.last else None,
         action=_action_record(state.action) if state.action else None,
+        approval=_approval_record(state.approval) if state.approval else None,
+        muted=state.muted,
+        person_actions=state.person_actions,
         retrains=retrains if state.cursor is not None or retrains != wire.Retrains(total=0) else None,
         history=tuple(past.record for past in state.history[: 2 * KEPT]),
     )
@@ -254,6 +261,18 @@ def _action_record(action: Action) -> wire.ActionStatus:
     )
 
 
+def _approval(record: wire.WantedRetrain | None) -> WantedRetrain | None:
+    if record is None or record.retrain is None or record.window is None:
+        return None
+    return WantedRetrain(record.retrain, record.window, record.since or BEGINNING, record.approved or False)
+
+
+def _approval_record(wanted: WantedRetrain) -> wire.WantedRetrain:
+    return wire.WantedRetrain(
+        retrain=wanted.name, window=wanted.window, since=wanted.since, approved=wanted.approved or None
+    )
+
+
 def _open(record: wire.OpenRetrain | None) -> OpenRetrain | None:
     if record is None or record.name is None:
         return None
@@ -269,6 +288,7 @@ def _open(record: wire.OpenRetrain | None) -> OpenRetrain | None:
         feedback_bounds=known,
         digest=record.digest,
         model_version=record.model_version,
+        asked=record.asked,
     )
 
 
@@ -288,6 +308,7 @@ def _open_record(retrain: OpenRetrain) -> wire.OpenRetrain:
         else None,
         digest=retrain.digest,
         model_version=retrain.model_version,
+        asked=retrain.asked,
     )
 
 

@@ -66,6 +66,12 @@ class Retrained:
                 return child.metadata.creation_timestamp
         return None
 
+    @property
+    def asked(self) -> str | None:
+        """What the person asked who started it by hand."""
+        made = [child.metadata.annotations for child in (self.dataset, self.experiment) if child is not None]
+        return next((told[names.ANNOTATION_ASKED] for told in made if names.ANNOTATION_ASKED in told), None)
+
 
 @dataclass(frozen=True)
 class World:

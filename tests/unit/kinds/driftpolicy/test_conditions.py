@@ -116,6 +116,6 @@ def test_whether_the_loop_is_closed(world: dict[str, Any], expected: tuple[str, 
     ],
 )
 def test_why_nothing_is_watched_yet(world: dict[str, Any], words: str) -> None:
-    first = not_served(states.world(served=None, **world))[0]
+    first = not_served(states.world(served=None, **world), State())[0]
     assert (first.type, first.status, first.reason) == ("Ready", "False", "WaitingForReference")
     assert words in first.message

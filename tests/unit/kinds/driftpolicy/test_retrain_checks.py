@@ -142,6 +142,67 @@ def test_what_drift_leads_to_and_why_not(
     assert found == expected
 
 
+# --- a person is asked -------------------------------------------------------------------------------------------
+
+ASKS_FIRST = {**drift.policy_spec()["retrain"], "approval": "Required"}
+
+
+def asking_first(**more: Any) -> World:
+    return states.world(policy=states.policy(retrain=ASKS_FIRST), **more)
+
+
+def test_a_retrain_that_needs_approval_is_held_under_the_name_it_would_have() -> None:
+    claim = decided(states.world(), DRIFTED).retrain
+    held = decided(asking_first(), DRIFTED)
+    assert claim is not None and held.approval is not None and held.retrain is None and held.retrains_begun == 0
+    assert (held.approval.name, held.approval.window) == (claim.name, claim.window)
+    assert held.action is not None and held.action.reason == "ApprovalWanted"
+    command = (
+        f"kubectl annotate driftpolicy {drift.NAME} --namespace ml --overwrite bucle.dev/action=approve/{claim.name}/"
+    )
+    assert command in held.action.message and f"reject/{claim.name}/" in held.action.message
+
+
+def test_a_held_retrain_keeps_its_name_while_the_drift_stands() -> None:
+    """Also when the window that began it is forgotten: or nobody could approve what changes with each window."""
+    held = decided(asking_first(), DRIFTED)
+    longer = drifted(BREACHED, BREACHED, BREACHED, BREACHED)
+    later = decided(
+        asking_first(), replace(longer, history=longer.history[:1], approval=held.approval), NOW + timedelta(hours=9)
+    )
+    assert later.approval == held.approval and later.approval is not None
+
+
+@pytest.mark.parametrize(
+    "over",
+    [drifted(HEALTHY, HEALTHY, HEALTHY), replace(DRIFTED, muted=("performance",))],
+    ids=["the drift is over", "a person muted it"],
+)
+def test_nothing_waits_for_a_person_when_nothing_asks_for_it(over: State) -> None:
+    held = decided(asking_first(), DRIFTED)
+    assert decided(asking_first(), replace(over, approval=held.approval)).approval is None
+
+
+def test_whoever_needs_no_approval_any_more_begins_what_was_held() -> None:
+    held = decided(asking_first(), DRIFTED)
+    begun = decided(states.world(), held)
+    assert held.approval is not None and begun.retrain is not None
+    assert (begun.retrain.name, begun.approval) == (held.approval.name, None)
+
+
+def test_a_person_is_asked_last() -> None:
+    """What is approved begins at once, so nobody is asked for what something else holds back."""
+    assert CHECKS[-1].__name__ == "_approval_wanted"
+    held = decided(asking_first(deployment=states.deployment(rollout={"id": "r", "state": "Stepping"})), DRIFTED)
+    assert held.approval is None and held.action is not None and held.action.reason == "RolloutActive"
+
+
+def test_a_rejected_retrain_cools_down_and_is_neither_failed_nor_paid_for() -> None:
+    rejected = [past(RetrainOutcome.REJECTED, timedelta(hours=hours), f"r{hours}") for hours in (5, 20, 21)]
+    assert action(states.world(), drifted_after(rejected[0])) == (RETRAIN, WAITING, "Cooldown")
+    assert action(states.world(), drifted_after(*rejected[1:])) == (RETRAIN, DONE, "Retraining")
+
+
 # --- several signals ---------------------------------------------------------------------------------------------
 
 ANY: dict[str, Any] = {"when": ["performance", "accuracy"], "do": "Retrain"}

@@ -15,14 +15,17 @@ from bucle.kinds.driftpolicy.state import (
     ActionOutcome,
     Cursor,
     Mark,
+    RetrainOutcome,
     SignalState,
     State,
     Verdict,
     Wanted,
+    WantedRetrain,
 )
 from bucle.kinds.driftpolicy.status_codec import decoded, encoded
 from bucle.resources.documents import to_dict
 from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluatedWindow
+from bucle.resources.person_status import PersonAction
 
 
 @pytest.mark.parametrize(
@@ -45,9 +48,18 @@ from bucle.resources.driftpolicy_status import DriftPolicyStatus, EvaluatedWindo
             action=Action(
                 Wanted.RETRAIN, ActionOutcome.WAITING, "Cooldown", "the last retrain began lately", THEN, ("loss",)
             ),
+            approval=WantedRetrain("drift-2", 4, THEN),
+            muted=("loss",),
+            person_actions=(
+                PersonAction(verb="mute", subject="loss", nonce="1", outcome="Done", message="yes", at=THEN),
+            ),
             retrain=OPEN,
             retrains_begun=2,
-            past_retrains=(PAST,),
+            past_retrains=(PAST, replace(PAST, outcome=RetrainOutcome.REJECTED)),
+        ),
+        State(
+            approval=WantedRetrain("drift-2", 4, THEN, approved=True),
+            retrain=replace(OPEN, window=None, asked="retrain/drift/1"),
         ),
         State(retrain=OPEN, retrains_begun=1),
         State(
