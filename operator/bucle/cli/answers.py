@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from bucle.cli.cluster import EVENT, POD
-from bucle.cli.documents import Explanation, Gates, Loop, Node, Signals
+from bucle.cli.documents import Explanation, Gates, Loop, Node, Request, Signals
 from bucle.cli.errors import Forbidden, NotFound
 from bucle.cli.explanation import explain
 from bucle.cli.gates import gates_of
 from bucle.cli.kinds import LOOP, Target
 from bucle.cli.loop import around, tree
 from bucle.cli.objects import Seen
+from bucle.cli.requests import answer_to, request_of
 from bucle.cli.signals import signals_of
-from bucle.contracts.names import LABEL_KIND, LABEL_NAME, LABEL_UID
+from bucle.contracts.names import ANNOTATION_ACTION, LABEL_KIND, LABEL_NAME, LABEL_UID
 from bucle.resources.addresses import Resource
 
 Json = Mapping[str, Any]
@@ -37,6 +38,12 @@ class Asked(Protocol):
         labels: Mapping[str, str] | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> list[Json]: ...
+
+
+class Asking(Asked, Protocol):
+    """What a person's requests need besides."""
+
+    def annotate(self, resource: Resource, namespace: str, name: str, annotation: str, value: str) -> Json: ...
 
 
 class _All(NamedTuple):
@@ -85,6 +92,19 @@ def gates(cluster: Asked, target: Target) -> Gates:
 
 def signals(cluster: Asked, target: Target) -> Signals:
     return signals_of(_one(cluster, target))
+
+
+def request(cluster: Asking, target: Target, verb: str, subject: str | None, nonce: str) -> Request:
+    """Writes what is asked; the operator has not answered yet."""
+    seen = _one(cluster, target)
+    wanted = request_of(verb, seen, subject, nonce)
+    cluster.annotate(target.resource, cluster.namespace, target.name, ANNOTATION_ACTION, wanted)
+    return answer_to(seen, wanted)
+
+
+def answer(cluster: Asked, target: Target, wanted: str) -> Request:
+    """What came of it so far."""
+    return answer_to(_one(cluster, target), wanted)
 
 
 def _one(cluster: Asked, target: Target) -> Seen:

@@ -1,4 +1,5 @@
-"""The API server, asked with the rights of whoever types: the user's kubeconfig, reads alone, and errors in words.
+"""The API server, asked with the rights of whoever types: the user's kubeconfig, reads, the one
+annotation by which a person asks something, and errors in words.
 
 The official client does login and transport (certificates, tokens, exec plugins, proxies); answers stay raw JSON, since its
 generated models refuse what a newer server may say.
@@ -16,6 +17,8 @@ from typing import Any, Self
 from bucle.cli.errors import Forbidden, NotFound, Unreachable
 from bucle.resources.addresses import GROUP, Resource
 
+FIELD_MANAGER = "kubectl-bucle"
+MERGE = "application/merge-patch+json"
 PAGE = 500
 """As many as kubectl asks for at once."""
 NAMESPACE_OF_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -93,6 +96,11 @@ class Cluster:
         """NotFound, Forbidden or Unreachable."""
         return self._ask("get", resource, namespace, name, [])
 
+    def annotate(self, resource: Resource, namespace: str, name: str, annotation: str, value: str) -> Json:
+        """Sets that annotation and nothing else; the server notes this program as the one that did."""
+        body = {"metadata": {"annotations": {annotation: value}}}
+        return self._ask("patch", resource, namespace, name, [("fieldManager", FIELD_MANAGER)], body)
+
     def list_all(
         self,
         resource: Resource,
@@ -122,15 +130,22 @@ class Cluster:
             query = [*chosen, ("limit", str(PAGE)), ("continue", str(token))]
 
     def _ask(
-        self, verb: str, resource: Resource, namespace: str | None, name: str, query: list[tuple[str, str]]
+        self,
+        verb: str,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        query: list[tuple[str, str]],
+        body: Json | None = None,
     ) -> Json:
         tried = _tried(verb, resource, namespace, name)
         try:
             prepared = self._api.param_serialize(
-                method="GET",
+                method="GET" if body is None else "PATCH",
                 resource_path=_path(resource, namespace, name),
                 query_params=query,
-                header_params={"Accept": "application/json"},
+                header_params={"Accept": "application/json"} | ({"Content-Type": MERGE} if body is not None else {}),
+                body=body,
                 auth_settings=["BearerToken"],
             )
             answer = self._api.call_api(*prepared, _request_timeout=self._timeout)
@@ -160,7 +175,8 @@ class Cluster:
         if code == 401:
             return Forbidden(f"to {tried}: the API server does not know {self.user}: {words}. Log in again")
         if code == 403:
-            cure = "Ask for the role `view` in this namespace" if resource.group == GROUP else "It is left out"
+            role = "edit" if tried.startswith("patch") else "view"
+            cure = f"Ask for the role `{role}` in this namespace" if resource.group == GROUP else "It is left out"
             return Forbidden(f"{self.user} may not {tried}: {words}. {cure}")
         if code == 404 and name and (f'"{name}"' in words or f"'{name}'" in words):
             # Where the whole kind is not served, the words do not name the object.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import shutil
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -14,25 +16,31 @@ from typing import TextIO
 from bucle import __version__
 from bucle.cli import answers
 from bucle.cli.cluster import Cluster, Login, connect
-from bucle.cli.documents import Document, Loop
+from bucle.cli.documents import Document, Loop, Request
 from bucle.cli.errors import CliError, Exit, Usage
 from bucle.cli.kinds import LOOP, Target, UnknownWord, target_named
 from bucle.cli.output import FORMS, written
+from bucle.cli.requests import SUBJECTS, VERBS
 from bucle.cli.text import Screen, clean
+from bucle.contracts.person import Outcome
 from bucle.resources.addresses import DRIFT_POLICY, MODEL_DEPLOYMENT
 from bucle.resources.base import parse_duration
 
 DEBUG = "BUCLE_DEBUG"
+FOR_EVER = 86_400.0
+"""Seconds that a timeout of 0 stands for, as kubectl takes it."""
+LOOK_EVERY = 0.5
 EXITS = f"""exit codes: {Exit.SHOWN} shown; {Exit.NOT_FOUND} not there; {Exit.USAGE} wrong usage; {Exit.FORBIDDEN} not allowed, in whole or in part;
-{Exit.UNREACHABLE} no answer from the API server; {Exit.FAULT} a mistake of this program ({DEBUG}=1 shows where)"""
+{Exit.UNREACHABLE} no answer from the API server; {Exit.REFUSED} what was asked is refused, or not answered yet; {Exit.FAULT} a mistake of this program ({DEBUG}=1 shows where)"""
 COMMANDS = {
     "status": ("[KIND/NAME]", "the loop as a tree: data, experiment, rollout, drift, retrains"),
     "explain": ("KIND/NAME", "why an object is not ready: causes, cures, events, pods"),
     "gates": ("NAME", "what a ModelDeployment's gates rest on, with a chart"),
     "signals": ("NAME", "what a DriftPolicy found on its windows, with a chart"),
+    **{verb: ("NAME", told) for verb, told in VERBS.items()},
     "version": ("", "the version of this program"),
 }
-ONLY = {"gates": MODEL_DEPLOYMENT, "signals": DRIFT_POLICY}
+ONLY = {"gates": MODEL_DEPLOYMENT, "signals": DRIFT_POLICY, **dict.fromkeys(VERBS, DRIFT_POLICY)}
 """Commands that are about objects of one kind, so that a name is enough."""
 
 
@@ -57,20 +65,28 @@ def parser() -> argparse.ArgumentParser:
     kinds = ", ".join(resource.kind.lower() for resource in LOOP)
     made = argparse.ArgumentParser(
         prog="kubectl bucle",
-        description="Shows what Bucle does and why, with your own rights. It changes nothing.",
+        description="Shows what Bucle does and why, with your own rights. It changes nothing but what you ask by approve, reject, retrain and mute.",
         epilog=EXITS,
         allow_abbrev=False,
     )
     _add_common(made, None)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (what, told) in COMMANDS.items():
-        one = commands.add_parser(name, help=told, description=f"Shows {told}.", epilog=EXITS, allow_abbrev=False)
+        one = commands.add_parser(
+            name,
+            help=told,
+            description=f"{told[0].upper()}{told[1:]}." if name in VERBS else f"Shows {told}.",
+            epilog=EXITS,
+            allow_abbrev=False,
+        )
         _add_common(one, argparse.SUPPRESS)
         if what:
             many = "*" if what.startswith("[") else "+"
             one.add_argument(
                 "target", nargs=many, metavar=what.strip("[]"), help=f"kinds: {kinds}, or their short names"
             )
+        if name in VERBS:
+            _add_request(one, name)
         if name == "status":
             one.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces")
     return made
@@ -78,7 +94,12 @@ def parser() -> argparse.ArgumentParser:
 
 def login_of(options: argparse.Namespace) -> Login:
     """Usage when a flag's value means nothing."""
-    return Login(options.kubeconfig, options.context, options.namespace, _seconds(options.request_timeout))
+    return Login(
+        options.kubeconfig,
+        options.context,
+        options.namespace,
+        _seconds(options.request_timeout, "--request-timeout") or FOR_EVER,
+    )
 
 
 def _add_common(to: argparse.ArgumentParser, default: object) -> None:
@@ -88,6 +109,14 @@ def _add_common(to: argparse.ArgumentParser, default: object) -> None:
     to.add_argument("--kubeconfig", default=default, help="kubeconfig file; left out: $KUBECONFIG or ~/.kube/config")
     to.add_argument("--request-timeout", default=default or "30s", help="longest wait for one answer, such as 10s")
     to.add_argument("-o", "--output", choices=FORMS, default=default or "table", help="form of the answer")
+
+
+def _add_request(to: argparse.ArgumentParser, verb: str) -> None:
+    flag = SUBJECTS.get(verb)
+    to.set_defaults(subject=None)
+    if flag is not None:
+        to.add_argument(f"--{flag}", dest="subject", help=f"name of the {flag}; left out: the only one that it can be")
+    to.add_argument("--wait", default="30s", help="longest wait for the operator's answer, such as 10s; 0s: none")
 
 
 def _shown(options: argparse.Namespace) -> int:
@@ -105,6 +134,8 @@ def _shown(options: argparse.Namespace) -> int:
         _say(document.empty)
     for note in document.notes:
         _say(f"note: {note}")
+    if isinstance(document, Request):
+        return Exit.SHOWN if document.outcome == Outcome.DONE else Exit.REFUSED
     # A tree with holes must not look whole to a script.
     return Exit.FORBIDDEN if document.notes and isinstance(document, Loop) else Exit.SHOWN
 
@@ -118,7 +149,22 @@ def _answer(options: argparse.Namespace, *, everywhere: bool) -> Document:
         if options.command == "status":
             return answers.status(cluster, target, everywhere=everywhere)
         assert target is not None, "argparse asks for one"
+        if options.command in VERBS:
+            return _asked(cluster, target, options)
         return _OF_ONE[options.command](cluster, target)
+
+
+def _asked(cluster: Cluster, target: Target, options: argparse.Namespace) -> Request:
+    """Asks once, and looks for the answer until it is there or the wait is over."""
+    patience = _seconds(options.wait, "--wait")
+    given_up = time.monotonic() + patience
+    # Two that a person asks within a second are two.
+    nonce = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    found = answers.request(cluster, target, options.command, options.subject, nonce)
+    while found.outcome is None and time.monotonic() < given_up:
+        time.sleep(LOOK_EVERY)
+        found = answers.answer(cluster, target, found.request)
+    return found
 
 
 _OF_ONE: dict[str, Callable[[Cluster, Target], Document]] = {
@@ -128,13 +174,12 @@ _OF_ONE: dict[str, Callable[[Cluster, Target], Document]] = {
 }
 
 
-def _seconds(text: str) -> float:
-    """`30s`, or a number of seconds, as kubectl takes it; 0 waits as long as it takes."""
+def _seconds(text: str, flag: str) -> float:
+    """`30s`, or a number of seconds, as kubectl takes it."""
     try:
-        seconds = float(text) if text.isdigit() else parse_duration(text).total_seconds()
+        return float(text) if text.isdigit() else parse_duration(text).total_seconds()
     except ValueError as error:
-        raise Usage(f"--request-timeout: {error}") from error
-    return seconds or 86_400.0
+        raise Usage(f"{flag}: {error}") from error
 
 
 def _screen(stream: TextIO) -> Screen:

@@ -28,6 +28,8 @@ FLAGS = {
     "--request-timeout": "longest wait for one answer",
     "--output": "table, json or yaml",
 }
+OF_REQUESTS = ("--retrain", "--signal", "--wait")
+"""Flags of single commands whose value is no argument."""
 SHORT = {"-n": "--namespace", "-o": "--output"}
 
 
@@ -105,7 +107,7 @@ def _read(done: Sequence[str]) -> tuple[dict[str, str], list[str], str]:
             flag = SHORT.get(flag, flag)
             if equals:
                 values[flag] = value
-            elif flag in FLAGS:
+            elif flag in FLAGS or flag in OF_REQUESTS:
                 waiting = flag
         else:
             plain.append(word)

@@ -98,6 +98,18 @@ class Explanation(Document):
     events: tuple[Happening, ...] = ()
 
 
+class Request(Document):
+    """What a person asked of an object by its annotation; no `outcome`: not answered yet."""
+
+    kind: Literal["Request"] = "Request"
+    object: ObjectName
+    request: str
+    outcome: str | None = None
+    message: str | None = None
+    by: str | None = None
+    at: str | None = None
+
+
 class Measured(Model):
     """A number with the interval in which the truth lies, and what is allowed."""
 

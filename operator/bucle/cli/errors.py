@@ -13,6 +13,7 @@ class Exit(IntEnum):
     USAGE = 2
     FORBIDDEN = 3
     UNREACHABLE = 4
+    REFUSED = 5
     FAULT = 70
     INTERRUPTED = 130
 

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import yaml
 
-from bucle.cli.documents import Document, Explanation, Gates, Loop, Signals
+from bucle.cli.documents import Document, Explanation, Gates, Loop, Request, Signals
 from bucle.cli.evidence_text import gates_lines, signals_lines
 from bucle.cli.explanation_text import explanation_lines
 from bucle.cli.loop_text import loop_lines
+from bucle.cli.requests import request_lines
 from bucle.cli.text import Screen
 from bucle.resources.documents import to_dict
 
@@ -48,4 +49,6 @@ def _lines(document: Document, screen: Screen, now: datetime) -> list[str]:
             return gates_lines(document, screen)
         case Signals():
             return signals_lines(document, screen)
+        case Request():
+            return request_lines(document)
     raise TypeError(f"no way to show a {type(document).__name__}")
