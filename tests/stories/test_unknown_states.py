@@ -42,6 +42,7 @@ from bucle.kinds.modeldeployment.status_codec import encode as deployment_status
 from bucle.resources import KINDS
 from bucle.resources.addresses import DATASET, DRIFT_POLICY, EXPERIMENT, MODEL_DEPLOYMENT, Resource
 from bucle.resources.documents import to_dict
+from bucle.resources.person_status import PersonAction
 from bucle.workloads.attempt import Attempt
 
 NEW = "FromTomorrow"
@@ -77,6 +78,7 @@ def _of_a_policy() -> JsonObject:
         signals=(drift_states.signal_state("performance", Verdict.HEALTHY),),
         evaluation=replace(drift_states.EVALUATION, attempt=Attempt(0)),
         action=Action(Wanted.NONE, ActionOutcome.DONE, "Healthy", "", drift_states.THEN),
+        person_actions=(PersonAction(verb="mute", subject="performance", nonce="1", outcome="Done"),),
         retrain=drift_states.OPEN,
         past_retrains=(drift_states.PAST,),
     )

@@ -191,7 +191,7 @@ WRONG = [
     (("explain", "mlds/../secrets"), "'../secrets' is no name of an object"),
     (("gates", "mlds/flights"), "Dataset/flights is of another kind: this command is about one ModelDeployment"),
     (("status", "--request-timeout", "soon"), "--request-timeout: 'soon' is no duration"),
-    (("approve", "x"), "invalid choice: 'approve'"),
+    (("promote", "x"), "invalid choice: 'promote'"),
     ((), "COMMAND"),
 ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bucle.contracts.coverage import AnswerCoverage, Coverage
+from bucle.contracts.person import Outcome
 from bucle.engine.room import known_state
 from bucle.engine.status import timestamp
 from bucle.kinds.driftpolicy.state import (
@@ -35,6 +36,7 @@ from bucle.kinds.driftpolicy.state import (
     WindowVerdict,
 )
 from bucle.resources import driftpolicy_status as wire
+from bucle.resources.person_status import PersonAction
 from bucle.resources.uncounted_status import uncounted_of, uncounted_status
 from bucle.workloads import attempt_status
 
@@ -53,7 +55,7 @@ def decoded(status: wire.DriftPolicyStatus) -> State:
         action=_action(status.action),
         approval=_approval(status.approval),
         muted=status.muted,
-        person_actions=status.person_actions,
+        person_actions=tuple(_answered(line) for line in status.person_actions),
         retrain=_open(retrains.in_flight),
         retrains_begun=retrains.total or 0,
         past_retrains=tuple(found for line in retrains.recent if (found := _past(line)) is not None),
@@ -259,6 +261,11 @@ def _action_record(action: Action) -> wire.ActionStatus:
         at=action.at,
         signals=action.signals,
     )
+
+
+def _answered(line: PersonAction) -> PersonAction:
+    known_state(Outcome, line.outcome, "personActions[].outcome")
+    return line
 
 
 def _approval(record: wire.WantedRetrain | None) -> WantedRetrain | None:
