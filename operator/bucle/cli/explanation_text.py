@@ -9,6 +9,7 @@ from bucle.cli.documents import Cause, Explanation, Node
 from bucle.cli.loop_text import ready_of
 from bucle.cli.objects import State
 from bucle.cli.text import Screen, ago, clean, joined, painted, paragraph, table
+from bucle.contracts.limits import READ_AGAIN_LAST, in_words
 
 _STATES = {
     State.READY: "is ready",
@@ -22,7 +23,7 @@ _TRIED = {
     "Wait": "by itself, with growing pauses, without end",
     "Mended": "by itself, with growing pauses; somebody other than its author must mend it",
     "Budget": "a few times, then it is given up",
-    "Data": "by a Dataset itself, within the hour",
+    "Data": f"by a Dataset itself, at least once in {in_words(READ_AGAIN_LAST)}",
     "Never": "only after an edit",
 }
 _FAULTS = {

@@ -88,9 +88,9 @@ class Uncounted:
             "unjoined": "labels belong to no answer of this version within `feedback.horizon`: unless they are late ones of "
             "an earlier version, send the Id column with requests, take it out of `capture.drop`, or raise the horizon",
             "unreadable": "labels or answers cannot be read: labels must be the model's classes, or finite numbers",
-            "flooded": "labels are set aside: more came from one source in one hour than `feedback.quarantine.labelsPerHour`"
+            "flooded": "labels are set aside: more came from one source in one UTC hour than `feedback.quarantine.labelsPerHour`"
             + self._named(Suspicion.FLOODED),
-            "uniform": "labels are set aside: all that one source sent in an hour say the same"
+            "uniform": "labels are set aside: all that one source sent in one UTC hour say the same"
             + self._named(Suspicion.UNIFORM),
             "corrected": "rows of windows that are judged have another label by now: the verdicts stand, later versions learn "
             "from the new labels; if they are many, look at who sends corrections",

@@ -17,7 +17,7 @@ class AllowedBatch(Model):
     """Labels that a person has looked at: all of one source in one hour."""
 
     source: SourceName = Field(default="", description="As the status names it; empty for callers without a name.")
-    hour: Hour = Field(description="Start of the hour (UTC) in which they were received, such as 2026-01-31T09:00:00Z.")
+    hour: Hour = Field(description="Start of the UTC hour in which they were received, such as 2026-01-31T09:00:00Z.")
 
 
 class Quarantine(Model):
@@ -32,11 +32,11 @@ class Quarantine(Model):
     )
 
     labels_per_hour: Positive | None = Field(
-        default=None, description="An hour in which one source sent more labels is set aside as a flood."
+        default=None, description="A UTC hour in which one source sent more labels is set aside as a flood."
     )
     same_labels: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = Field(
         default=None,
-        description="An hour in which one source sent at least so many labels and all say the same is set aside.",
+        description="A UTC hour in which one source sent at least so many labels and all say the same is set aside.",
     )
     dated_before: Duration | None = Field(
         default=None, description="A label is set aside whose `label_time` lies more than so long before its answer."

@@ -83,7 +83,7 @@ class QualityGate(Model):
         description="Independent: you vouch that no group follows its neighbour; where one does, verdicts are wrong more often.",
     )
     mix: Mix | None = Field(
-        default=None, description="The days or classes that the question is about; left out: the days that come."
+        default=None, description="Which days or classes the question is about; left out: those that come."
     )
 
 

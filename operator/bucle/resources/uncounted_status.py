@@ -11,10 +11,10 @@ from bucle.resources.base import ListType, Model, Short
 
 
 class BatchStatus(Model):
-    """All labels of one source in one hour."""
+    """All labels of one source in one UTC hour."""
 
     source: Short | None = Field(default=None, description="What the caller calls itself; empty without a name.")
-    hour: Short | None = Field(default=None, description="Start of the hour in which they were received.")
+    hour: Short | None = Field(default=None, description="Start of the UTC hour in which they were received.")
     labels: int | None = Field(default=None, description="How many.")
     reason: Short | None = Field(default=None, description="`flooded` or `uniform`.")
 
@@ -26,9 +26,9 @@ class UncountedStatus(Model):
     misdated: int | None = Field(default=None, description="Labelled rows dated long after they were received.")
     unjoined: int | None = Field(default=None, description="Labels that belong to no answer.")
     unreadable: int | None = Field(default=None, description="Labels of no class, or answers that cannot be read.")
-    flooded: int | None = Field(default=None, description="Labels set aside: too many of one source in one hour.")
+    flooded: int | None = Field(default=None, description="Labels set aside: too many of one source in one UTC hour.")
     uniform: int | None = Field(
-        default=None, description="Labels set aside: all of one source in an hour say the same."
+        default=None, description="Labels set aside: all of one source in one UTC hour say the same."
     )
     antedated: int | None = Field(default=None, description="Labels that say they were known before their answer.")
     corrected: int | None = Field(default=None, description="Rows of judged windows with another label by now.")

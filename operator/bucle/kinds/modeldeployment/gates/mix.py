@@ -116,7 +116,7 @@ def _by_days(question: Question, groups: Sequence[GroupSums], gate: QualityGate,
 def _named(gate: QualityGate) -> str:
     mix = gate.mix
     if mix is not None and mix.days is not None:
-        return f"the days {mix.days.from_} to {mix.days.to}"
+        return f"days from {mix.days.from_} to {mix.days.to}"
     return f"the {mix.reference_days if mix is not None else 0} days before"
 
 
