@@ -64,7 +64,7 @@ async def test_labels_that_belong_to_no_answer_are_told_with_what_to_do(windows:
     assert (
         "4000 labels belong to no answer" in told and "`capture.drop`" in told and "2 labelled rows are dated" in told
     )
-    assert world.status["uncounted"] == {"unjoined": 4000, "misdated": 2}
+    assert world.status["uncounted"] == {"unjoined": 4000, "misdated": 2, "batches": []}
     world.uncounted = {}
     job = await look(world)
     await world.looked(job)

@@ -49,7 +49,7 @@ async def person(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 COMPLETED = [
-    (("",), ["status", "explain", "gates", "signals", "version"], 4),
+    (("",), ["status", "explain", "gates", "signals", "approve", "reject", "retrain", "mute", "version"], 4),
     (("ex",), ["explain"], 4),
     (("status", ""), ["dataset/", "experiment/", "modeldeployment/", "driftpolicy/"], 6),
     (("status", "-n", "ml", "mlds/fl"), ["mlds/flights", f"mlds/{RETRAIN}"], 4),
