@@ -57,7 +57,7 @@ class Story:
         caller = asyncio.create_task(self.replay.run())
         first_version = self._last.deployed("stable", "model", "version")
         try:
-            with self.steps.step("March is healthy, the summer is not: two of three windows beyond the limit", 420):
+            with self.steps.step("March is healthy, the summer is not: its last three windows are too bad", 420):
                 await self.until("DriftPolicy flights retrains", self._retraining, 1200, caller)
             self._slow_down()
             with self.steps.step(
