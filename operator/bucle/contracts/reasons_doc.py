@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from bucle.contracts.generated_page import write_or_check
 from bucle.contracts.limits import ATTEMPTS, READ_AGAIN_LAST, in_words
 from bucle.contracts.reasons import REASONS, Reason
 
@@ -37,15 +38,7 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    wanted = page()
-    if "--check" in arguments:
-        found = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-        if found == wanted:
-            return 0
-        sys.stderr.write(f"{PAGE} differs from the list: run `python -m bucle.contracts.reasons_doc`\n")
-        return 1
-    PAGE.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, page(), "bucle.contracts.reasons_doc", arguments)
 
 
 def _told(reason: Reason) -> str:

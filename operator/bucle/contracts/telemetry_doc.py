@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from bucle.contracts.generated_page import write_or_check
 from bucle.contracts.telemetry import OPERATOR, SERVER, Label, Metric
 
 PAGE = Path("docs") / "metrics.md"
@@ -40,15 +41,7 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    wanted = page()
-    if "--check" in arguments:
-        found = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-        if found == wanted:
-            return 0
-        sys.stderr.write(f"{PAGE} differs from the list: run `python -m bucle.contracts.telemetry_doc`\n")
-        return 1
-    PAGE.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, page(), "bucle.contracts.telemetry_doc", arguments)
 
 
 def _rows(metrics: Iterable[Metric]) -> str:

@@ -12,6 +12,9 @@ from math import sqrt
 from bucle.statistics.evidence import Interval, Side, Standing, away
 from bucle.statistics.student import quantile
 
+FEWEST_GROUPS = 5
+"""Fewer carry no standard error; what is judged again and again needs more, see `refusals`."""
+
 
 def interval(standing: Standing, confidence: float) -> Interval:
     """One-sided bounds of the mean, each at that confidence. Where no group differs the mean is all that is known."""

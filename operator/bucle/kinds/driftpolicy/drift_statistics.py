@@ -12,10 +12,9 @@ from typing import Literal
 
 from bucle.contracts.metrics import METRICS
 from bucle.statistics import drift
+from bucle.statistics.one_look import FEWEST_GROUPS
 
 Verdict = Literal["Healthy", "Breached", "Inconclusive"]
-
-FEWEST_GROUPS = 5
 
 
 @dataclass(frozen=True, slots=True)

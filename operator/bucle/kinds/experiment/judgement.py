@@ -22,8 +22,6 @@ from bucle.resources.experiment import AbsoluteGate, Champion, ExperimentSpec
 from bucle.statistics import one_look
 from bucle.statistics.evidence import Standing
 
-MINIMUM_GROUPS = 5
-
 
 class Verdict(NamedTuple):
     """`reason` is a condition's reason when the model is refused."""
@@ -89,7 +87,7 @@ def compared(spec: Champion, before: Comparison | None, found: ChampionResult | 
         bounds = one_look.interval(_standing(found, groups), float(spec.confidence))
         interval = ConfidenceInterval(decimal_text(bounds.lower), decimal_text(bounds.upper))
     state = ComparisonState(found.state)
-    if state is ComparisonState.COMPARED and (interval is None or groups < MINIMUM_GROUPS):
+    if state is ComparisonState.COMPARED and (interval is None or groups < one_look.FEWEST_GROUPS):
         state = ComparisonState.UNDECIDED
     return replace(
         known,
@@ -118,7 +116,7 @@ def champion(spec: Champion, comparison: Comparison, found: ChampionResult | Non
         why = found.message if found is not None else "it has no digest, so it was not registered by an Experiment"
         return _by_rule(spec.on_incompatible, "ChampionIncompatible", _because(f"{name} cannot be compared", why))
     if comparison.state is ComparisonState.UNDECIDED or comparison.interval is None:
-        few = f"{comparison.groups or 0} groups are too few, {MINIMUM_GROUPS} are needed"
+        few = f"{comparison.groups or 0} groups are too few, {one_look.FEWEST_GROUPS} are needed"
         why = (found.message if found is not None else "") or few
         return _by_rule(spec.on_undecided, "ChampionUndecided", _because(f"{name} cannot be compared", why))
     return _by_interval(spec, comparison, comparison.interval, name)

@@ -28,11 +28,9 @@ from bucle.podkit.program import ProgramError
 from bucle.pods.train.membership import membership
 from bucle.pods.train.rows import Groups, Loaded, require_metric
 from bucle.pods.train.wording import about_rows
+from bucle.statistics.one_look import FEWEST_GROUPS
 
 log = logging.getLogger("bucle.train")
-
-FEWEST_GROUPS = 5
-"""Fewer groups cannot carry a standard error (DESIGN §2.5)."""
 
 
 @dataclass(frozen=True, slots=True)
